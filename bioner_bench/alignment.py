@@ -1,0 +1,149 @@
+"""Sentence text and mentions -> spans, never looking at the gold.
+
+A mention that comes with offsets keeps them if the sentence says there what the mention says. All other
+mentions get spans type by type, in passes; in each pass the mentions that have no span yet, longest
+first (ties in list order), take the leftmost occurrence that overlaps no span taken for that type.
+Occurrences are compared with all white space removed. The passes:
+
+1. case-sensitive, on word boundaries
+2. case-insensitive, on word boundaries
+3. case-sensitive, anywhere
+4. case-insensitive, anywhere
+
+A position is a word boundary unless the characters on both sides of it are alphanumeric. A mention left
+over is a prediction without a span: hallucinated if its string occurs nowhere, surplus if all its
+occurrences are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bioner_bench.schema import Entity, Mention
+
+
+class Fate(StrEnum):
+    """What became of a mention."""
+
+    ALIGNED = "aligned"
+    HALLUCINATED = "hallucinated"
+    SURPLUS = "surplus"
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """A mention and its span, which is None unless the fate is `ALIGNED`."""
+
+    mention: Mention
+    fate: Fate
+    span: Entity | None = None
+
+
+def align(text: str, mentions: Sequence[Mention]) -> list[Aligned]:
+    """Give each mention a span of `text` by the rule above; the result has the order of `mentions`.
+
+    >>> mentions = [Mention("breast cancer", "Disease"), Mention("hereditary breast cancer", "Disease")]
+    >>> [(a.span.start, a.span.end) for a in align("hereditary breast cancer and breast cancer", mentions)]
+    [(29, 42), (0, 24)]
+    """
+    results: list[Aligned | None] = [None] * len(mentions)
+    for type_ in dict.fromkeys(mention.type for mention in mentions):
+        indices = [index for index, mention in enumerate(mentions) if mention.type == type_]
+        given = {index: _given_span(text, mentions[index]) for index in indices}
+        taken = bytearray(len(text))
+        spans: set[Entity] = set()
+        waiting = []
+        for index in indices:
+            span = given[index]
+            if span is None:
+                waiting.append(index)
+            elif span in spans:
+                results[index] = Aligned(mentions[index], Fate.SURPLUS)
+            else:
+                spans.add(span)
+                taken[span.start : span.end] = b"\1" * (span.end - span.start)
+                results[index] = Aligned(mentions[index], Fate.ALIGNED, span)
+        if waiting:
+            squeezed = _Squeezed(text)
+            for index, found in zip(
+                waiting, _search(squeezed, [mentions[i] for i in waiting], taken), strict=True
+            ):
+                results[index] = found
+    return [result for result in results if result is not None]
+
+
+def _given_span(text: str, mention: Mention) -> Entity | None:
+    start, end = mention.start, mention.end
+    if start is None or end is None or not 0 <= start < end <= len(text):
+        return None
+    return Entity(start, end, mention.type) if text[start:end] == mention.text else None
+
+
+class _Squeezed:
+    """A text without white space, its lower-case form, and the offset of each character in the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.offsets = [offset for offset, character in enumerate(text) if not character.isspace()]
+        self.exact = _squeeze(text)
+        self.folded = _fold(self.exact)
+
+    def boundary(self, position: int) -> bool:
+        """True if the position (an offset in the original text) is a word boundary."""
+        if position in (0, len(self.text)):
+            return True
+        return not (self.text[position - 1].isalnum() and self.text[position].isalnum())
+
+
+def _squeeze(text: str) -> str:
+    return "".join(text.split())
+
+
+def _fold(text: str) -> str:
+    """Lower case, character by character, so that offsets stay: a character that would grow is kept."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) -> list[Aligned]:
+    """The four passes for mentions of one type; `taken` marks the characters of spans already given."""
+    exact = [_squeeze(mention.text) for mention in mentions]
+    folded = [_fold(string) for string in exact]
+    spans: list[Entity | None] = [None] * len(mentions)
+    longest_first = sorted(range(len(mentions)), key=lambda index: -len(exact[index]))
+    for haystack, needles, on_boundaries in (
+        (squeezed.exact, exact, True),
+        (squeezed.folded, folded, True),
+        (squeezed.exact, exact, False),
+        (squeezed.folded, folded, False),
+    ):
+        # Taken characters stay taken, so equal strings never have to look left of the last try again.
+        searched_to: dict[str, int] = {}
+        for index in longest_first:
+            needle = needles[index]
+            if spans[index] is not None or not needle:
+                continue
+            at = haystack.find(needle, searched_to.get(needle, 0))
+            while at >= 0:
+                start = squeezed.offsets[at]
+                end = squeezed.offsets[at + len(needle) - 1] + 1
+                fits = not on_boundaries or (squeezed.boundary(start) and squeezed.boundary(end))
+                if fits and not any(taken[start:end]):
+                    spans[index] = Entity(start, end, mentions[index].type)
+                    taken[start:end] = b"\1" * (end - start)
+                    break
+                at = haystack.find(needle, at + 1)
+            searched_to[needle] = len(haystack) if at < 0 else at + 1
+    results = []
+    for mention, span, string in zip(mentions, spans, folded, strict=True):
+        if span is not None:
+            results.append(Aligned(mention, Fate.ALIGNED, span))
+        elif string and string in squeezed.folded:
+            results.append(Aligned(mention, Fate.SURPLUS))
+        else:
+            results.append(Aligned(mention, Fate.HALLUCINATED))
+    return results

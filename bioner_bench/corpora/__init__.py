@@ -1,0 +1,9 @@
+"""Corpus files -> sentences.
+
+`registry` says what there is, `files` where it lies, `formats` how it is read; `loading` puts them together.
+"""
+
+from bioner_bench.corpora.loading import Split, load
+from bioner_bench.corpora.registry import Corpus, CorpusFile, get, names
+
+__all__ = ["Corpus", "CorpusFile", "Split", "get", "load", "names"]

@@ -1,0 +1,69 @@
+"""Corpus and split -> checked sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bioner_bench.corpora.files import locate
+from bioner_bench.corpora.formats import DAMAGED_LINE, READERS
+from bioner_bench.corpora.registry import Corpus, get
+from bioner_bench.schema import BenchmarkError, Sentence
+
+
+@dataclass(frozen=True)
+class Split:
+    """The sentences of a split, and how often its file was not as it should be, by kind of fault."""
+
+    sentences: tuple[Sentence, ...]
+    faults: Mapping[str, int]
+
+
+def load(task: str, split: str) -> Split:
+    """Read a split and compare it with the sizes in the corpus's entry.
+
+    Raises:
+        BenchmarkError: the file cannot be had, is malformed, or holds something else than the entry says.
+    """
+    corpus = get(task)
+    path = locate(corpus, split)
+    sentences, faults = READERS[corpus.format](path, list(corpus.types), corpus.rename)
+    if corpus.format != "jsonl":  # the other formats number their sentences
+        sentences = [replace(sentence, id=f"{split}-{sentence.id}") for sentence in sentences]
+    expected = corpus.files[split]
+    mentions = Counter(entity.type for sentence in sentences for entity in sentence.entities)
+    for what, wanted, found in [
+        ("sentences", expected.sentences, len(sentences)),
+        *((f"{type_} mentions", expected.mentions[type_], mentions[type_]) for type_ in corpus.types),
+        ("damaged lines", expected.damaged, faults[DAMAGED_LINE]),
+    ]:
+        if wanted != found:
+            raise BenchmarkError(
+                f"{path}: {found} {what}, but the entry of {task} says {wanted}; mend the entry or the file"
+            )
+    return Split(tuple(sentences), dict(+faults))
+
+
+def load_training(corpus: Corpus) -> tuple[Sentence, ...]:
+    """The sentences that a system for this corpus may learn from; empty where there are none.
+
+    For an out-of-domain corpus they are those of its `training_corpus`.
+    """
+    if "train" in corpus.files:
+        return load(corpus.task, "train").sentences
+    return load_training(get(corpus.training_corpus)) if corpus.training_corpus else ()
+
+
+def surface_key(surface: str, type_: str) -> tuple[str, str]:
+    """What makes two mentions the same for seen and unseen: type and case-folded string."""
+    return type_, surface.casefold()
+
+
+def seen_mentions(training: tuple[Sentence, ...]) -> frozenset[tuple[str, str]]:
+    """The `surface_key` of every mention in the training sentences."""
+    return frozenset(
+        surface_key(sentence.surface(entity), entity.type)
+        for sentence in training
+        for entity in sentence.entities
+    )

@@ -1,0 +1,65 @@
+"""The main job at a glance: a small real model, the stock `lm_eval`, scores and examples."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bioner_bench import models, predictions, terminal
+from bioner_bench.corpora import files, registry
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.summary import summarise_judged
+
+REAL_TASK = "bioner_ncbi"
+SHOTS = 5
+
+
+def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> None:
+    """Evaluate SmolLM2-135M few-shot on the sample and, where it can be had, the head of a real corpus.
+
+    Args:
+        out: folder for lm-eval's output.
+        console: where tables go.
+        limit: sentences of the real corpus.
+        examples: sentences to show side by side.
+    """
+    checkpoint = models.prepare("smollm2-135m")
+    runs: list[tuple[str, Sequence[str]]] = [("bioner_sample", [])]
+    try:
+        for split in registry.get(REAL_TASK).files:
+            files.locate(registry.get(REAL_TASK), split)
+        runs.append((REAL_TASK, ["--limit", str(limit)]))
+    except BenchmarkError as error:
+        console.print(f"{REAL_TASK} is left out: {error}", style="yellow", markup=False)
+    summaries = {}
+    shown = []
+    for task, options in runs:
+        samples = _evaluate(task, checkpoint, out, options, console)
+        judged = predictions.read(samples)
+        summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
+        shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
+    terminal.print_examples(console, shown)
+    terminal.print_comparison(console, summaries)
+    console.print(f"lm-eval's output is in {out}", markup=False)
+
+
+def _evaluate(task: str, checkpoint: Path, out: Path, options: Sequence[str], console: Console) -> Path:
+    """Run the stock `lm_eval` on one task and return its samples file."""
+    arguments = [
+        *("--model", "hf", "--model_args", f"pretrained={checkpoint}"),
+        *("--tasks", task, "--num_fewshot", str(SHOTS), "--apply_chat_template"),
+        *("--batch_size", "16", "--log_samples", "--output_path", str(out / task)),
+        *options,
+    ]
+    console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
+    before = set(out.glob(f"{task}/**/samples_*.jsonl"))
+    command = [str(Path(sys.executable).parent / "lm_eval"), *arguments]
+    finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    written = set(out.glob(f"{task}/**/samples_*.jsonl")) - before
+    if finished.returncode or not written:
+        raise BenchmarkError(f"lm_eval ended with code {finished.returncode} on {task}; its message is above")
+    return written.pop()

@@ -1,0 +1,290 @@
+"""Model output -> mentions. Total: any string gives a result, in time linear in its length.
+
+Levels, in the order in which they are tried:
+
+- valid: the output, stripped, is JSON that satisfies `prompt.answer_schema`.
+- extracted: it is so once thinking, code fences or prose around it are taken away, or it is the same
+  information in another common shape (see `_interpret`).
+- repaired: after `json_repair` has mended broken JSON, or when part of the JSON says nothing about mentions.
+- failed: nothing can be read as an answer, so there are no mentions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+from json_repair import repair_json
+
+from bioner_bench.prompt import answer_schema
+from bioner_bench.schema import Mention
+
+
+class Level(IntEnum):
+    """How much had to be done to read an output; lower is better."""
+
+    VALID = 0
+    EXTRACTED = 1
+    REPAIRED = 2
+    FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What an output says. `cut`: its JSON or its thinking never ends, as if generation ran out of tokens."""
+
+    mentions: tuple[Mention, ...]
+    level: Level
+    cut: bool = False
+
+
+REPAIR_LIMIT = 8_000
+"""Characters of a broken answer that are looked at: repair can take quadratic time on hostile input."""
+
+_STARTS = 50
+"""Opening brackets in prose at which an answer is looked for; bounds the work on hostile input."""
+
+_THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THINK_START = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_TEXT_KEYS = ("text", "mention", "entity", "name", "span", "word", "value")
+_TYPE_KEYS = ("type", "label", "category", "entity_type", "entity_group", "class", "entity")
+_LIST_KEYS = ("entities", "mentions", "annotations", "results", "ner", "answer", "output")
+
+
+def parse(output: str, types: Sequence[str]) -> Parsed:
+    """Read the mentions of the given types out of a model's output.
+
+    >>> parsed = parse('Sure! {"diseases": ["ataxia"]}', ["Disease"])
+    >>> parsed.mentions[0].text, parsed.level.name
+    ('ataxia', 'EXTRACTED')
+    """
+    types = tuple(types)
+    stripped = output.strip()
+    value = _loads(stripped)
+    if not isinstance(value, _Unreadable) and _validator(types).is_valid(value):
+        return Parsed(tuple(_valid_mentions(value)), Level.VALID)
+
+    *_, answer = _THINK_END.split(stripped)
+    if _THINK_START.match(answer):
+        return Parsed((), Level.FAILED, cut=True)
+    for candidate in _candidates(answer):
+        read = _interpret(candidate, types)
+        if read is not None:
+            mentions, complete = read
+            return Parsed(tuple(mentions), Level.EXTRACTED if complete else Level.REPAIRED)
+
+    start = re.search(r"[\[{]", answer)
+    if start is None:
+        return Parsed((), Level.FAILED)
+    broken = answer[start.start() :][:REPAIR_LIMIT]
+    cut = _never_closes(broken)
+    read = _interpret(_repair(broken), types)
+    if read is None:
+        return Parsed((), Level.FAILED, cut)
+    return Parsed(tuple(read[0]), Level.REPAIRED, cut)
+
+
+class _Unreadable:
+    """Stands for text that is not JSON (None is JSON's null)."""
+
+
+class _Object(dict[str, Any]):
+    """A JSON object; `repeated` keeps what a repeated key would overwrite."""
+
+    repeated = False
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    merged = _Object()
+    merged.repeated = True
+    for key, value in pairs:
+        both = isinstance(value, list) and isinstance(merged.get(key), list)
+        merged[key] = merged[key] + value if both else value
+    return merged
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _loads(text: str) -> Any:
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):  # ValueError also for integers of thousands of digits
+        return _Unreadable()
+    return value if end == len(text) and not getattr(value, "repeated", False) else _Unreadable()
+
+
+@lru_cache(maxsize=256)
+def _validator(types: tuple[str, ...]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(answer_schema(types))
+
+
+def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:
+    for type_, items in value.items():
+        for item in items:
+            if isinstance(item, str):
+                yield Mention(item, type_)
+            else:
+                yield Mention(item["text"], type_, int(item["start"]), int(item["end"]))
+
+
+def _candidates(text: str) -> Iterator[Any]:
+    """JSON objects and arrays inside `text`, first to last, none inside another."""
+    position = 0
+    for _ in range(_STARTS):
+        start = re.compile(r"[\[{]").search(text, position)
+        if start is None:
+            return
+        try:
+            value, position = _DECODER.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            position = start.end()
+            continue
+        yield value
+
+
+def _interpret(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] | None:
+    """Read a JSON value as an answer in one of the shapes that models use.
+
+    The shapes: {type: mentions}; {"entities": [...]} and the like around any other shape; a list of
+    objects with a text and a type; where the corpus has one type, a list of strings or of objects
+    without a type. Types match whatever their case, number and separators.
+
+    Returns:
+        The mentions, and whether everything in the value was understood; None if it is no answer.
+    """
+    if isinstance(value, Mapping):
+        return _read_object(value, types)
+    if isinstance(value, list):
+        return _read_list(value, types)
+    return None
+
+
+def _read_object(value: Mapping[str, Any], types: Sequence[str]) -> tuple[list[Mention], bool] | None:
+    keys = {key: _match_type(key, types) for key in value}
+    if any(keys.values()):
+        mentions: list[Mention] = []
+        complete = True
+        for key, type_ in keys.items():
+            if type_ is not None:
+                read, understood = _read_items(value[key], [type_])
+                mentions += read
+                complete &= understood
+        return mentions, complete
+    for key in value:
+        if key.casefold() in _LIST_KEYS and isinstance(value[key], list | Mapping):
+            return _interpret(value[key], types)
+    if not value:
+        return [], True
+    if _key(value, _TEXT_KEYS) is not None and _key(value, _TYPE_KEYS) is not None:
+        return _read_list([value], types)
+    return None
+
+
+def _read_list(value: list[Any], types: Sequence[str]) -> tuple[list[Mention], bool] | None:
+    # A list of numbers is no answer: prose is full of "[1]".
+    if value and not any(isinstance(item, str | Mapping) for item in value):
+        return None
+    read = _read_items(value, types)
+    return read if read[0] or not value else None
+
+
+def _read_items(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool]:
+    """Mentions of a list; their own type is needed only where `types` leaves a choice."""
+    mentions: list[Mention] = []
+    complete = True
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if item is None or item == "":
+            continue  # a common way to say "none"
+        if isinstance(item, str) and item.strip() and len(types) == 1:
+            mentions.append(Mention(item, types[0]))
+            continue
+        mention = _read_mention(item, types) if isinstance(item, Mapping) else None
+        if mention is None:
+            complete = False
+        else:
+            mentions.append(mention)
+    return mentions, complete
+
+
+def _read_mention(item: Mapping[str, Any], types: Sequence[str]) -> Mention | None:
+    text_key = _key(item, _TEXT_KEYS)
+    if text_key is None:
+        return None
+    type_key = _key(item, [key for key in _TYPE_KEYS if key != text_key])
+    type_ = types[0] if len(types) == 1 and type_key is None else None
+    if type_key is not None:
+        type_ = _match_type(item[type_key], types)
+    text = item[text_key]
+    if type_ is None or not text.strip():
+        return None
+    start, end = item.get("start"), item.get("end")
+    if type(start) is int and type(end) is int:
+        return Mention(text, type_, start, end)
+    return Mention(text, type_)
+
+
+def _key(item: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of `names` that the object has, whatever its case, with a string as value."""
+    found = {key.casefold(): key for key, value in item.items() if isinstance(value, str)}
+    return next((found[name] for name in names if name in found), None)
+
+
+def _match_type(name: str, types: Sequence[str]) -> str | None:
+    if name in types:
+        return name
+    return _type_index(tuple(types)).get(_fold_type(name))
+
+
+@lru_cache(maxsize=256)
+def _type_index(types: tuple[str, ...]) -> dict[str, str]:
+    return {_fold_type(type_): type_ for type_ in reversed(types)}
+
+
+def _fold_type(name: str) -> str:
+    """Case, separators and the plural taken away: "Cell Lines" and "cell_line" become one."""
+    letters = re.sub(r"[\W_]+", "", name[:100].casefold())
+    if letters.endswith("ies") and letters != "species":
+        return letters[:-3] + "y"
+    return letters.removesuffix("s")
+
+
+def _repair(text: str) -> Any:
+    try:
+        return repair_json(text, return_objects=True, skip_json_loads=True)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _never_closes(text: str) -> bool:
+    """True if a bracket or string opened at the start of `text` is still open at its end."""
+    depth = 0
+    in_string = False
+    escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+            if depth <= 0:
+                return False
+    return True

@@ -1,0 +1,110 @@
+"""Sentence -> prompt and target. The only place where text for a model is made.
+
+Evaluation, data selection and fine-tuning all build their prompts here. A prompt is a list of chat
+messages; the instruction opens the first user turn (not a system turn, which several chat templates
+refuse), every demonstration is a user and an assistant turn. Models without a chat template get the
+same turns as one plain text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from bioner_bench.schema import Entity, Sentence
+
+VERSION = "json-v1"
+"""Name of the prompt text below. New wording is a new name, and bumps every task's version."""
+
+TURN_SEPARATOR = "\n\n"
+"""Between the turns of a plain-text prompt; a completion has ended when it writes this."""
+
+
+class Message(TypedDict):
+    """One chat turn, in the form that chat templates take."""
+
+    role: str
+    content: str
+
+
+def target(text: str, entities: Iterable[Entity], types: Iterable[str]) -> str:
+    """The gold answer: one line of JSON with every type as a key, mentions in order of appearance.
+
+    >>> target("A - T and ataxia", [Entity(0, 5, "Disease"), Entity(10, 16, "Disease")], ["Disease"])
+    '{"Disease": ["A - T", "ataxia"]}'
+    """
+    mentions: dict[str, list[str]] = {type_: [] for type_ in types}
+    for entity in sorted(entities):
+        mentions[entity.type].append(text[entity.start : entity.end])
+    return json.dumps(mentions, ensure_ascii=False)
+
+
+def answer_schema(types: Sequence[str]) -> dict[str, Any]:
+    """JSON Schema of a valid answer for a corpus with these types.
+
+    A mention is a non-blank string, or an object that adds the offsets of that string.
+    """
+    text = {"type": "string", "pattern": r"\S"}
+    offset = {"type": "integer", "minimum": 0}
+    located = {
+        "type": "object",
+        "properties": {"text": text, "start": offset, "end": offset},
+        "required": ["text", "start", "end"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {type_: {"type": "array", "items": {"anyOf": [text, located]}} for type_ in types},
+        "required": list(types),
+        "additionalProperties": False,
+    }
+
+
+def instruction(definitions: Mapping[str, str]) -> str:
+    """The task in words, for entity types given as type -> definition."""
+    types = list(definitions)
+    described = "\n".join(f"- {type_}: {definition}" for type_, definition in definitions.items())
+    form = json.dumps({type_: ["...", "..."] for type_ in types})
+    empty = json.dumps({type_: [] for type_ in types})
+    return (
+        f"Find every mention of the following in the sentence:\n{described}\n"
+        "Copy each mention exactly as the sentence writes it. List mentions in order of appearance, "
+        "and a mention that occurs twice, twice.\n"
+        f"Answer with one line of JSON and nothing else: {form}. If there is no mention: {empty}"
+    )
+
+
+def messages(
+    text: str, definitions: Mapping[str, str], demonstrations: Sequence[Sentence] = ()
+) -> list[Message]:
+    """The chat that asks for the mentions in `text`, after solved `demonstrations`."""
+    turns: list[Message] = []
+    for shot in demonstrations:
+        turns.append({"role": "user", "content": _question(shot.text)})
+        turns.append({"role": "assistant", "content": target(shot.text, shot.entities, definitions)})
+    turns.append({"role": "user", "content": _question(text)})
+    turns[0]["content"] = instruction(definitions) + TURN_SEPARATOR + turns[0]["content"]
+    return turns
+
+
+def plain_text(turns: Sequence[Message]) -> str:
+    """The same chat for a model without a chat template: turns one after another, ready to be continued."""
+    parts = []
+    for turn in turns:
+        parts.append(turn["content"] if turn["role"] == "user" else f" {turn['content']}{TURN_SEPARATOR}")
+    return "".join(parts)
+
+
+def prompt_hash(definitions: Mapping[str, str]) -> str:
+    """Sixteen hexadecimal digits that change whenever a prompt for these types would."""
+    shot = Sentence("", "A B", (Entity(0, 1, next(iter(definitions))),))
+    turns = messages("C", definitions, [shot])
+    content = json.dumps([VERSION, turns, plain_text(turns)], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _question(text: str) -> str:
+    return f"Sentence: {text}\nJSON:"

@@ -1,0 +1,197 @@
+"""The command line from the outside: data on stdout, one line of error, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SHARED_DATA
+
+BIN = Path(sys.executable).parent
+
+
+def call(*arguments, code=0, program="bioner-bench", cwd=None, **environment):
+    done = subprocess.run(
+        [BIN / program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | environment,
+        cwd=cwd,
+    )
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+def fails(*arguments, **environment):
+    """The one line that an error consists of."""
+    done = call(*arguments, code=2, **environment)
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+def prediction(**fields):
+    row = {
+        "text": "Ataxia in mice.",
+        "types": ["Disease"],
+        "gold": [{"start": 0, "end": 6, "type": "Disease"}],
+    }
+    return json.dumps(row | fields) + "\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["run"],
+        ["score"],
+        ["demo"],
+        ["corpora"],
+        ["corpora", "list"],
+        ["corpora", "fetch"],
+        ["corpora", "stats"],
+        ["corpora", "verify"],
+        ["corpora", "ceiling"],
+        ["models"],
+        ["models", "prepare"],
+    ],
+)
+def test_every_command_has_help_with_an_example(command):
+    shown = call(*command, "--help").stdout
+    assert "Example: bioner-bench" in shown or "Start with: bioner-bench" in shown
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from bioner_bench import cli, corpora, summary, predictions; "
+        "heavy = {'torch', 'transformers', 'datasets', 'lm_eval', 'pooch', 'pandas'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_json_goes_to_stdout_alone(tmp_path):
+    found = json.loads(call("corpora", "ceiling", "bioner_sample", "--json").stdout)
+    assert list(found) == ["bioner_sample"]
+    assert list(found["bioner_sample"]) == ["strict_f1", "relaxed_f1", "sentences", "mentions"]
+    assert json.loads(call("corpora", "stats", "bioner_sample", "--json").stdout)["bioner_sample"]["test"]
+    assert len(json.loads(call("corpora", "list", "--json").stdout)) == 10
+    assert json.loads(call("corpora", "verify", "bioner_sample", "--json").stdout) == {
+        "bioner_sample": {"train": "ok", "test": "ok"}
+    }
+
+
+def test_score_of_text_and_of_spans(tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(prediction(output='{"Disease": ["ataxia", "mouse pox"]}'))
+    text = json.loads(call("score", path, "--json").stdout)
+    assert (text["sentences"], text["mentions"]) == (1, 1)
+    assert (text["strict_precision"], text["strict_recall"]) == (0.5, 1)
+    assert text["hallucination_rate"] == 0.5
+    assert text["strict_recall_seen"] is None
+    assert text["json_valid"] == 1
+    path.write_text(prediction(predicted=[{"start": 0, "end": 9, "type": "Disease"}]))
+    spans = json.loads(call("score", path, "--json").stdout)
+    assert (spans["strict_f1"], spans["relaxed_f1"]) == (0, 1)
+    assert spans["json_valid"] is None
+    assert "relaxed_f1" in call("score", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "samples.jsonl:2"),
+        ("[]", "samples.jsonl:2"),
+        (prediction(), "KeyError: 'predicted'"),
+        (prediction(output=3), "samples.jsonl:2"),
+        (prediction(predicted=[{"start": 3, "end": 99, "type": "Disease"}]), "3-99 is not a span"),
+        (prediction(predicted=[{"start": 0, "end": 6, "type": "Gene"}]), "'Gene' is none of Disease"),
+        (prediction(types=["Gene"], gold=[], output="{}"), "other types"),
+        (prediction(gold=[{"start": 0, "end": 6, "type": "Disease"}] * 2, output="{}"), "given twice"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, line, said):
+    path = tmp_path / "samples.jsonl"
+    path.write_text(prediction(output="{}") + line)
+    assert said in fails("score", path)
+
+
+def test_unreadable_and_empty_files(tmp_path):
+    assert "cannot read" in fails("score", tmp_path / "absent.jsonl")
+    assert "cannot read" in fails("score", tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    assert "cannot read" in fails("score", tmp_path / "binary")
+    (tmp_path / "empty").write_text("")
+    assert "has no lines" in fails("score", tmp_path / "empty")
+
+
+def test_unknown_names_list_the_known_ones():
+    assert "bioner_ncbi" in fails("corpora", "ceiling", "bioner_nope")
+    assert "smollm2-135m" in fails("models", "prepare", "nope")
+    assert "float32" in fails("models", "prepare", "smollm2-135m", "--dtype", "int3")
+    assert "bioner_nope" in fails("run", "--model", "bioner-oracle", "--tasks", "bioner_nope")
+    call("corpora", "nope", code=2)
+    call("score", code=2)
+
+
+def test_a_mirror_that_is_gone_or_wrong(tmp_path):
+    gone = fails("corpora", "fetch", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path / "absent"))
+    assert "no such file" in gone and "BIONER_BENCH_MIRROR" in gone
+    cut = tmp_path / "NCBI-disease-IOB" / "train.tsv"
+    cut.parent.mkdir()
+    cut.write_text("Half\tO\n")
+    assert "SHA-256" in fails("corpora", "fetch", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path))
+    wrong = call("corpora", "verify", "bioner_ncbi", "--json", code=1, BIONER_BENCH_MIRROR=str(tmp_path))
+    assert "SHA-256" in json.loads(wrong.stdout)["bioner_ncbi"]["train"]
+
+
+def test_a_malformed_users_corpus_is_named_with_its_line(tmp_path):
+    from test_harness import write_toy_corpus
+
+    environment = write_toy_corpus(tmp_path, ["Disease"])
+    file = tmp_path / "entries" / "test.tsv"
+    entry = tmp_path / "entries" / "toy.yaml"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"here\tO", b"here\tO\tNN"))
+    assert "SHA-256" in fails("corpora", "ceiling", "toy", **environment)
+    import hashlib
+
+    hashes = [hashlib.sha256(content).hexdigest() for content in (before, file.read_bytes())]
+    entry.write_text(entry.read_text().replace(*hashes))
+    assert "test.tsv:4: 3 tab-separated column(s)" in fails("corpora", "ceiling", "toy", **environment)
+
+
+def test_run_takes_this_projects_models_and_writes_what_score_reads(tmp_path):
+    options = ["--tasks", "bioner_sample", "--log_samples", "--output_path", tmp_path]
+    shown = call("run", "--model", "bioner-oracle", "--limit", 10, *options).stdout
+    assert "strict_f1" in shown
+    (samples,) = tmp_path.glob("**/samples_bioner_sample_*.jsonl")
+    assert json.loads(call("score", samples, "--json").stdout)["string_f1"] == 1
+
+
+def test_an_error_inside_a_run_is_one_line(tmp_path):
+    said = fails(
+        "run", "--model", "bioner-oracle", "--tasks", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path)
+    )
+    assert "no such file" in said
+
+
+def test_the_stock_console_script_finds_the_tasks(tmp_path):
+    listed = call("ls", "tasks", program="lm_eval", cwd=tmp_path).stdout
+    for path in (ROOT / "tasks").glob("*/*.yaml"):
+        assert f"|{path.stem} " in listed
+    for tag in ("bioner_disease", "bioner_chemical", "bioner_gene"):
+        assert f"|{tag} " in listed
+
+
+def test_verify_finds_every_real_corpus_right():
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real corpora are not at {SHARED_DATA}")
+    found = json.loads(call("corpora", "verify", "--json", BIONER_BENCH_MIRROR=str(SHARED_DATA)).stdout)
+    assert found["bioner_nlmgene"] == {"test": "ok (17 damaged)"}
+    assert all(result.startswith("ok") for splits in found.values() for result in splits.values())
