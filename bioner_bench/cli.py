@@ -135,7 +135,7 @@ def score(
 @app.command(epilog="Example: bioner-bench demo --limit 20")
 def demo(
     out: Annotated[Path | None, typer.Option(help="Folder for lm-eval's output.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Sentences of the real corpus.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Sentences of each corpus, at most.")] = 100,
 ) -> None:
     """Evaluate SmolLM2-135M on the sample corpus and the head of NCBI-disease, and show what it answers."""
     from bioner_bench.corpora.files import cache_folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,22 +23,21 @@ def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> No
     Args:
         out: folder for lm-eval's output.
         console: where tables go.
-        limit: sentences of the real corpus.
+        limit: sentences of each corpus, at most.
         examples: sentences to show side by side.
     """
     checkpoint = models.prepare("smollm2-135m")
-    runs: list[tuple[str, Sequence[str]]] = [("bioner_sample", [])]
+    tasks = ["bioner_sample"]
     try:
         for split in registry.get(REAL_TASK).files:
             files.locate(registry.get(REAL_TASK), split)
-        runs.append((REAL_TASK, ["--limit", str(limit)]))
+        tasks.append(REAL_TASK)
     except BenchmarkError as error:
         console.print(f"{REAL_TASK} is left out: {error}", style="yellow", markup=False)
     summaries = {}
     shown = []
-    for task, options in runs:
-        samples = _evaluate(task, checkpoint, out, options, console)
-        judged = predictions.read(samples)
+    for task in tasks:
+        judged = predictions.read(_evaluate(task, checkpoint, out, limit, console))
         summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
         shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
     terminal.print_examples(console, shown)
@@ -47,13 +45,12 @@ def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> No
     console.print(f"lm-eval's output is in {out}", markup=False)
 
 
-def _evaluate(task: str, checkpoint: Path, out: Path, options: Sequence[str], console: Console) -> Path:
+def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Console) -> Path:
     """Run the stock `lm_eval` on one task and return its samples file."""
     arguments = [
         *("--model", "hf", "--model_args", f"pretrained={checkpoint}"),
         *("--tasks", task, "--num_fewshot", str(SHOTS), "--apply_chat_template"),
-        *("--batch_size", "16", "--log_samples", "--output_path", str(out / task)),
-        *options,
+        *("--limit", str(limit), "--batch_size", "16", "--log_samples", "--output_path", str(out / task)),
     ]
     console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
     before = set(out.glob(f"{task}/**/samples_*.jsonl"))

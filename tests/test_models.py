@@ -75,3 +75,15 @@ def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
         ]
         longest = sorted(targets, key=len)[-20:]
         assert max(map(len, tokenizer(longest)["input_ids"])) * 1.5 <= limit, path.stem
+
+
+def test_demo_shows_scores_with_intervals_and_three_answers(checkpoint, tmp_path, monkeypatch):
+    cache = tmp_path / "cache" / "models"
+    cache.mkdir(parents=True)
+    (cache / "smollm2-135m").symlink_to(checkpoint)
+    environment = {"BIONER_BENCH_DATA": str(cache.parent), "BIONER_BENCH_MIRROR": str(tmp_path / "absent")}
+    done = call("demo", "--limit", 4, "--out", tmp_path / "out", **environment)
+    assert "bioner_ncbi is left out" in done.stdout
+    assert "bioner_sample (5-shot)" in done.stdout
+    assert "aligned spans" in done.stdout
+    assert "generate_until" in done.stderr  # lm-eval's progress bar
