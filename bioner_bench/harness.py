@@ -1,7 +1,7 @@
 """lm-evaluation-harness <-> this benchmark: the class behind every task's YAML, and nothing else.
 
 A task's YAML names this class, its task name, tags and version; corpus, prompt, metrics and splits follow
-from the task name. Options that the stock `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number
+from the task name (or from `dataset_name`, in a variant of a task under another name). Options that the stock `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number
 draws the demonstrations), `--gen_kwargs`, `--system_instruction`, `--apply_chat_template`,
 `--fewshot_as_multiturn`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import datasets
 from lm_eval.api.task import ConfigurableTask
 
-from bioner_bench import corpora, prompt, scoring
+from bioner_bench import __version__, corpora, prompt, scoring
 from bioner_bench.answers import judge
 from bioner_bench.bootstrap import standard_error
 from bioner_bench.corpora.loading import load_training, seen_mentions, surface_key
@@ -143,7 +143,7 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         task = config["task"]
-        self.corpus = corpora.get(task)
+        self.corpus = corpora.get(config.get("dataset_name") or task)
         types = list(self.corpus.types)
         own = {key: value for key, value in config.items() if key != "class"}
         training = "train" if "train" in self.corpus.files or self.corpus.training_corpus else None
@@ -161,15 +161,20 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             "fewshot_delimiter": prompt.TURN_SEPARATOR,
         }
         generation = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
-        own["generation_kwargs"] = generation | own.get("generation_kwargs", {})
-        metadata = own.get("metadata", {})
+        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
+        metadata = own.get("metadata") or {}
         now = prompt.prompt_hash(self.corpus.types)
         if metadata.get("prompt_hash", now) != now:
             raise BenchmarkError(
                 f"{task}: the prompt's hash is {now}, but version {metadata.get('version')} of the task has "
                 f"{metadata['prompt_hash']}; give the new prompt a new task version"
             )
-        own["metadata"] = metadata | {"prompt": prompt.VERSION, "prompt_hash": now}
+        own["metadata"] = metadata | {
+            "corpus": self.corpus.task,
+            "prompt": prompt.VERSION,
+            "prompt_hash": now,
+            "bioner_bench": __version__,
+        }
         self._seed = 0
         self._pool: list[Sentence] | None = None
         super().__init__(config=defaults | own)

@@ -37,6 +37,10 @@ def locate(corpus: Corpus, split: str) -> Path:
         return _checked(corpus.folder / file.path, file.sha256, "restore the file, or correct its entry")
     if mirror and "://" not in mirror:
         return _checked(Path(mirror) / file.path, file.sha256, f"see what {MIRROR_VARIABLE} names")
+    if mirror and not mirror.startswith(("http://", "https://")):
+        raise BenchmarkError(
+            f"{MIRROR_VARIABLE} is {mirror}, neither a folder nor an http(s) URL; correct it"
+        )
     url = f"{mirror.rstrip('/')}/{file.path}" if mirror else file.url
     return _download(url, file.path, file.sha256)
 
@@ -68,9 +72,9 @@ def _download(url: str, name: str, expected: str) -> Path:
         base_url="",
         registry={name: f"sha256:{expected}"},
         urls={name: url},
-        retry_if_failed=2,
+        retry_if_failed=1,
     )
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=(5, 30))
     try:
         return Path(fetcher.fetch(name, downloader=downloader))
     except (ValueError, OSError, requests.RequestException) as error:

@@ -20,7 +20,7 @@ ORPHAN_INSIDE = "I- without B-"
 """Fault of IOB2 files: an I- tag that continues nothing; it opens an entity."""
 
 DAMAGED_LINE = "damaged"
-"""Fault of <mark> files: a line whose marks do not open and close in turn; it is left out."""
+"""Fault of <mark> files: a line whose marks do not open and close in turn around text; it is left out."""
 
 
 def read_iob2(
@@ -40,9 +40,8 @@ def read_iob2(
         if line.strip():
             columns = line.split("\t")
             if len(columns) != 2 or not columns[0].strip():
-                raise BenchmarkError(
-                    f"{path}:{number}: {len(columns)} tab-separated column(s), expected a token and a tag"
-                )
+                found = "an empty token" if len(columns) == 2 else f"{len(columns)} tab-separated column(s)"
+                raise BenchmarkError(f"{path}:{number}: {found}, expected a token and a tag")
             tokens.append(columns[0])
             tags.append(_iob2_tag(columns[1], types, rename, f"{path}:{number}"))
         elif tokens == ["-DOCSTART-"]:
@@ -93,7 +92,7 @@ def read_mark(
     faults: Counter[str] = Counter()
     for _, line in _lines(path):
         pieces = re.split("(</?mark>)", line)
-        if pieces[1::2] != ["<mark>", "</mark>"] * (len(pieces) // 4):
+        if pieces[1::2] != ["<mark>", "</mark>"] * (len(pieces) // 4) or "" in pieces[2::4]:
             faults[DAMAGED_LINE] += 1
             continue
         text = ""
@@ -117,8 +116,13 @@ def read_jsonl(
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
+            if not isinstance(row["text"], str) or not isinstance(row["entities"], list):
+                raise TypeError("text is a string, and entities a list")
+            row["text"].encode()  # refuses lone surrogates, which data sets cannot hold
             entities = []
             for given in row["entities"]:
+                if type(given["start"]) is not int or type(given["end"]) is not int:
+                    raise TypeError("start and end are whole numbers")
                 entity = Entity(given["start"], given["end"], rename.get(given["type"], given["type"]))
                 if entity.type not in types:
                     raise BenchmarkError(f"{where}: type {entity.type!r} is none of {', '.join(types)}")
@@ -131,7 +135,7 @@ def read_jsonl(
                 entities.append(entity)
             name = str(row.get("id", len(sentences)))
             sentences.append(Sentence(name, row["text"], tuple(sorted(entities)), row.get("document")))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BenchmarkError(f"{where}: {type(error).__name__}: {error}") from error
     return sentences, Counter()
 
@@ -155,10 +159,12 @@ def _lines(path: Path, ending: bool = False) -> Iterator[tuple[int, str]]:
 
     Only LF and CRLF end a line: some corpora hold other Unicode line separators inside sentences.
     """
+    raw = path.read_bytes()
     try:
-        content = path.read_bytes().decode("utf-8")
+        content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BenchmarkError(f"{path}: byte {error.start} is not UTF-8; convert the file") from error
+        where = raw.count(b"\n", 0, error.start) + 1
+        raise BenchmarkError(f"{path}:{where}: not UTF-8; convert the file") from error
     lines = content.split("\n")
     if lines[-1] == "":
         lines.pop()

@@ -48,11 +48,22 @@ def load(task: str, split: str) -> Split:
 def load_training(corpus: Corpus) -> tuple[Sentence, ...]:
     """The sentences that a system for this corpus may learn from; empty where there are none.
 
-    For an out-of-domain corpus they are those of its `training_corpus`.
+    For an out-of-domain corpus they are those of its `training_corpus`, with the entities of its types.
+
+    Raises:
+        BenchmarkError: as `load`, or the training corpus has no training split itself.
     """
     if "train" in corpus.files:
         return load(corpus.task, "train").sentences
-    return load_training(get(corpus.training_corpus)) if corpus.training_corpus else ()
+    if corpus.training_corpus is None:
+        return ()
+    sentences = load(corpus.training_corpus, "train").sentences
+    return tuple(
+        replace(
+            sentence, entities=tuple(entity for entity in sentence.entities if entity.type in corpus.types)
+        )
+        for sentence in sentences
+    )
 
 
 def surface_key(surface: str, type_: str) -> tuple[str, str]:

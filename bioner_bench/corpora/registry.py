@@ -22,6 +22,9 @@ CORPORA_VARIABLE = "BIONER_BENCH_CORPORA"
 
 SPLITS = ("train", "validation", "test")
 
+# A type called NO, unquoted, is a boolean in YAML.
+_NAMED: dict[str, Any] = {"type": "object", "propertyNames": {"type": "string"}}
+
 _FILE_SCHEMA = {
     "type": "object",
     "properties": {
@@ -29,7 +32,7 @@ _FILE_SCHEMA = {
         "url": {"type": "string"},
         "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "sentences": {"type": "integer", "minimum": 1},
-        "mentions": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        "mentions": _NAMED | {"additionalProperties": {"type": "integer", "minimum": 0}},
         "damaged": {"type": "integer", "minimum": 0},
     },
     "required": ["path", "sha256", "sentences", "mentions"],
@@ -42,8 +45,8 @@ ENTRY_SCHEMA = {
         "task": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
         "name": {"type": "string"},
         "role": {"enum": ["core", "extended", "out-of-domain", "demo"]},
-        "types": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
-        "rename": {"type": "object", "additionalProperties": {"type": "string"}},
+        "types": _NAMED | {"minProperties": 1, "additionalProperties": {"type": "string"}},
+        "rename": _NAMED | {"additionalProperties": {"type": "string"}},
         "format": {"enum": ["iob2", "mark", "jsonl"]},
         "files": {
             "type": "object",
@@ -141,7 +144,7 @@ def _read(path: Path) -> Corpus:
     try:
         entry: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         jsonschema.validate(entry, ENTRY_SCHEMA)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     except jsonschema.ValidationError as error:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
@@ -155,4 +158,9 @@ def _read(path: Path) -> Corpus:
             raise BenchmarkError(
                 f"{path}: files.{split}.mentions needs the types {', '.join(entry['types'])}"
             )
+    unknown = set(entry.get("rename", {}).values()) - set(entry["types"])
+    if unknown:
+        raise BenchmarkError(
+            f"{path}: rename leads to {', '.join(sorted(unknown))}, which is none of the types"
+        )
     return Corpus(**{"rename": {}} | entry | {"files": files, "folder": path.parent})

@@ -1,0 +1,127 @@
+"""System cards: one YAML file a system in `baselines/`, what it is, how to run it, what is reported of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bioner_bench.schema import BenchmarkError
+
+KINDS = ("llm", "encoder", "dictionary", "reference")
+
+CERTAINTY = ("read in the source", "quoted by a third party", "unverified")
+"""How sure a reported figure is; an unverified one never reaches a table."""
+
+CARD_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "system": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$"},
+        "title": {"type": "string", "minLength": 1},
+        "kind": {"enum": list(KINDS)},
+        "base_model": {"type": "string"},
+        "parameters": {"type": "string"},
+        "train_strategy": {"type": "string"},
+        "train_ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "trained_on": {"type": "array", "items": {"type": "string"}},
+        "licence": {"type": "string"},
+        "url": {"type": "string", "pattern": "^https://"},
+        "notes": {"type": "string"},
+        "run": {
+            "type": "object",
+            "properties": {
+                "model": {"type": "string"},
+                "model_args": {"type": "object"},
+                "apply_chat_template": {"type": "boolean"},
+                "num_fewshot": {"type": "integer", "minimum": 0},
+                "gen_kwargs": {"type": "object"},
+                "batch_size": {"type": ["integer", "string"]},
+                "metadata": {"type": "object"},
+            },
+            "required": ["model"],
+            "additionalProperties": False,
+        },
+        "reported": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "task": {"type": "string"},
+                    "score": {
+                        "enum": ["strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1"]
+                    },
+                    "value": {"type": "number", "minimum": 0, "maximum": 1},
+                    "shots": {"type": "integer", "minimum": 0},
+                    "source": {"type": "string", "minLength": 1},
+                    "certainty": {"enum": list(CERTAINTY)},
+                    "protocol": {"type": "string"},
+                },
+                "required": ["task", "score", "value", "source", "certainty"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["system", "title", "kind"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A system. `reported` are figures of others, each with its source and how sure it is, in [0, 1]."""
+
+    system: str
+    title: str
+    kind: str
+    base_model: str | None = None
+    parameters: str | None = None
+    train_strategy: str | None = None
+    train_ratio: float | None = None
+    trained_on: tuple[str, ...] = ()
+    licence: str | None = None
+    url: str | None = None
+    notes: str = ""
+    run: Mapping[str, Any] = field(default_factory=dict)
+    reported: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_card(path: Path) -> Card:
+    """Read and check one card.
+
+    Raises:
+        BenchmarkError: the file is missing, not YAML, or not a card.
+    """
+    import jsonschema
+
+    try:
+        card: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        jsonschema.validate(card, CARD_SCHEMA)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"cannot read the card {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except jsonschema.ValidationError as error:
+        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
+    for name in ("trained_on", "reported"):
+        card[name] = tuple(card.get(name, ()))
+    return Card(**card)
+
+
+def read_cards(folder: Path) -> dict[str, Card]:
+    """System -> card, for all cards of a folder and its subfolders.
+
+    Raises:
+        BenchmarkError: a card is wrong, is not named after its system, or two have one system.
+    """
+    cards: dict[str, Card] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        card = read_card(path)
+        if card.system != path.stem:
+            raise BenchmarkError(f"{path}: system is {card.system!r}; name the file {card.system}.yaml")
+        if card.system in cards:
+            raise BenchmarkError(f"{path}: there is another card for {card.system!r}")
+        cards[card.system] = card
+    return cards
