@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bioner_bench.scoring import Counts, Score
+from bioner_bench.scoring import Score, Table
 
 RESAMPLES = 10_000
 SEED = 1234
@@ -67,33 +67,33 @@ def resampled_sums(
 
 def interval(
     score: Score,
-    counts: Sequence[Counts],
+    table: Table,
     documents: Sequence[Hashable] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> tuple[float, float]:
     """95 % percentile bootstrap interval of a score (Efron and Tibshirani 1993, chapter 13)."""
-    sums = resampled_sums(_matrix(score, counts), documents, resamples, seed)
+    sums = resampled_sums(_matrix(score, table), documents, resamples, seed)
     low, high = np.quantile(score.formula(*sums.T), [0.025, 0.975])
     return float(low), float(high)
 
 
 def standard_error(
     score: Score,
-    counts: Sequence[Counts],
+    table: Table,
     documents: Sequence[Hashable] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> float:
     """Bootstrap standard error of a score."""
-    sums = resampled_sums(_matrix(score, counts), documents, resamples, seed)
+    sums = resampled_sums(_matrix(score, table), documents, resamples, seed)
     return float(np.std(score.formula(*sums.T), ddof=1))
 
 
 def compare(
     score: Score,
-    a: Sequence[Counts],
-    b: Sequence[Counts],
+    a: Table,
+    b: Table,
     documents: Sequence[Hashable] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
@@ -107,9 +107,10 @@ def compare(
     Raises:
         ValueError: the systems were not run on the same number of sentences.
     """
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} sentences against {len(b)}: not the same sentences")
-    both = np.hstack([_matrix(score, a), _matrix(score, b)])
+    left, right = _matrix(score, a), _matrix(score, b)
+    if len(left) != len(right):
+        raise ValueError(f"{len(left)} sentences against {len(right)}: not the same sentences")
+    both = np.hstack([left, right])
     columns = len(score.columns)
 
     def difference(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -124,7 +125,5 @@ def compare(
     return Comparison(observed, float(low), float(high), min(1.0, p_value))
 
 
-def _matrix(score: Score, counts: Sequence[Counts]) -> npt.NDArray[np.float64]:
-    return np.array([[row[column] for column in score.columns] for row in counts], dtype=float).reshape(
-        len(counts), len(score.columns)
-    )
+def _matrix(score: Score, table: Table) -> npt.NDArray[np.float64]:
+    return np.column_stack([table[column] for column in score.columns]).astype(float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,12 +100,13 @@ def read_card(path: Path) -> Card:
     try:
         card: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         jsonschema.validate(card, CARD_SCHEMA)
+        json.dumps(card, allow_nan=False)  # a schema's bounds let NaN pass
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read the card {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     except jsonschema.ValidationError as error:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise BenchmarkError(f"{path}: not a card in YAML: {' '.join(str(error).split())}") from error
     for name in ("trained_on", "reported"):
         card[name] = tuple(card.get(name, ()))
     return Card(**card)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from bioner_bench import corpora, prompt
 from bioner_bench.answers import judge
-from bioner_bench.scoring import scores, total
+from bioner_bench.scoring import scores, tabulate, total
 
 
 def ceiling(task: str, split: str = "test") -> dict[str, float | int]:
     """`strict_f1` and `relaxed_f1` of a split's own gold, and its numbers of `sentences` and `mentions`."""
     types = list(corpora.get(task).types)
     sentences = corpora.load(task, split).sentences
-    sums = total(judge(s, prompt.target(s.text, s.entities, types), types).counts for s in sentences)
+    rows = [judge(s, prompt.target(s.text, s.entities, types), types).counts for s in sentences]
+    sums = total(tabulate(rows))
     named = scores(types)
     return {
         "strict_f1": float(named["strict_f1"].of(sums)),

@@ -1,9 +1,9 @@
 """lm-evaluation-harness <-> this benchmark: the class behind every task's YAML, and nothing else.
 
 A task's YAML names this class, its task name, tags and version; corpus, prompt, metrics and splits follow
-from the task name (or from `dataset_name`, in a variant of a task under another name). Options that the stock `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number
-draws the demonstrations), `--gen_kwargs`, `--system_instruction`, `--apply_chat_template`,
-`--fewshot_as_multiturn`.
+from the task name, or from `dataset_name` in a variant of a task under another name. Options that the stock
+`lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
+`--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import datasets
+import numpy as np
 from lm_eval.api.task import ConfigurableTask
 
 from bioner_bench import __version__, corpora, prompt, scoring
 from bioner_bench.answers import judge
 from bioner_bench.bootstrap import standard_error
-from bioner_bench.corpora.loading import load_training, seen_mentions, surface_key
+from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.demonstrations import choose
-from bioner_bench.schema import BenchmarkError, Entity, Sentence
-
-Document = Mapping[str, Any]
-"""lm-eval's "doc": the fields of `FEATURES`."""
+from bioner_bench.documents import Document, to_document, to_sentence
+from bioner_bench.schema import BenchmarkError, Sentence
 
 FEATURES = datasets.Features(
     {
@@ -40,36 +39,10 @@ FEATURES = datasets.Features(
         ),
     }
 )
-"""`seen`: the training split has a mention of this type with the same case-folded string."""
+"""The fields of a `Document`."""
 
 STDERR_SCORES = ("strict_f1", "relaxed_f1", "string_f1")
 """Scores that get a bootstrap standard error in lm-eval's table."""
-
-
-def to_document(sentence: Sentence, types: Sequence[str], seen: frozenset[tuple[str, str]]) -> Document:
-    """A sentence as lm-eval's doc."""
-    entities = [
-        {
-            "start": entity.start,
-            "end": entity.end,
-            "type": entity.type,
-            "seen": surface_key(sentence.surface(entity), entity.type) in seen,
-        }
-        for entity in sentence.entities
-    ]
-    return {
-        "id": sentence.id,
-        "document": sentence.document,
-        "text": sentence.text,
-        "types": list(types),
-        "entities": entities,
-    }
-
-
-def to_sentence(document: Document) -> Sentence:
-    """The inverse of `to_document`."""
-    entities = tuple(Entity(e["start"], e["end"], e["type"]) for e in document["entities"])
-    return Sentence(document["id"], document["text"], entities, document["document"])
 
 
 def load_datasets(task: str) -> dict[str, datasets.Dataset]:
@@ -114,8 +87,8 @@ def stderr_aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[Any]
 
     def aggregate(items: Iterable[Sequence[Any]]) -> float:
         documents, *columns = zip(*items, strict=True)
-        rows = [dict(zip(score.columns, row, strict=True)) for row in zip(*columns, strict=True)]
-        return standard_error(score, rows, documents if all(documents) else None)
+        table = {name: np.array(column) for name, column in zip(score.columns, columns, strict=True)}
+        return standard_error(score, table, documents if all(documents) else None)
 
     return aggregate
 

@@ -17,7 +17,7 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from bioner_bench import prompt
-from bioner_bench.harness import to_sentence
+from bioner_bench.documents import to_sentence
 
 
 class _Reference(LM):  # type: ignore[misc]

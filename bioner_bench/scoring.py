@@ -27,6 +27,9 @@ from bioner_bench.schema import Entity, Sentence
 Counts = dict[str, int]
 """One sentence's counts, by column name; `COLUMNS` and, per type, `TYPE_COLUMNS` as "column/type"."""
 
+Table = dict[str, npt.NDArray[np.int64]]
+"""The counts of many sentences: column -> one number a sentence."""
+
 Sums = Mapping[str, npt.NDArray[np.float64]]
 """Summed columns: arrays of any one shape, a single sum or one per bootstrap resample."""
 
@@ -192,13 +195,14 @@ def scores(types: Sequence[str]) -> dict[str, Score]:
     return {score.name: score for score in named}
 
 
-def total(rows: Iterable[Counts]) -> dict[str, npt.NDArray[np.float64]]:
+def tabulate(rows: Sequence[Counts]) -> Table:
+    """The counts of sentences as columns; the rows all have the same ones."""
+    return {column: np.array([row[column] for row in rows], dtype=np.int64) for column in rows[0]}
+
+
+def total(table: Table) -> dict[str, npt.NDArray[np.float64]]:
     """Sum counts over sentences."""
-    sums: dict[str, int] = {}
-    for row in rows:
-        for column, value in row.items():
-            sums[column] = sums.get(column, 0) + value
-    return {column: np.asarray(value, dtype=float) for column, value in sums.items()}
+    return {column: np.asarray(values.sum(), dtype=float) for column, values in table.items()}
 
 
 def _prf(kind: str, correct: str, predicted: str, gold: str, suffix: str = "") -> list[Score]:

@@ -1,0 +1,434 @@
+"""lm-eval's output folder -> result records: one JSON file a system and task, all that a leaderboard needs.
+
+A record keeps the counts of every sentence, so that intervals and paired tests need neither text nor model.
+Nothing of lm-eval's results is trusted: documents, gold and prompts of the samples are compared with the
+task, and scores are counted again from the answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bioner_bench import __version__, corpora, prompt
+from bioner_bench.answers import judge
+from bioner_bench.bootstrap import RESAMPLES, SEED
+from bioner_bench.cards import Card
+from bioner_bench.corpora.loading import load_training, seen_mentions
+from bioner_bench.demonstrations import choose
+from bioner_bench.documents import Document, to_document, to_sentence
+from bioner_bench.parsing import Level
+from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, tabulate, total
+from bioner_bench.summary import summarise
+from bioner_bench.writing import write_text
+
+SCHEMA_VERSION = 1
+
+Record = dict[str, Any]
+"""A record as JSON, valid by `record.schema.json`."""
+
+_SECRET = re.compile(r"key|token|secret|password|auth", re.IGNORECASE)
+_NO_SECRETS = {"think_end_token", "add_bos_token", "prefix_token_id", "trust_remote_code"}
+
+
+def from_lm_eval(folder: Path, card: Card) -> list[Record]:
+    """Make a record of each of this project's tasks that an lm-eval run evaluated.
+
+    Args:
+        folder: what was given to `lm_eval --output_path`; of several runs of a task the newest counts.
+        card: the system that was run.
+
+    Raises:
+        BenchmarkError: there is no result, samples are missing, or they do not fit the task.
+    """
+    newest: dict[tuple[str, int, int], Record] = {}
+    results_files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
+    if not results_files:
+        raise BenchmarkError(
+            f"{folder} holds no results_*.json; run lm_eval with --output_path and --log_samples"
+        )
+    for path in results_files:
+        results = _read_json(path)
+        for task, config in results.get("configs", {}).items():
+            if "prompt_hash" in config.get("metadata", {}):
+                record = _make(path, results, task, card)
+                newest[task, record["setup"]["shots"], record["setup"]["fewshot_seed"] or 0] = record
+    if not newest:
+        raise BenchmarkError(f"{folder} holds no result of a task of this project")
+    return list(newest.values())
+
+
+def read(path: Path) -> Record:
+    """Read a record and check it: its form, and its scores against its own counts.
+
+    Raises:
+        BenchmarkError: the file is not a whole and consistent record.
+    """
+    record = _read_json(path)
+    error = next(iter(_validator().iter_errors(record)), None)
+    if error is not None:
+        raise BenchmarkError(f"{path}: {error.json_path}: {error.message[:200]}; make the record again")
+    table = counts_of(record)
+    lengths = {len(values) for values in table.values()} | {len(record["sentence_hashes"])}
+    if lengths != {record["sentences"]}:
+        raise BenchmarkError(f"{path}: counts of {sorted(lengths)} sentences, expected {record['sentences']}")
+    sums = total(table)
+    for name, score in scores(record["types"]).items():
+        value = record["scores"].get(name, {}).get("value")
+        counted = float(score.of(sums)) if any(sums[column] for column in score.needs) else None
+        if (value is None) != (counted is None) or (
+            value is not None and counted is not None and abs(value - counted) > 1e-9
+        ):
+            raise BenchmarkError(
+                f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
+            )
+    return record
+
+
+def write(record: Record, folder: Path) -> Path:
+    """Write a record to its place below `folder` and return the path."""
+    path = folder / place(record)
+    head = {key: value for key, value in record.items() if key not in ("sentence_hashes", "counts")}
+    rows = ",\n".join(
+        f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
+    )
+    text = (
+        f"{json.dumps(head, ensure_ascii=False, indent=2)[:-2]},\n"
+        f'  "sentence_hashes": {json.dumps(record["sentence_hashes"])},\n'
+        f'  "counts": {{\n{rows}\n  }}\n}}\n'
+    )
+    write_text(path, text)
+    return path
+
+
+def place(record: Record) -> Path:
+    """Where a record lies: system, task, and what else tells two runs of a system apart."""
+    setup = record["setup"]
+    variant = f"{setup['shots']}-shot"
+    if setup["shots"]:
+        variant += f"-seed-{setup['fewshot_seed']}"
+    return Path(record["system"]["name"]) / f"{record['task']}-{variant}.json"
+
+
+def counts_of(record: Record) -> Table:
+    """The counts of every sentence, with all columns of `scoring`."""
+    size = record["sentences"]
+    packed = {
+        column: np.full(size, values) if isinstance(values, int) else np.asarray(values)
+        for column, values in record["counts"].items()
+    }
+    if any(values.dtype.kind not in "iu" for values in packed.values()):
+        raise BenchmarkError(f"{record['system']['name']}, {record['task']}: counts are not whole numbers")
+    table: Table = {
+        column: sum(
+            (packed[f"{column}/{type_}"] for type_ in record["types"]), np.zeros(size, dtype=np.int64)
+        )
+        for column in TYPE_COLUMNS
+    }
+    table |= packed
+    level = table.pop("level")
+    for value in Level:
+        table[value.name.lower()] = (level == value).astype(np.int64)
+    table["sentences"] = np.ones(size, dtype=np.int64)
+    table["negative"] = (table["gold"] == 0).astype(np.int64)
+    table["negative_with_prediction"] = ((table["gold"] == 0) & (table["predicted"] > 0)).astype(np.int64)
+    return table
+
+
+def _pack(rows: Sequence[Counts], levels: Sequence[Level], types: Sequence[str]) -> dict[str, Any]:
+    """What `counts_of` cannot derive; a column of equal numbers is one number."""
+    derived = {*TYPE_COLUMNS, "sentences", "negative", "negative_with_prediction"}
+    derived |= {level.name.lower() for level in Level}
+    columns = [f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS]
+    columns += [column for column in COLUMNS if column not in derived]
+    packed: dict[str, list[int]] = {column: [row[column] for row in rows] for column in columns}
+    packed["level"] = [int(level) for level in levels]
+    return {column: values[0] if len(set(values)) == 1 else values for column, values in packed.items()}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the samples of a task must be: its documents, and sentences to draw demonstrations from."""
+
+    corpus: corpora.Corpus
+    documents: tuple[Document, ...]
+    sentences: tuple[Sentence, ...]
+    training: tuple[Sentence, ...]
+
+
+@cache
+def _task(name: str) -> _Task:
+    corpus = corpora.get(name)
+    training = load_training(corpus)
+    seen = seen_mentions(training)
+    sentences = corpora.load(name, "test").sentences
+    documents = tuple(to_document(sentence, list(corpus.types), seen) for sentence in sentences)
+    return _Task(corpus, documents, sentences, training)
+
+
+def _make(path: Path, results: Mapping[str, Any], task: str, card: Card) -> Record:
+    config = results["configs"][task]
+    metadata = config["metadata"]
+    expected = _task(metadata.get("corpus", task))
+    types = list(expected.corpus.types)
+    version = str(results["versions"][task])
+    current = task_version(task, metadata.get("config_source"))
+    if version != current:
+        raise BenchmarkError(
+            f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
+        )
+    now = prompt.prompt_hash(expected.corpus.types)
+    if metadata["prompt_hash"] != now:
+        raise BenchmarkError(
+            f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
+        )
+
+    shots = int(results["n-shot"][task] or 0)
+    seed = results["config"].get("fewshot_seed")
+    samples_path = path.with_name(f"samples_{task}_{path.stem.removeprefix('results_')}.jsonl")
+    rows: dict[int, Counts] = {}
+    levels: dict[int, Level] = {}
+    named = scores(types)
+    for where, sample in _samples(samples_path):
+        doc_id = _check_sample(where, sample, expected, shots, seed)
+        if doc_id in rows:
+            raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
+        document = expected.documents[doc_id]
+        seen = [entity["seen"] for entity in document["entities"]]
+        answer = judge(expected.sentences[doc_id], sample["filtered_resps"][0], types, seen)
+        for name, score in named.items():
+            counted = [answer.counts[column] for column in score.columns]
+            if sample.get(name) != counted:
+                raise BenchmarkError(
+                    f"{where}: the answer counts {counted} for {name}, but the run recorded "
+                    f"{sample.get(name)}: the file was changed, or scored by another version"
+                )
+        rows[doc_id], levels[doc_id] = answer.counts, answer.parsed.level
+
+    order = sorted(rows)
+    evaluated = int(results["n-samples"][task]["effective"])
+    if len(order) != evaluated:
+        raise BenchmarkError(
+            f"{samples_path}: {len(order)} sentences, but the run evaluated {evaluated}: a cut file"
+        )
+    table = tabulate([rows[doc_id] for doc_id in order])
+    documents = [expected.sentences[doc_id].document for doc_id in order]
+    summary = summarise(table, types, documents)
+    for name in named:
+        recorded = results["results"][task].get(f"{name},none")
+        if recorded is None or abs((summary[name] or 0.0) - recorded) > 1e-9:
+            raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {summary[name]}")
+    hashes = [_sentence_hash(expected.sentences[doc_id]) for doc_id in order]
+    clustered = all(document is not None for document in documents)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "system": {
+            "name": card.system,
+            "title": card.title,
+            "kind": card.kind,
+            "base_model": card.base_model,
+            "parameters": card.parameters,
+            "train_strategy": card.train_strategy,
+            "train_ratio": card.train_ratio,
+            "trained_on": list(card.trained_on),
+        },
+        "task": task,
+        "task_version": version,
+        "prompt": metadata.get("prompt", prompt.VERSION),
+        "prompt_hash": metadata["prompt_hash"],
+        "split": "test",
+        "types": types,
+        "sentences": len(order),
+        "corpus_sentences": len(expected.sentences),
+        "partial": len(order) < len(expected.sentences),
+        "gold_sha256": _sha256("".join(_sentence_digest(expected.sentences[doc_id]) for doc_id in order)),
+        "setup": {
+            "shots": shots,
+            "fewshot_seed": seed,
+            "chat_template_sha256": results.get("chat_template_sha"),
+            "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
+            "system_instruction": results.get("system_instruction"),
+            "generation": config.get("generation_kwargs", {}),
+        },
+        "model": _model(results),
+        "run": _run(results, task),
+        "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
+        "bootstrap": {
+            "resamples": RESAMPLES,
+            "seed": SEED,
+            "unit": "document" if clustered else "sentence",
+        },
+        "scores": {
+            name: {"value": summary[name], "low": summary[f"{name}_low"], "high": summary[f"{name}_high"]}
+            for name in named
+        },
+        "documents": documents if clustered else None,
+        "sentence_hashes": hashes,
+        "counts": _pack([rows[i] for i in order], [levels[i] for i in order], types),
+    }
+    _validator().validate(record)
+    return record
+
+
+def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int, seed: int | None) -> int:
+    """Compare document, target and prompt of a sample with the task; return the sentence's place."""
+    try:
+        doc_id = sample["doc_id"]
+        document = task.documents[doc_id]
+        asked: str = sample["arguments"]["gen_args_0"]["arg_0"]
+        given, target = sample["doc"], sample["target"]
+        if not isinstance(sample["filtered_resps"][0], str):
+            raise TypeError("the response is not a string")
+    except (KeyError, IndexError, TypeError) as error:
+        raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
+    if given != document:
+        raise BenchmarkError(
+            f"{where}: the document is not sentence {doc_id} of the corpus: other text or gold"
+        )
+    if target != prompt.target(document["text"], to_sentence(document).entities, document["types"]):
+        raise BenchmarkError(f"{where}: the target is not that of sentence {doc_id}")
+    sentence = task.sentences[doc_id]
+    shown = choose(task.training, sentence, shots, seed or 0) if shots else []
+    position = 0
+    for turn in prompt.messages(sentence.text, task.corpus.types, shown):
+        position = asked.find(turn["content"], position)
+        if position < 0:
+            raise BenchmarkError(
+                f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"
+            )
+        position += len(turn["content"])
+    return int(doc_id)
+
+
+def task_version(task: str, config_source: str | None = None) -> str:
+    """The version of a task in its YAML, as lm-eval has it installed or where it was run from.
+
+    Raises:
+        BenchmarkError: there is no such YAML.
+    """
+    spec = importlib.util.find_spec("lm_eval")
+    installed = Path(spec.origin).parent / "tasks" / "bioner" if spec and spec.origin else Path()
+    paths = [*installed.glob(f"*/{task}.yaml"), *([Path(config_source)] if config_source else [])]
+    for path in paths:
+        if path.is_file():
+            found = re.search(r"^  version: *[\"']?([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            if found:
+                return found[1]
+    raise BenchmarkError(
+        f"no YAML of the task {task} with a version is installed; install this package again"
+    )
+
+
+def _model(results: Mapping[str, Any]) -> dict[str, Any]:
+    config = results["config"]
+    arguments = config.get("model_args") or {}
+    return {
+        "source": config.get("model"),
+        "arguments": {key: _public(key, value) for key, value in arguments.items()},
+        "parameters": config.get("model_num_parameters"),
+        "dtype": str(config.get("model_dtype") or "") or None,
+        "revision": config.get("model_revision"),
+        "sha": config.get("model_sha") or None,
+    }
+
+
+def _public(key: str, value: Any) -> Any:
+    """A model argument without secrets and without the folders of the machine it ran on."""
+    if _SECRET.search(key) and key not in _NO_SECRETS:
+        return "***"
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
+
+
+def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
+    config = results["config"]
+    environment = results.get("pretty_env_info") or ""
+    seconds = float(results.get("total_evaluation_time_seconds") or 0)
+    evaluated = sum(int(size["effective"]) for size in results["n-samples"].values())
+    model = ",".join(f"{key}={value}" for key, value in _model(results)["arguments"].items())
+    command = ["lm_eval", "--model", str(config.get("model"))]
+    command += ["--model_args", model] if model else []
+    command += ["--tasks", task, "--num_fewshot", str(results["n-shot"][task] or 0)]
+    command += ["--apply_chat_template"] if results.get("chat_template_sha") else []
+    command += ["--batch_size", str(config["batch_size"])] if config.get("batch_size") else []
+    command += ["--limit", f"{config['limit']:g}"] if config.get("limit") else []
+
+    def of_environment(label: str) -> str | None:
+        found = re.search(rf"^{label}:? *(.+)$", environment, re.MULTILINE)
+        return found[1].strip() if found else None
+
+    return {
+        "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": " ".join(command),
+        "seconds": round(seconds, 1),
+        "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
+        "hardware": {"cpu": of_environment("Model name"), "gpu": of_environment("GPU 0")},
+        "batch_size": str(config.get("batch_size")),
+        "versions": {
+            "bioner_bench": results["configs"][task]["metadata"].get("bioner_bench") or __version__,
+            "lm_eval": results.get("lm_eval_version"),
+            "transformers": results.get("transformers_version"),
+            "torch": of_environment("PyTorch version"),
+            "python": (of_environment("Python version") or "").split(" ")[0] or None,
+        },
+    }
+
+
+def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                where = f"{path}:{number}"
+                try:
+                    yield where, json.loads(line)
+                except ValueError as error:
+                    raise BenchmarkError(f"{where}: not JSON, a cut or changed file: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(
+            f"cannot read the samples {path}: {error}; run lm_eval with --log_samples"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BenchmarkError(f"cannot read {path}: {error}; it is cut, or no JSON") from error
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"{path}: not a JSON object")
+    return value
+
+
+@cache
+def _validator() -> Any:
+    import jsonschema
+
+    schema = json.loads(resources.files("bioner_bench").joinpath("record.schema.json").read_text("utf-8"))
+    return jsonschema.Draft202012Validator(schema)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sentence_digest(sentence: Sentence) -> str:
+    gold = [[entity.start, entity.end, entity.type] for entity in sentence.entities]
+    return _sha256(json.dumps([sentence.id, sentence.text, gold], ensure_ascii=False))
+
+
+def _sentence_hash(sentence: Sentence) -> str:
+    """Twelve digits that tell whether two records hold the same sentence with the same gold."""
+    return _sentence_digest(sentence)[:12]

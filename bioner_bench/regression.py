@@ -1,0 +1,153 @@
+"""Two records of one task -> the answer whether a system got worse.
+
+A regression is a strict F1 that is significantly lower by a paired bootstrap over the common sentences, or
+lower by more than the allowed drop. Records of another task version, prompt or gold are not compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bioner_bench import records
+from bioner_bench.bootstrap import RESAMPLES, SEED, Comparison, compare
+from bioner_bench.records import Record
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.scoring import scores, total
+
+SIGNIFICANCE = 0.05
+
+
+class Outcome(IntEnum):
+    """The exit codes of `bioner-bench check`."""
+
+    PASS = 0
+    REGRESSION = 1
+    INCOMPARABLE = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one task. Scores are in [0, 1], on the common sentences; None if not comparable."""
+
+    task: str
+    setup: str
+    outcome: Outcome
+    reason: str
+    sentences: int = 0
+    old: float | None = None
+    new: float | None = None
+    comparison: Comparison | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        test = self.comparison
+        return {
+            "task": self.task,
+            "setup": self.setup,
+            "outcome": self.outcome.name.lower(),
+            "reason": self.reason,
+            "sentences": self.sentences,
+            "old": self.old,
+            "new": self.new,
+            "difference": test.difference if test else None,
+            "difference_low": test.low if test else None,
+            "difference_high": test.high if test else None,
+            "p_value": test.p_value if test else None,
+        }
+
+
+def pairs(new: Path, old: Path) -> list[tuple[Record, Record]]:
+    """The records to compare: two files, or of folders those of the same task and shots.
+
+    Raises:
+        BenchmarkError: a file is no record, or nothing on one side fits anything on the other.
+    """
+    news, olds = (_records(path) for path in (new, old))
+    if new.is_file() and old.is_file():
+        return [(news[0], olds[0])]
+
+    def setup(record: Record) -> tuple[str, int, int | None]:
+        shots = record["setup"]["shots"]
+        return record["task"], shots, record["setup"]["fewshot_seed"] if shots else None
+
+    found = [(a, b) for a in news for b in olds if setup(a) == setup(b)]
+    if not found:
+        raise BenchmarkError(
+            f"no record of {new} has the task and shots of one of {old}; compare two files instead"
+        )
+    return found
+
+
+def _records(path: Path) -> list[Record]:
+    paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    if not paths:
+        raise BenchmarkError(f"{path} holds no record; make one with bioner-bench leaderboard add")
+    return [records.read(each) for each in paths]
+
+
+def check(
+    new: Record,
+    old: Record,
+    score: str = "strict_f1",
+    max_drop: float | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Verdict:
+    """Compare a new record with an old one.
+
+    Args:
+        new: the record of the system under test.
+        old: the record that it is held against.
+        score: the score that must not drop.
+        max_drop: a drop of more than this many points (hundredths) is a regression even if chance could
+            explain it.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    setup = f"{new['setup']['shots']}-shot against {old['setup']['shots']}-shot"
+    if new["setup"]["shots"] == old["setup"]["shots"]:
+        setup = f"{new['setup']['shots']}-shot"
+    for what, field in (
+        ("task", "task"),
+        ("task version", "task_version"),
+        ("prompt", "prompt_hash"),
+        ("types", "types"),
+    ):
+        if new[field] != old[field]:
+            reason = f"other {what}: {new[field]} against {old[field]}"
+            return Verdict(new["task"], setup, Outcome.INCOMPARABLE, reason)
+    common = sorted(set(new["sentence_hashes"]) & set(old["sentence_hashes"]))
+    missing = min(new["sentences"], old["sentences"]) - len(common)
+    if missing:
+        reason = f"other gold or text in {missing} sentences"
+        return Verdict(new["task"], setup, Outcome.INCOMPARABLE, reason)
+    tables, places = [], []
+    for record in (new, old):
+        place = {digest: index for index, digest in enumerate(record["sentence_hashes"])}
+        places.append([place[digest] for digest in common])
+        tables.append(
+            {name: values[np.array(places[-1])] for name, values in records.counts_of(record).items()}
+        )
+    documents = [new["documents"][index] for index in places[0]] if new["documents"] else None
+    named = scores(new["types"])[score]
+    values = [float(named.of(total(table))) for table in tables]
+    test = compare(named, tables[0], tables[1], documents, resamples, seed)
+    sign = 1 if named.higher_is_better else -1
+    drop = -sign * test.difference * 100
+    worse = test.p_value < SIGNIFICANCE and drop > 0
+    outcome = Outcome.PASS
+    reason = "no worse than chance explains"
+    if worse:
+        outcome, reason = Outcome.REGRESSION, f"significantly worse, p = {test.p_value:.4f}"
+    elif max_drop is not None and drop > max_drop:
+        outcome, reason = Outcome.REGRESSION, f"worse by {drop:.2f} points, more than {max_drop:g}"
+    elif drop < 0 and test.p_value < SIGNIFICANCE:
+        reason = f"significantly better, p = {test.p_value:.4f}"
+    elif drop == 0:
+        reason = "the same"
+    return Verdict(new["task"], setup, outcome, reason, len(common), values[1], values[0], test)
