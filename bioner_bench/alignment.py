@@ -82,7 +82,7 @@ def _given_span(text: str, mention: Mention) -> Entity | None:
 
 
 class _Squeezed:
-    """A text without white space, its lower-case form, and the offset of each character in the text."""
+    """A text without white space, its case-folded form, and the offset of each character in the text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -102,11 +102,11 @@ def _squeeze(text: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """Lower case, character by character, so that offsets stay: a character that would grow is kept."""
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    """Case folded, character by character, so that offsets stay: one that would grow is lowered or kept."""
+    folded = text.casefold()
+    if len(folded) == len(text):
+        return folded
+    return "".join(next(f for f in (c.casefold(), c.lower(), c) if len(f) == 1) for c in text)
 
 
 def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) -> list[Aligned]:

@@ -2,7 +2,7 @@
 
 Sentences are drawn with replacement, or whole documents where a corpus has them, since sentences of one
 document are not independent. Sentences with equal counts are interchangeable, so one draw of all of them
-is one multinomial draw over the distinct rows of counts: the same distribution, a hundred times faster.
+is one multinomial draw over the distinct rows of counts: the same distribution, over ten times faster.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def read_card(path: Path) -> Card:
     except jsonschema.ValidationError as error:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path}: not a card in YAML: {' '.join(str(error).split())}") from error
+        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     for name in ("trained_on", "reported"):
         card[name] = tuple(card.get(name, ()))
     return Card(**card)

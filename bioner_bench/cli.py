@@ -36,7 +36,13 @@ models_app = typer.Typer(
     epilog="Example: bioner-bench models prepare smollm2-135m",
     no_args_is_help=True,
 )
+leaderboard_app = typer.Typer(
+    help="Result records, and the tables and pages made of them.",
+    epilog="Example: bioner-bench leaderboard build",
+    no_args_is_help=True,
+)
 app.add_typer(corpora_app, name="corpora")
+app.add_typer(leaderboard_app, name="leaderboard")
 app.add_typer(models_app, name="models")
 
 Tasks = Annotated[
@@ -130,6 +136,89 @@ def score(
     from bioner_bench.terminal import print_summary
 
     print_summary(_console(), f"{file.name}: {len(judged)} sentences", summary)
+
+
+@leaderboard_app.command(epilog="Example: bioner-bench leaderboard add out --system baselines/my-model.yaml")
+def add(
+    lm_eval_output: Annotated[Path, typer.Argument(help="What was given to `lm_eval --output_path`.")],
+    system: Annotated[Path, typer.Option(help="The system's card, a YAML file.")],
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboards"),
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="Accept answers that another version scored; say so in the record."),
+    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Keep runs with --limit, unranked.")] = False,
+) -> None:
+    """Make result records of an lm-eval run with --log_samples; print their paths.
+
+    Scores are counted again from the answers; documents, gold and prompts must be those of the task.
+    """
+    from bioner_bench import records
+    from bioner_bench.cards import read_card
+
+    made = records.from_lm_eval(lm_eval_output, read_card(system), rescore)
+    for record in made:
+        if record["partial"] and not partial:
+            raise BenchmarkError(
+                f"{record['task']} was run on {record['sentences']} of {record['corpus_sentences']} "
+                "sentences and cannot be ranked; run it without --limit, or keep it unranked with --partial"
+            )
+    for record in made:
+        print(records.write(record, folder / "records"))
+
+
+@leaderboard_app.command(epilog="Example: bioner-bench leaderboard build --check")
+def build(
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder, with records/ in it.")] = Path(
+        "leaderboards"
+    ),
+    cards: Annotated[Path, typer.Option(help="The folder of system cards.")] = Path("baselines"),
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is stale.")
+    ] = False,
+) -> None:
+    """Build tables, figures and the page from the records and cards: same input, same bytes."""
+    from bioner_bench import leaderboard
+    from bioner_bench.cards import read_cards
+
+    for needed in (folder / "records", cards):
+        if not needed.is_dir():
+            raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
+    files = leaderboard.build(folder / "records", read_cards(cards))
+    if check_only:
+        stale = leaderboard.stale(files, folder)
+        for name in stale:
+            print(f"stale: {folder / name}")
+        raise typer.Exit(1 if stale else 0)
+    leaderboard.write(files, folder)
+    for name in files:
+        print(folder / name)
+
+
+@app.command(epilog="Example: bioner-bench check new/records --against leaderboards/records/my-model")
+def check(
+    new: Annotated[Path, typer.Argument(help="A record, or a folder of records.")],
+    against: Annotated[Path, typer.Option(help="The record, or folder of records, to hold it against.")],
+    max_drop: Annotated[
+        float | None, typer.Option(min=0, help="Points that strict F1 may drop even if chance explains it.")
+    ] = None,
+    score: Annotated[str, typer.Option(help="The score that must not drop.")] = "strict_f1",
+    as_json: Json = False,
+) -> None:
+    """Did a system get worse? Exit code 0: no; 1: yes; 2: the records cannot be compared.
+
+    Worse means significantly lower by a paired bootstrap on the common sentences, or lower by more than
+    --max-drop points. Of two folders, records of the same task and shots are compared.
+    """
+    from bioner_bench import regression
+    from bioner_bench.terminal import print_verdicts
+
+    verdicts = [regression.check(a, b, score, max_drop) for a, b in regression.pairs(new, against)]
+    if as_json:
+        _print_json([verdict.as_json() for verdict in verdicts])
+    else:
+        print_verdicts(_console(), score, verdicts)
+    raise typer.Exit(max(verdict.outcome for verdict in verdicts))
 
 
 @app.command(epilog="Example: bioner-bench demo --limit 20")

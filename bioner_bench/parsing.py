@@ -5,7 +5,7 @@ Levels, in the order in which they are tried:
 - valid: the output, stripped, is JSON that satisfies `prompt.answer_schema`.
 - extracted: it is so once thinking, code fences or prose around it are taken away, or it is the same
   information in another common shape (see `_interpret`).
-- repaired: after `json_repair` has mended broken JSON, or when part of the JSON says nothing about mentions.
+- repaired: after `json_repair` has mended broken JSON, or when an item of a list is no mention.
 - failed: nothing can be read as an answer, so there are no mentions.
 """
 
@@ -44,15 +44,22 @@ class Parsed:
     cut: bool = False
 
 
-REPAIR_LIMIT = 8_000
+REPAIR_LIMIT = 4_000
 """Characters of a broken answer that are looked at: repair can take quadratic time on hostile input."""
 
-_STARTS = 50
-"""Opening brackets in prose at which an answer is looked for; bounds the work on hostile input."""
+_REPAIRS = 5
+"""Broken answers that are repaired, for the same reason."""
+
+_STARTS = 100
+"""Outermost brackets that are looked at; bounds the work on hostile input."""
+
+_OPENING = re.compile(r"[\[{]")
+_MARK = re.compile(r'[\[\]{}"]')
+_STRING_END = re.compile(r'(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 _THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THINK_START = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_TEXT_KEYS = ("text", "mention", "entity", "name", "span", "word", "value")
+_TEXT_KEYS = ("text", "mention", "name", "span", "word", "value", "entity")
 _TYPE_KEYS = ("type", "label", "category", "entity_type", "entity_group", "class", "entity")
 _LIST_KEYS = ("entities", "mentions", "annotations", "results", "ner", "answer", "output")
 
@@ -67,27 +74,32 @@ def parse(output: str, types: Sequence[str]) -> Parsed:
     types = tuple(types)
     stripped = output.strip()
     value = _loads(stripped)
-    if not isinstance(value, _Unreadable) and _validator(types).is_valid(value):
+    if not isinstance(value, _Unreadable) and _satisfies(value, types):
         return Parsed(tuple(_valid_mentions(value)), Level.VALID)
 
     *_, answer = _THINK_END.split(stripped)
     if _THINK_START.match(answer):
         return Parsed((), Level.FAILED, cut=True)
-    for candidate in _candidates(answer):
-        read = _interpret(candidate, types)
+    broken = []
+    for group in _groups(answer):
+        if isinstance(group.value, _Unreadable):
+            broken.append(group)
+            continue
+        read = _understand(group.value, types)
         if read is not None:
-            mentions, complete = read
-            return Parsed(tuple(mentions), Level.EXTRACTED if complete else Level.REPAIRED)
-
-    start = re.search(r"[\[{]", answer)
-    if start is None:
-        return Parsed((), Level.FAILED)
-    broken = answer[start.start() :][:REPAIR_LIMIT]
-    cut = _never_closes(broken)
-    read = _interpret(_repair(broken), types)
-    if read is None:
-        return Parsed((), Level.FAILED, cut)
-    return Parsed(tuple(read[0]), Level.REPAIRED, cut)
+            return Parsed(tuple(read[0]), Level.EXTRACTED if read[1] else Level.REPAIRED)
+    cut = bool(broken) and not broken[-1].closed
+    for group in broken[:_REPAIRS]:
+        read = _understand(_repair(group.text[:REPAIR_LIMIT]), types)
+        if read is not None:
+            return Parsed(tuple(read[0]), Level.REPAIRED, cut)
+    # Last, an answer inside of what only looked like JSON, as a bracket in prose that never closes.
+    for group in broken[:_REPAIRS]:
+        for inner in _groups(group.text[1:REPAIR_LIMIT]):
+            read = _understand(inner.value, types)
+            if read is not None:
+                return Parsed(tuple(read[0]), Level.REPAIRED, cut)
+    return Parsed((), Level.FAILED, cut)
 
 
 class _Unreadable:
@@ -107,8 +119,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     merged = _Object()
     merged.repeated = True
     for key, value in pairs:
-        both = isinstance(value, list) and isinstance(merged.get(key), list)
-        merged[key] = merged[key] + value if both else value
+        merged.setdefault(key, []).extend(value if isinstance(value, list) else [value])
     return merged
 
 
@@ -121,6 +132,13 @@ def _loads(text: str) -> Any:
     except (ValueError, RecursionError):  # ValueError also for integers of thousands of digits
         return _Unreadable()
     return value if end == len(text) and not getattr(value, "repeated", False) else _Unreadable()
+
+
+def _satisfies(value: Any, types: tuple[str, ...]) -> bool:
+    try:
+        return _validator(types).is_valid(value)
+    except RecursionError:  # jsonschema describes what it refuses, however deep that is
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -137,19 +155,55 @@ def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:
                 yield Mention(item["text"], type_, int(item["start"]), int(item["end"]))
 
 
-def _candidates(text: str) -> Iterator[Any]:
-    """JSON objects and arrays inside `text`, first to last, none inside another."""
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """An outermost bracket of a text: its JSON value if it has one, and whether the bracket closes."""
+
+    text: str
+    value: Any
+    closed: bool
+
+
+def _groups(text: str) -> Iterator[_Group]:
+    """The JSON objects and arrays in `text`, and what begins like one, first to last, none inside another."""
     position = 0
     for _ in range(_STARTS):
-        start = re.compile(r"[\[{]").search(text, position)
-        if start is None:
+        opening = _OPENING.search(text, position)
+        if opening is None:
             return
+        start = opening.start()
         try:
-            value, position = _DECODER.raw_decode(text, start.start())
+            value, position = _DECODER.raw_decode(text, start)
+            yield _Group(text[start:position], value, True)
         except (ValueError, RecursionError):
-            position = start.end()
-            continue
-        yield value
+            end = _closing(text, start)
+            position = len(text) if end is None else end
+            yield _Group(text[start:position], _Unreadable(), end is not None)
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the bracket at `start` closes, brackets inside strings not counted; None if it never does."""
+    depth = 0
+    position = start
+    while (mark := _MARK.search(text, position)) is not None:
+        position = mark.end()
+        if mark[0] == '"':
+            string_end = _STRING_END.match(text, position)
+            if string_end is None:
+                return None
+            position = string_end.end()
+        else:
+            depth += 1 if mark[0] in "[{" else -1
+            if depth == 0:
+                return position
+    return None
+
+
+def _understand(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] | None:
+    try:
+        return _interpret(value, types)
+    except RecursionError:
+        return None
 
 
 def _interpret(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] | None:
@@ -190,7 +244,14 @@ def _read_object(value: Mapping[str, Any], types: Sequence[str]) -> tuple[list[M
     return None
 
 
+def _has_types(item: Any, types: Sequence[str]) -> bool:
+    return isinstance(item, Mapping) and any(_match_type(key, types) for key in item)
+
+
 def _read_list(value: list[Any], types: Sequence[str]) -> tuple[list[Mention], bool] | None:
+    if value and all(_has_types(item, types) for item in value):
+        parts = [_read_object(item, types) or ([], False) for item in value]
+        return [mention for part in parts for mention in part[0]], all(part[1] for part in parts)
     # A list of numbers is no answer: prose is full of "[1]".
     if value and not any(isinstance(item, str | Mapping) for item in value):
         return None
@@ -262,29 +323,5 @@ def _fold_type(name: str) -> str:
 def _repair(text: str) -> Any:
     try:
         return repair_json(text, return_objects=True, skip_json_loads=True)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, AssertionError):  # the library asserts what hostile input breaks
         return None
-
-
-def _never_closes(text: str) -> bool:
-    """True if a bracket or string opened at the start of `text` is still open at its end."""
-    depth = 0
-    in_string = False
-    escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-        elif character in "]}":
-            depth -= 1
-            if depth <= 0:
-                return False
-    return True

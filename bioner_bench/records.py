@@ -43,12 +43,14 @@ _SECRET = re.compile(r"key|token|secret|password|auth", re.IGNORECASE)
 _NO_SECRETS = {"think_end_token", "add_bos_token", "prefix_token_id", "trust_remote_code"}
 
 
-def from_lm_eval(folder: Path, card: Card) -> list[Record]:
+def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record]:
     """Make a record of each of this project's tasks that an lm-eval run evaluated.
 
     Args:
         folder: what was given to `lm_eval --output_path`; of several runs of a task the newest counts.
         card: the system that was run.
+        rescore: count the answers anew although the run was scored by another version of the task or of
+            this package; the record says so.
 
     Raises:
         BenchmarkError: there is no result, samples are missing, or they do not fit the task.
@@ -63,7 +65,7 @@ def from_lm_eval(folder: Path, card: Card) -> list[Record]:
         results = _read_json(path)
         for task, config in results.get("configs", {}).items():
             if "prompt_hash" in config.get("metadata", {}):
-                record = _make(path, results, task, card)
+                record = _make(path, results, task, card, rescore)
                 newest[task, record["setup"]["shots"], record["setup"]["fewshot_seed"] or 0] = record
     if not newest:
         raise BenchmarkError(f"{folder} holds no result of a task of this project")
@@ -81,9 +83,10 @@ def read(path: Path) -> Record:
     if error is not None:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message[:200]}; make the record again")
     table = counts_of(record)
-    lengths = {len(values) for values in table.values()} | {len(record["sentence_hashes"])}
-    if lengths != {record["sentences"]}:
-        raise BenchmarkError(f"{path}: counts of {sorted(lengths)} sentences, expected {record['sentences']}")
+    if len(record["sentence_hashes"]) != record["sentences"]:
+        raise BenchmarkError(
+            f"{path}: {len(record['sentence_hashes'])} hashes of {record['sentences']} sentences"
+        )
     sums = total(table)
     for name, score in scores(record["types"]).items():
         value = record["scores"].get(name, {}).get("value")
@@ -123,14 +126,22 @@ def place(record: Record) -> Path:
 
 
 def counts_of(record: Record) -> Table:
-    """The counts of every sentence, with all columns of `scoring`."""
+    """The counts of every sentence, with all columns of `scoring`.
+
+    Raises:
+        BenchmarkError: a column is missing, or is not one whole number a sentence.
+    """
     size = record["sentences"]
-    packed = {
-        column: np.full(size, values) if isinstance(values, int) else np.asarray(values)
-        for column, values in record["counts"].items()
-    }
-    if any(values.dtype.kind not in "iu" for values in packed.values()):
-        raise BenchmarkError(f"{record['system']['name']}, {record['task']}: counts are not whole numbers")
+    where = f"{record['system']['name']}, {record['task']}"
+    packed = {}
+    for column in _packed_columns(record["types"]):
+        values = record["counts"].get(column)
+        if values is None:
+            raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
+        array = np.full(size, values) if isinstance(values, int) else np.array(values, dtype=object)
+        if array.shape != (size,) or not all(type(value) is int for value in array.tolist()):
+            raise BenchmarkError(f"{where}: {column} is not {size} whole numbers; make the record again")
+        packed[column] = array.astype(np.int64)
     table: Table = {
         column: sum(
             (packed[f"{column}/{type_}"] for type_ in record["types"]), np.zeros(size, dtype=np.int64)
@@ -147,12 +158,16 @@ def counts_of(record: Record) -> Table:
     return table
 
 
-def _pack(rows: Sequence[Counts], levels: Sequence[Level], types: Sequence[str]) -> dict[str, Any]:
-    """What `counts_of` cannot derive; a column of equal numbers is one number."""
+def _packed_columns(types: Sequence[str]) -> list[str]:
     derived = {*TYPE_COLUMNS, "sentences", "negative", "negative_with_prediction"}
     derived |= {level.name.lower() for level in Level}
-    columns = [f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS]
-    columns += [column for column in COLUMNS if column not in derived]
+    by_type = [f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS]
+    return [*by_type, *(column for column in COLUMNS if column not in derived), "level"]
+
+
+def _pack(rows: Sequence[Counts], levels: Sequence[Level], types: Sequence[str]) -> dict[str, Any]:
+    """What `counts_of` cannot derive; a column of equal numbers is one number."""
+    columns = [column for column in _packed_columns(types) if column != "level"]
     packed: dict[str, list[int]] = {column: [row[column] for row in rows] for column in columns}
     packed["level"] = [int(level) for level in levels]
     return {column: values[0] if len(set(values)) == 1 else values for column, values in packed.items()}
@@ -178,14 +193,14 @@ def _task(name: str) -> _Task:
     return _Task(corpus, documents, sentences, training)
 
 
-def _make(path: Path, results: Mapping[str, Any], task: str, card: Card) -> Record:
+def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore: bool) -> Record:
     config = results["configs"][task]
     metadata = config["metadata"]
     expected = _task(metadata.get("corpus", task))
     types = list(expected.corpus.types)
     version = str(results["versions"][task])
     current = task_version(task, metadata.get("config_source"))
-    if version != current:
+    if version != current and not rescore:
         raise BenchmarkError(
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
@@ -210,10 +225,10 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card) -> Reco
         answer = judge(expected.sentences[doc_id], sample["filtered_resps"][0], types, seen)
         for name, score in named.items():
             counted = [answer.counts[column] for column in score.columns]
-            if sample.get(name) != counted:
+            if sample.get(name) != counted and not rescore:
                 raise BenchmarkError(
                     f"{where}: the answer counts {counted} for {name}, but the run recorded "
-                    f"{sample.get(name)}: the file was changed, or scored by another version"
+                    f"{sample.get(name)}: the file was changed, or scored by another version (--rescore)"
                 )
         rows[doc_id], levels[doc_id] = answer.counts, answer.parsed.level
 
@@ -228,7 +243,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card) -> Reco
     summary = summarise(table, types, documents)
     for name in named:
         recorded = results["results"][task].get(f"{name},none")
-        if recorded is None or abs((summary[name] or 0.0) - recorded) > 1e-9:
+        if not rescore and (recorded is None or abs((summary[name] or 0.0) - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {summary[name]}")
     hashes = [_sentence_hash(expected.sentences[doc_id]) for doc_id in order]
     clustered = all(document is not None for document in documents)
@@ -245,7 +260,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card) -> Reco
             "trained_on": list(card.trained_on),
         },
         "task": task,
-        "task_version": version,
+        "task_version": current,
+        "rescored": rescore,
         "prompt": metadata.get("prompt", prompt.VERSION),
         "prompt_hash": metadata["prompt_hash"],
         "split": "test",

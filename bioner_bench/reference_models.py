@@ -48,8 +48,8 @@ class _Reference(LM):  # type: ignore[misc]
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
-        """Turns as JSON, so that prompts can be read in the samples."""
-        return json.dumps(chat_history, ensure_ascii=False)
+        """Role and content of every turn, so that prompts can be read in the samples."""
+        return "".join(f"<{turn['role']}>\n{turn['content']}\n" for turn in chat_history)
 
     @property
     def tokenizer_name(self) -> str:

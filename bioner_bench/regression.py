@@ -109,6 +109,8 @@ def check(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
+    if score not in scores(new["types"]):
+        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(scores(new['types']))}")
     setup = f"{new['setup']['shots']}-shot against {old['setup']['shots']}-shot"
     if new["setup"]["shots"] == old["setup"]["shots"]:
         setup = f"{new['setup']['shots']}-shot"

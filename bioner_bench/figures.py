@@ -1,0 +1,189 @@
+"""Rows of the leaderboard -> SVG figures, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bioner_bench import corpora
+from bioner_bench.leaderboard import Row, newest_versions, task_order
+from bioner_bench.schema import BenchmarkError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "bioner_bench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+}
+_COLOURS = {"llm": "#2f6db3", "encoder": "#c2571a", "dictionary": "#5a7d2a", "reference": "#8a8a8a"}
+
+
+def draw(table: Sequence[Row]) -> dict[str, str]:
+    """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise BenchmarkError('matplotlib is missing; run: pip install "bioner-bench[leaderboard]"') from error
+    mpl.use("agg")
+    versions = newest_versions(table)
+    shown = [
+        row
+        for row in table
+        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
+    ]
+    tasks = [task for task in task_order() if any(row["task"] == task for row in shown)]
+    with mpl.rc_context(_STYLE):
+        drawn = {
+            "f1_by_corpus.svg": _svg(_f1_by_corpus(shown, tasks)),
+            "precision_recall.svg": _svg(_precision_recall(shown, tasks)),
+            "grid.svg": _svg(_grid(shown, tasks)),
+        }
+        shares = [row for row in shown if row["train_ratio"]]
+        if shares:
+            drawn["training_share.svg"] = _svg(_training_share(shares))
+    return drawn
+
+
+def label(row: Row) -> str:
+    """A system and its shots, as figures name it."""
+    shots = f", {row['shots']}-shot" if row["kind"] == "llm" else ""
+    return f"{row['title']}{shots}"
+
+
+def _svg(figure: Figure) -> str:
+    import matplotlib.pyplot as plt
+
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height))
+
+
+def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
+    """Strict F1 with intervals, one line a system, corpora one below the other."""
+    lines = [(task, row) for task in tasks for row in shown if row["task"] == task]
+    figure, axes = _figure(7.5, 1.2 + 0.24 * (len(lines) + 1.5 * len(tasks)))
+    position = 0.0
+    ticks, names = [], []
+    for task in tasks:
+        axes.text(0, position, corpora.get(task).name, weight="bold", va="center")
+        position += 1
+        for row in (row for row in shown if row["task"] == task):
+            value, low, high = (100 * row[key] for key in ("strict_f1", "strict_f1_low", "strict_f1_high"))
+            axes.plot([low, high], [position, position], color=_COLOURS[row["kind"]], linewidth=1.5)
+            axes.plot([value], [position], "o", color=_COLOURS[row["kind"]], markersize=4)
+            ticks.append(position)
+            names.append(label(row))
+            position += 1
+        position += 0.5
+    axes.set_yticks(ticks, names)
+    axes.set_ylim(position, -1)
+    axes.set_xlim(0, 100)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("strict F1 (%), 95 % interval")
+    axes.set_title("Strict F1 by corpus")
+    return figure
+
+
+def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
+    """Strict precision against recall, a marker a corpus, with lines of equal F1."""
+    figure, axes = _figure(6.5, 5.5)
+    for value in (20, 40, 60, 80):
+        recall = [value / 2 + step * (100 - value / 2) / 200 for step in range(1, 201)]
+        curve = [(r, value * r / (2 * r - value)) for r in recall if 2 * r - value > 0]
+        curve = [(r, p) for r, p in curve if p <= 100]
+        axes.plot(*zip(*curve, strict=True), color="#dddddd", linewidth=0.8, zorder=0)
+        axes.text(99, value * 99 / (198 - value), f"F1 {value}", color="#888888", fontsize=7, ha="right")
+    markers = "osD^vP*Xh<>"
+    for index, task in enumerate(tasks):
+        for row in (row for row in shown if row["task"] == task):
+            axes.plot(
+                100 * row["strict_recall"],
+                100 * row["strict_precision"],
+                markers[index % len(markers)],
+                color=_COLOURS[row["kind"]],
+                markersize=6,
+                alpha=0.85,
+            )
+        axes.plot([], [], markers[index % len(markers)], color="#444444", label=corpora.get(task).name)
+    for kind in dict.fromkeys(row["kind"] for row in shown):
+        axes.plot([], [], "s", color=_COLOURS[kind], label=kind)
+    axes.set_xlim(-2, 102)
+    axes.set_ylim(-2, 102)
+    axes.set_xlabel("strict recall (%)")
+    axes.set_ylabel("strict precision (%)")
+    axes.set_title("Precision against recall")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
+    return figure
+
+
+def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
+    """Systems by corpora, strict F1 in the cells; of several seeds the mean."""
+    systems = list(dict.fromkeys(label(row) for row in shown))
+    cells: dict[tuple[str, str], list[float]] = {}
+    for row in shown:
+        cells.setdefault((label(row), row["task"]), []).append(100 * row["strict_f1"])
+    values = [
+        [
+            sum(cells[system, task]) / len(cells[system, task]) if (system, task) in cells else float("nan")
+            for task in tasks
+        ]
+        for system in systems
+    ]
+    figure, axes = _figure(2.6 + 0.8 * len(tasks), 1.4 + 0.32 * len(systems))
+    if values:
+        axes.imshow(values, cmap="Blues", vmin=0, vmax=115, aspect="auto")
+    for y, line in enumerate(values):
+        for x, value in enumerate(line):
+            if not math.isnan(value):
+                colour = "white" if value > 70 else "#222222"
+                axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
+    names = [corpora.get(task).name for task in tasks]
+    axes.set_xticks(range(len(tasks)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(systems)), systems)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title("Strict F1 (%) by system and corpus")
+    return figure
+
+
+def _training_share(shares: Sequence[Row]) -> Figure:
+    """Strict F1 against the share of training data, a line a strategy and corpus."""
+    figure, axes = _figure(6.5, 4.5)
+    lines: dict[tuple[str, str, str], list[Row]] = {}
+    for row in shares:
+        lines.setdefault((row["base_model"] or "", row["train_strategy"] or "", row["task"]), []).append(row)
+    for base, strategy, task in sorted(lines):
+        points = sorted(lines[base, strategy, task], key=lambda row: (row["train_ratio"], row["seed"] or 0))
+        share = [100 * row["train_ratio"] for row in points]
+        value = [100 * row["strict_f1"] for row in points]
+        below = [100 * (row["strict_f1"] - row["strict_f1_low"]) for row in points]
+        above = [100 * (row["strict_f1_high"] - row["strict_f1"]) for row in points]
+        name = f"{base.split('/')[-1]}, {strategy}, {corpora.get(task).name}"
+        axes.errorbar(share, value, yerr=[below, above], marker="o", markersize=4, capsize=2, label=name)
+    axes.set_xlim(0, 105)
+    axes.set_xlabel("share of the positive training sentences (%)")
+    axes.set_ylabel("strict F1 (%), 95 % interval")
+    axes.set_title("Strict F1 against the share of training data")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
+    return figure

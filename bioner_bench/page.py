@@ -1,0 +1,370 @@
+"""Rows and records of the leaderboard -> one self-contained page, the same bytes for the same input.
+
+The page holds its data twice: as a table written here, for readers without JavaScript, and as one block of
+JSON, from which its script draws that table again in any order and opens the panel of a row. Names in it
+come from others: what is written here is escaped, and the script sets text, never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from bioner_bench import corpora, records
+from bioner_bench.cards import KINDS
+from bioner_bench.leaderboard import GROUPS, Row, group_means, newest_versions, task_order
+from bioner_bench.records import Record
+from bioner_bench.scoring import TYPE_COLUMNS, total
+
+_KIND_NAMES = {"llm": "LLM", "encoder": "Encoder", "dictionary": "Dictionary", "reference": "Reference"}
+
+_GROUP_NAMES = {"bioner_core": "core", "bioner_ood": "out of domain", "bioner": "all"}
+
+# `score` is None for columns that are no score; {match} is strict or relaxed, as the reader chooses.
+_COLUMNS: tuple[dict[str, Any], ...] = (
+    {"key": "system", "label": "System", "full": "System", "score": None},
+    {"key": "kind", "label": "Kind", "full": "Kind", "score": None},
+    {"key": "task", "label": "Corpus", "full": "Corpus", "score": None},
+    {"key": "f1", "label": "F1", "full": "F1", "score": "{match}_f1"},
+    {"key": "precision", "label": "Precision", "full": "Precision", "score": "{match}_precision"},
+    {"key": "recall", "label": "Recall", "full": "Recall", "score": "{match}_recall"},
+    {"key": "string", "label": "String F1", "full": "String F1", "score": "string_f1"},
+    {"key": "seen", "label": "Seen", "full": "Recall, seen", "score": "strict_recall_seen"},
+    {"key": "unseen", "label": "Unseen", "full": "Recall, unseen", "score": "strict_recall_unseen"},
+    {"key": "json", "label": "Valid JSON", "full": "Valid JSON", "score": "json_valid"},
+    {"key": "invented", "label": "Halluci\u00adnated", "full": "Hallucinated", "score": "hallucination_rate"},
+    {"key": "sentences", "label": "Sentences", "full": "Sentences", "score": None},
+)
+
+_MEAN_SCORES = (
+    *(f"{match}_{score}" for match in ("strict", "relaxed") for score in ("f1", "precision", "recall")),
+    *("string_f1", "strict_recall_seen", "strict_recall_unseen", "json_valid", "hallucination_rate"),
+)
+
+
+def html(table: Sequence[Row], found: Sequence[Record]) -> str:
+    """The page, as the text of `index.html`.
+
+    Args:
+        table: what `leaderboard.rows` returns.
+        found: the records behind its measured rows; they fill the panels.
+    """
+    data = _data(table, found)
+    return _template().render(data=data, json=_json(data), kind_names=_KIND_NAMES) + "\n"
+
+
+def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
+    by_place = {records.place(record).as_posix(): record for record in found}
+    versions = newest_versions(table)
+    known = task_order()
+    present = list(dict.fromkeys(row["task"] for row in table))
+    tasks = [task for task in known if task in present] + sorted(set(present) - set(known))
+    types: dict[str, list[str]] = {
+        task: list(corpora.get(task).types) if task in known else [] for task in tasks
+    }
+    types |= {record["task"]: record["types"] for record in found}
+    rows = _rows(table, by_place, versions)
+    place = {task: index for index, task in enumerate(tasks)}
+    # Sorting is stable: within a task the order is that of the table, with older versions last.
+    rows.sort(key=lambda row: (place[row["task"]], not row["measured"], row["older"]))
+    means = [mean for group in GROUPS for mean in _means(table, group, versions, rows)]
+    return {
+        "columns": _COLUMNS,
+        "kinds": [[kind, _KIND_NAMES[kind]] for kind in KINDS],
+        "tasks": [
+            {"id": task, "name": corpora.get(task).name if task in known else task, "types": types[task]}
+            for task in tasks
+        ],
+        "types": sorted({type_ for task in tasks for type_ in types[task]}, key=lambda name: name.lower()),
+        "groups": [
+            {"id": group, "name": name, "tasks": _members(group)}
+            for group, name in _GROUP_NAMES.items()
+            if any(task in tasks for task in _members(group))
+        ],
+        "rows": rows,
+        "means": means,
+    }
+
+
+def _members(group: str) -> list[str]:
+    return [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+
+
+def _rows(
+    table: Sequence[Row], by_place: Mapping[str, Record], versions: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    rivals: dict[tuple[str, str, str], int] = {}
+    for row in table:
+        if row["ranked"]:
+            rivals[_rivalry(row)] = rivals.get(_rivalry(row), 0) + 1
+    rows: list[dict[str, Any]] = []
+    times: dict[str, int] = {}
+    for row in table:
+        record = by_place.get(row.get("record", ""))
+        name = row.get("record") or f"reported/{row['system']}/{row['task']}"
+        times[name] = times.get(name, 0) + 1
+        older = row["measured"] and row["task_version"] != versions.get(row["task"], row["task_version"])
+        corpus_size = record["corpus_sentences"] if record else None
+        rows.append(
+            {
+                "id": name.removesuffix(".json") + (f"/{times[name]}" if times[name] > 1 else ""),
+                "system": row["system"],
+                "title": row["title"],
+                "kind": row["kind"],
+                "task": row["task"],
+                "variant": _variant(row["kind"], row["shots"], row["seed"], row["measured"]),
+                "measured": row["measured"],
+                "partial": row["partial"],
+                "older": older,
+                "marks": _marks(row, older, rivals.get(_rivalry(row), 0), corpus_size),
+                "sentences": row["sentences"],
+                "words": " ".join(
+                    str(row[key]) for key in ("base_model", "parameters", "train_strategy") if row[key]
+                ),
+                "scores": _scores(row, record),
+                "counts": _counts(record) if record else None,
+                "facts": _record_facts(record) if record else _row_facts(row),
+                "command": record["run"]["command"] if record else None,
+            }
+        )
+    return rows
+
+
+def _rivalry(row: Row) -> tuple[str, str, str]:
+    return row["task"], row["task_version"] or "", row.get("gold_sha256", "")
+
+
+def _variant(kind: str, shots: int | None, seed: int | None, measured: bool) -> str:
+    """How a run differs from others of its system; only language models are known by their shots."""
+    if shots is None or (kind != "llm" and not shots):
+        return "shots not known" if kind == "llm" and not measured else ""
+    return f"{shots}-shot" + (f", seed {seed}" if seed is not None else "")
+
+
+def _marks(row: Row, older: bool, rivals: int, corpus_size: int | None) -> list[list[str]]:
+    """What must be said of a row, each as a class for its look and the words."""
+    marks = []
+    if not row["measured"]:
+        marks.append(["reported", "reported, not measured here"])
+    if row["partial"]:
+        size = f"{row['sentences']:,}" + (f" of {corpus_size:,}" if corpus_size else "")
+        marks.append(["partial", f"partial run, not ranked: {size} sentences"])
+    if older:
+        marks.append(["older", f"older task version {row['task_version']}"])
+    elif row["best"]:
+        marks.append(["best", f"★ best of {rivals}" if rivals > 1 else "★ only ranked run"])
+    elif row["tied_with_best"]:
+        marks.append(["tied", "≈ not significantly worse"])
+    if row["kind"] == "reference" and row["measured"]:
+        marks.append(["reference", "reference, not ranked"])
+    return marks
+
+
+def _scores(row: Row, record: Record | None) -> dict[str, list[float | None]]:
+    """Score -> value and interval, of those that are known; six digits are more than the page shows."""
+    names = record["scores"] if record else _MEAN_SCORES
+    return {
+        name: [
+            None if row.get(bound) is None else round(row[bound], 6)
+            for bound in (name, f"{name}_low", f"{name}_high")
+        ]
+        for name in names
+        if row.get(name) is not None
+    }
+
+
+def _counts(record: Record) -> dict[str, list[int]]:
+    """Type -> gold, predicted, strictly and relaxedly correct mentions of all sentences."""
+    sums = total(records.counts_of(record))
+    counts = {type_: [int(sums[f"{column}/{type_}"]) for column in TYPE_COLUMNS] for type_ in record["types"]}
+    return {"": [int(sums[column]) for column in TYPE_COLUMNS], **counts}
+
+
+def _means(
+    table: Sequence[Row], group: str, versions: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row a system and setup: means over the corpora of a group."""
+    members = _members(group)
+    current = [
+        row
+        for row in table
+        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
+    ]
+    # Some scores are not known of every row (no training split, no text); a mean needs them all.
+    means: dict[tuple[str, str, str, int], dict[str, float | None]] = {}
+    for score in _MEAN_SCORES:
+        for mean in group_means([row for row in current if row.get(score) is not None], group, score):
+            key = (mean["system"], mean["title"], mean["kind"], mean["shots"])
+            means.setdefault(key, {})[score] = mean["mean"]
+    places = {row["record"]: row for row in current}
+    result = []
+    for mean in group_means(current, group):
+        system, title, kind, shots = mean["system"], mean["title"], mean["kind"], mean["shots"]
+        measured = [task for task in members if mean["tasks"][task] is not None]
+        marks = []
+        if mean["mean"] is None:
+            marks.append(["partial", f"no mean: {len(measured)} of {len(members)} corpora measured"])
+        elif kind == "reference":
+            marks.append(["reference", "reference, not ranked"])
+        runs: dict[str, list[str]] = {task: [] for task in members}
+        sentences = 0
+        for row in rows:
+            behind = places.get(f"{row['id']}.json")
+            if (
+                behind
+                and behind["task"] in runs
+                and (behind["system"], behind["title"], behind["kind"], behind["shots"])
+                == (system, title, kind, shots)
+            ):
+                sentences += 0 if runs[behind["task"]] else row["sentences"]
+                runs[behind["task"]].append(row["id"])
+        result.append(
+            {
+                "id": f"mean/{group}/{system}/{shots}-shot",
+                "system": system,
+                "title": title,
+                "kind": kind,
+                "task": group,
+                "variant": _variant(kind, shots, None, True),
+                "measured": True,
+                "partial": False,
+                "marks": marks,
+                "sentences": sentences,
+                "words": "",
+                "scores": {
+                    score: [round(value, 6), None, None]
+                    for score, value in means[system, title, kind, shots].items()
+                    if value is not None
+                },
+                "members": [[task, mean["tasks"][task], runs[task]] for task in members],
+            }
+        )
+    return result
+
+
+Facts = list[tuple[str, list[tuple[str, str]]]]
+"""Headings, and below each of them names and values."""
+
+
+def _row_facts(row: Row) -> Facts:
+    """Where a reported figure comes from."""
+    found = [
+        ("Source", row.get("source")),
+        ("How sure", row.get("certainty")),
+        ("Protocol", row.get("protocol") or "not stated"),
+        *_system_facts(row),
+    ]
+    return [("Reported figure", _known(found))]
+
+
+def _record_facts(record: Record) -> Facts:
+    """What a record says of where its scores come from."""
+    setup, model, run, drawn = record["setup"], record["model"], record["run"], record["bootstrap"]
+    chat = setup["chat_template_sha256"]
+    measured = [
+        ("Task", f"{record['task']}, version {record['task_version']}"),
+        (
+            "Sentences",
+            f"{record['sentences']:,} of {record['corpus_sentences']:,}, {record['split']} split",
+        ),
+        ("Gold, SHA-256", record["gold_sha256"]),
+        ("Samples, SHA-256", record["samples_sha256"]),
+        ("Intervals", f"{drawn['resamples']:,} resamples over {drawn['unit']}s, seed {drawn['seed']}"),
+    ]
+    asked = [
+        ("Prompt", f"{record['prompt']}, hash {record['prompt_hash']}"),
+        ("Demonstrations", f"{setup['shots']}, seed {setup['fewshot_seed']}" if setup["shots"] else "none"),
+        ("As turns of a chat", _yes(setup["fewshot_as_multiturn"])),
+        ("Chat template, SHA-256", chat or "none used"),
+        ("System instruction", setup["system_instruction"]),
+        ("Generation", _pairs(setup["generation"])),
+    ]
+    size = model["parameters"]
+    ran = [
+        *_system_facts(record["system"]),
+        ("lm-eval model", model["source"]),
+        ("Model arguments", _pairs(model["arguments"])),
+        ("Revision", model["revision"]),
+        ("Commit", model["sha"]),
+        ("Parameters counted", f"{size:,}" if size else None),
+        ("dtype", model["dtype"] or "not recorded"),
+    ]
+    speed = run["sentences_per_second"]
+    where = [
+        ("Date", run["date"].replace("T", " ").replace("Z", " UTC")),
+        ("CPU", run["hardware"]["cpu"] or "not recorded"),
+        ("GPU", run["hardware"]["gpu"] or "none recorded"),
+        ("Batch size", run["batch_size"]),
+        ("Time", f"{run['seconds']:,} s"),
+        ("Sentences a second", f"{speed:,}" if speed is not None else "not recorded"),
+        ("Versions", ", ".join(f"{name} {of}" for name, of in run["versions"].items() if of is not None)),
+    ]
+    sections = (("Measurement", measured), ("Prompt", asked), ("Model", ran), ("Run", where))
+    return [(heading, _known(facts)) for heading, facts in sections]
+
+
+def _system_facts(system: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    ratio = system["train_ratio"]
+    return [
+        ("Base model", system["base_model"]),
+        ("Parameters", system["parameters"]),
+        ("Training data chosen by", system["train_strategy"]),
+        ("Share of the training data", f"{100 * ratio:g} %" if ratio is not None else None),
+        ("Trained on", ", ".join(system["trained_on"])),
+    ]
+
+
+def _known(facts: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+    )
+
+
+def _yes(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def _json(data: Mapping[str, Any]) -> Markup:
+    """JSON for a script element: no string in it can end the element or open a comment."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704  # escaped for where it stands, in the lines above
+
+
+def _percent(value: float) -> str:
+    """A share in percent as the script writes it: `toFixed` rounds halves up."""
+    return str(Decimal(100 * value).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
+def _source_hash(content: str) -> str:
+    """What a content security policy names an inline script or style by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        newline_sequence="\n",
+    )
+    environment.filters |= {"percent": _percent, "source_hash": _source_hash}
+    source = resources.files("bioner_bench").joinpath("page.html.j2").read_text("utf-8")
+    return environment.from_string(source)

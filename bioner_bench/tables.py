@@ -1,0 +1,185 @@
+"""Rows of the leaderboard -> its README, tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bioner_bench import corpora
+from bioner_bench.leaderboard import GROUPS, Row, group_means, newest_versions, task_order
+
+_HEAD = """# Leaderboard
+
+Biomedical named entity recognition, scored on spans; all scores in percent, with 95 % bootstrap intervals.
+Built by `bioner-bench leaderboard build` from the records in `records/` and the cards in `../baselines/`; do
+not edit. The same tables to sort and filter are in [index.html](index.html), all figures in
+[leaderboard.csv](leaderboard.csv) and [leaderboard.json](leaderboard.json).
+
+**Bold** is the best measured system of a task, † one that is not significantly worse (paired bootstrap,
+p >= 0.05). Reference models (oracle, empty, garbage) and partial runs are not ranked.
+"""
+
+_COLUMNS = (
+    ("relaxed F1", "relaxed_f1"),
+    ("string F1", "string_f1"),
+    ("precision", "strict_precision"),
+    ("recall", "strict_recall"),
+    ("recall, seen", "strict_recall_seen"),
+    ("recall, unseen", "strict_recall_unseen"),
+    ("valid JSON", "json_valid"),
+    ("hallucinated", "hallucination_rate"),
+)
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """The whole README: groups, then a table a corpus, then what others report."""
+    measured = [row for row in table if row["measured"]]
+    parts = [_HEAD]
+    for group in GROUPS:
+        parts.append(_group(measured, group))
+    figures = ("f1_by_corpus", "precision_recall", "grid", "training_share")
+    parts.append(
+        "## Figures\n\n"
+        + "\n".join(
+            f"![{name.replace('_', ' ')}](figures/{name}.svg)" for name in figures[: _figures(measured)]
+        )
+        + "\n"
+    )
+    versions = newest_versions(measured)
+    tasks = [task for task in task_order() if any(row["task"] == task for row in measured)]
+    for task in tasks:
+        parts.append(_task(task, [row for row in measured if row["task"] == task], versions.get(task)))
+    parts.append(_reported([row for row in table if not row["measured"]]))
+    return "\n".join(parts)
+
+
+def percent(value: float | None) -> str:
+    """A share in percent with two digits, empty where nothing is known."""
+    return "" if value is None else f"{100 * value:.2f}"
+
+
+def escape(text: object) -> str:
+    """A name that stays a name inside a table: no markup, no cell border, no line end."""
+    safe = " ".join(str(text).split())
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
+        safe = safe.replace(character, entity)
+    for character in "\\`*_[]":
+        safe = safe.replace(character, f"\\{character}")
+    return safe
+
+
+def _figures(measured: Sequence[Row]) -> int:
+    """How many of the figures there are: the last needs systems that were trained on a share of the data."""
+    return 4 if any(row["train_ratio"] for row in measured) else 3
+
+
+def _group(measured: Sequence[Row], group: str) -> str:
+    means = group_means(measured, group)
+    members = [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+    lines = [
+        f"## {group}",
+        "",
+        "Strict F1. The mean is unweighted, and empty unless a system ran on every corpus.",
+        "",
+    ]
+    lines += _table(
+        ["system", "kind", "shots", "mean", *(corpora.get(task).name for task in members)],
+        [
+            [
+                escape(row["title"]),
+                row["kind"],
+                str(row["shots"]),
+                percent(row["mean"]),
+                *(percent(row["tasks"][task]) for task in members),
+            ]
+            for row in means
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _task(task: str, found: Sequence[Row], version: str | None) -> str:
+    corpus = corpora.get(task)
+    current = [row for row in found if not row["partial"] and row["task_version"] == version]
+    lines = [f"## {corpus.name}", ""]
+    if current:
+        lines += [
+            f"`{task}`, version {version}: {corpus.files['test'].sentences:,} test sentences, "
+            f"{sum(corpus.files['test'].mentions.values()):,} mentions of {', '.join(corpus.types)}.",
+            "",
+        ]
+        lines += _table(
+            ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
+            [
+                [
+                    escape(row["title"]),
+                    row["kind"],
+                    str(row["shots"]),
+                    _strict(row),
+                    *(percent(row.get(name)) for _, name in _COLUMNS),
+                ]
+                for row in current
+            ],
+        )
+    others = [row for row in found if row not in current]
+    if others:
+        lines += ["", "Not ranked: partial runs, and runs of older versions of the task.", ""]
+        lines += _table(
+            ["system", "shots", "version", "sentences", "strict F1"],
+            [
+                [
+                    escape(row["title"]),
+                    str(row["shots"]),
+                    row["task_version"],
+                    f"{row['sentences']}{' (partial)' if row['partial'] else ''}",
+                    percent(row["strict_f1"]),
+                ]
+                for row in others
+            ],
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _strict(row: Row) -> str:
+    value = percent(row["strict_f1"])
+    if row["best"]:
+        value = f"**{value}**"
+    elif row["tied_with_best"]:
+        value = f"{value} †"
+    return f"{value} [{percent(row['strict_f1_low'])}, {percent(row['strict_f1_high'])}]"
+
+
+def _reported(reported: Sequence[Row]) -> str:
+    lines = [
+        "## Reported by others",
+        "",
+        "Not measured here: figures from papers and model cards, with their protocols. They are no part of",
+        "the tables above: text, splits, scorers and training data differ from ours and from each other.",
+        "",
+    ]
+    lines += _table(
+        ["corpus", "system", "score", "%", "shots", "how sure", "protocol", "source"],
+        [
+            [
+                corpora.get(row["task"]).name,
+                escape(row["title"]),
+                score,
+                percent(row[score]),
+                "" if row["shots"] is None else str(row["shots"]),
+                row["certainty"],
+                escape(row["protocol"] or ""),
+                escape(row["source"]),
+            ]
+            for row in reported
+            for score in ("strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1")
+            if score in row
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _table(columns: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(columns)} |",
+        f"|{'---|' * len(columns)}",
+        *(f"| {' | '.join(row)} |" for row in body),
+    ]
