@@ -89,7 +89,7 @@ def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
         for row in (row for row in shown if row["task"] == task):
             value, low, high = (100 * row[key] for key in ("strict_f1", "strict_f1_low", "strict_f1_high"))
             axes.plot([low, high], [position, position], color=_COLOURS[row["kind"]], linewidth=1.5)
-            axes.plot([value], [position], "o", color=_COLOURS[row["kind"]], markersize=4)
+            axes.plot([value], [position], "o", color=_COLOURS[row["kind"]], markersize=4, clip_on=False)
             ticks.append(position)
             names.append(label(row))
             position += 1
@@ -108,9 +108,9 @@ def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     """Strict precision against recall, a marker a corpus, with lines of equal F1."""
     figure, axes = _figure(6.5, 5.5)
     for value in (20, 40, 60, 80):
-        recall = [value / 2 + step * (100 - value / 2) / 200 for step in range(1, 201)]
-        curve = [(r, value * r / (2 * r - value)) for r in recall if 2 * r - value > 0]
-        curve = [(r, p) for r, p in curve if p <= 100]
+        first = 100 * value / (200 - value)  # the recall that a precision of 100 leaves
+        recall = [first + step * (100 - first) / 200 for step in range(201)]
+        curve = [(r, value * r / (2 * r - value)) for r in recall]
         axes.plot(*zip(*curve, strict=True), color="#dddddd", linewidth=0.8, zorder=0)
         axes.text(99, value * 99 / (198 - value), f"F1 {value}", color="#888888", fontsize=7, ha="right")
     markers = "osD^vP*Xh<>"
@@ -138,7 +138,7 @@ def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
 
 def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     """Systems by corpora, strict F1 in the cells; of several seeds the mean."""
-    systems = list(dict.fromkeys(label(row) for row in shown))
+    systems = list(dict.fromkeys(label(row) for row in sorted(shown, key=lambda r: r["kind"] == "reference")))
     cells: dict[tuple[str, str], list[float]] = {}
     for row in shown:
         cells.setdefault((label(row), row["task"]), []).append(100 * row["strict_f1"])

@@ -76,7 +76,7 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     place = {task: index for index, task in enumerate(tasks)}
     # Sorting is stable: within a task the order is that of the table, with older versions last.
     rows.sort(key=lambda row: (place[row["task"]], not row["measured"], row["older"]))
-    means = [mean for group in GROUPS for mean in _means(table, group, versions, rows)]
+    means = {group: _means(table, group, versions, rows) for group in _GROUP_NAMES}
     return {
         "columns": _COLUMNS,
         "kinds": [[kind, _KIND_NAMES[kind]] for kind in KINDS],
@@ -86,12 +86,12 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
         ],
         "types": sorted({type_ for task in tasks for type_ in types[task]}, key=lambda name: name.lower()),
         "groups": [
-            {"id": group, "name": name, "tasks": _members(group)}
+            {"id": group, "name": name, "tasks": _members(group), "incomplete": means[group][1]}
             for group, name in _GROUP_NAMES.items()
             if any(task in tasks for task in _members(group))
         ],
         "rows": rows,
-        "means": means,
+        "means": [mean for complete, _ in means.values() for mean in complete],
     }
 
 
@@ -110,13 +110,13 @@ def _rows(
     times: dict[str, int] = {}
     for row in table:
         record = by_place.get(row.get("record", ""))
-        name = row.get("record") or f"reported/{row['system']}/{row['task']}"
+        name = _row_id(row)
         times[name] = times.get(name, 0) + 1
         older = row["measured"] and row["task_version"] != versions.get(row["task"], row["task_version"])
         corpus_size = record["corpus_sentences"] if record else None
         rows.append(
             {
-                "id": name.removesuffix(".json") + (f"/{times[name]}" if times[name] > 1 else ""),
+                "id": name + (f"/{times[name]}" if times[name] > 1 else ""),
                 "system": row["system"],
                 "title": row["title"],
                 "kind": row["kind"],
@@ -191,64 +191,62 @@ def _counts(record: Record) -> dict[str, list[int]]:
 
 def _means(
     table: Sequence[Row], group: str, versions: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """One row a system and setup: means over the corpora of a group."""
-    members = _members(group)
+) -> tuple[list[dict[str, Any]], int]:
+    """Means over a group, one row a system and setup that ran on all its corpora; how many did on some only.
+
+    Args:
+        table: what `leaderboard.rows` returns.
+        group: its name.
+        versions: task -> its newest version.
+        rows: the page's own.
+    """
     current = [
         row
         for row in table
         if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
     ]
-    # Some scores are not known of every row (no training split, no text); a mean needs them all.
-    means: dict[tuple[str, str, str, int], dict[str, float | None]] = {}
+    # Some scores are not known of every row, such as recall of seen mentions without a training split.
+    scores: dict[tuple[str, ...], dict[str, list[float | None]]] = {}
     for score in _MEAN_SCORES:
         for mean in group_means([row for row in current if row.get(score) is not None], group, score):
-            key = (mean["system"], mean["title"], mean["kind"], mean["shots"])
-            means.setdefault(key, {})[score] = mean["mean"]
-    places = {row["record"]: row for row in current}
-    result = []
-    for mean in group_means(current, group):
-        system, title, kind, shots = mean["system"], mean["title"], mean["kind"], mean["shots"]
-        measured = [task for task in members if mean["tasks"][task] is not None]
-        marks = []
-        if mean["mean"] is None:
-            marks.append(["partial", f"no mean: {len(measured)} of {len(members)} corpora measured"])
-        elif kind == "reference":
-            marks.append(["reference", "reference, not ranked"])
-        runs: dict[str, list[str]] = {task: [] for task in members}
-        sentences = 0
-        for row in rows:
-            behind = places.get(f"{row['id']}.json")
-            if (
-                behind
-                and behind["task"] in runs
-                and (behind["system"], behind["title"], behind["kind"], behind["shots"])
-                == (system, title, kind, shots)
-            ):
-                sentences += 0 if runs[behind["task"]] else row["sentences"]
-                runs[behind["task"]].append(row["id"])
-        result.append(
-            {
-                "id": f"mean/{group}/{system}/{shots}-shot",
-                "system": system,
-                "title": title,
-                "kind": kind,
-                "task": group,
-                "variant": _variant(kind, shots, None, True),
-                "measured": True,
-                "partial": False,
-                "marks": marks,
-                "sentences": sentences,
-                "words": "",
-                "scores": {
-                    score: [round(value, 6), None, None]
-                    for score, value in means[system, title, kind, shots].items()
-                    if value is not None
-                },
-                "members": [[task, mean["tasks"][task], runs[task]] for task in members],
-            }
-        )
-    return result
+            if mean["mean"] is not None:
+                scores.setdefault(_setup(mean), {})[score] = [round(mean["mean"], 6), None, None]
+    runs: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    shown = {row["id"]: row for row in rows}
+    for row in current:
+        if row["task"] in _members(group):
+            runs.setdefault(_setup(row), []).append(shown[_row_id(row)])
+    means = group_means(current, group)
+    complete = [
+        {
+            "id": f"mean/{group}/{mean['system']}/{mean['shots']}-shot",
+            "system": mean["system"],
+            "title": mean["title"],
+            "kind": mean["kind"],
+            "task": group,
+            "variant": _variant(mean["kind"], mean["shots"], None, True),
+            "measured": True,
+            "partial": False,
+            "marks": [["reference", "reference, not ranked"]] if mean["kind"] == "reference" else [],
+            "sentences": sum({run["task"]: run["sentences"] for run in runs[_setup(mean)]}.values()),
+            "words": runs[_setup(mean)][0]["words"],
+            "scores": scores[_setup(mean)],
+            "members": [run["id"] for run in runs[_setup(mean)]],
+        }
+        for mean in means
+        if mean["mean"] is not None
+    ]
+    return complete, len(means) - len(complete)
+
+
+def _setup(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `group_means` takes the mean of: seeds do not count."""
+    return row["system"], row["title"], row["kind"], str(row["shots"])
+
+
+def _row_id(row: Row) -> str:
+    """The name of a row in the page's address; reported figures may share it."""
+    return str(row.get("record") or f"reported/{row['system']}/{row['task']}").removesuffix(".json")
 
 
 Facts = list[tuple[str, list[tuple[str, str]]]]

@@ -138,10 +138,11 @@ def counts_of(record: Record) -> Table:
         values = record["counts"].get(column)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
-        array = np.full(size, values) if isinstance(values, int) else np.array(values, dtype=object)
-        if array.shape != (size,) or not all(type(value) is int for value in array.tolist()):
+        if not isinstance(values, list):
+            values = [values] * size
+        if len(values) != size or set(map(type, values)) != {int}:
             raise BenchmarkError(f"{where}: {column} is not {size} whole numbers; make the record again")
-        packed[column] = array.astype(np.int64)
+        packed[column] = np.array(values, dtype=np.int64)
     table: Table = {
         column: sum(
             (packed[f"{column}/{type_}"] for type_ in record["types"]), np.zeros(size, dtype=np.int64)
