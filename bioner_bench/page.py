@@ -302,7 +302,7 @@ def _record_facts(record: Record) -> Facts:
         ("CPU", run["hardware"]["cpu"] or "not recorded"),
         ("GPU", run["hardware"]["gpu"] or "none recorded"),
         ("Batch size", run["batch_size"]),
-        ("Time", f"{run['seconds']:,} s"),
+        ("Time, all tasks of the run", f"{run['seconds']:,} s"),
         ("Sentences a second", f"{speed:,}" if speed is not None else "not recorded"),
         ("Versions", ", ".join(f"{name} {of}" for name, of in run["versions"].items() if of is not None)),
     ]

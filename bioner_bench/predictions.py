@@ -48,7 +48,7 @@ def read(path: Path) -> list[Judged]:
         try:
             row = json.loads(line)
             judged.append(_judge_sample(row) if "doc" in row else _judge_prediction(row, f"line-{number}"))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise BenchmarkError(
                 f"{path}:{number}: neither a sample of lm-eval nor a prediction ({reason})"

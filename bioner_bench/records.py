@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -379,7 +380,15 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
     command = ["lm_eval", "--model", str(config.get("model"))]
     command += ["--model_args", model] if model else []
     command += ["--tasks", task, "--num_fewshot", str(results["n-shot"][task] or 0)]
+    if results["n-shot"][task] and config.get("fewshot_seed") is not None:
+        seeds = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
+        command += ["--seed", ",".join(str(config.get(seed)) for seed in seeds)]
     command += ["--apply_chat_template"] if results.get("chat_template_sha") else []
+    command += ["--fewshot_as_multiturn", "false"] if results.get("fewshot_as_multiturn") is False else []
+    if results.get("system_instruction"):
+        command += ["--system_instruction", str(results["system_instruction"])]
+    if config.get("gen_kwargs"):
+        command += ["--gen_kwargs", json.dumps(config["gen_kwargs"])]
     command += ["--batch_size", str(config["batch_size"])] if config.get("batch_size") else []
     command += ["--limit", f"{config['limit']:g}"] if config.get("limit") else []
 
@@ -389,7 +398,7 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
 
     return {
         "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": " ".join(command),
+        "command": shlex.join(command),
         "seconds": round(seconds, 1),
         "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
         "hardware": {"cpu": of_environment("Model name"), "gpu": of_environment("GPU 0")},
@@ -411,7 +420,7 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 where = f"{path}:{number}"
                 try:
                     yield where, json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise BenchmarkError(f"{where}: not JSON, a cut or changed file: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(

@@ -176,7 +176,7 @@ def make_record(
 
 
 def make_records():
-    """A small leaderboard: all kinds, tasks with one and with many types, shots, seeds, partial and hostile."""
+    """A small leaderboard: all kinds, tasks of one and of many types, shots, seeds, partial and hostile."""
     core = ("bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm")
     tuned = {
         "base_model": "example/base-4b",
