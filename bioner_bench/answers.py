@@ -21,7 +21,7 @@ class Answer:
 
 
 def judge(
-    sentence: Sentence, output: str, types: Sequence[str], seen: Sequence[bool] | None = None
+    sentence: Sentence, output: str, types: Sequence[str], seen: Sequence[bool | None] | None = None
 ) -> Answer:
     """Score a model's raw output on one sentence.
 

@@ -57,10 +57,12 @@ def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 2."""
     try:
         app()
-    except (BenchmarkError, OSError) as error:
+    except Exception as error:  # exit code 1 means that a check failed, so nothing else may end with it
         if _state["verbose"]:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        known = isinstance(error, BenchmarkError | OSError)
+        reason = str(error) if known else f"{type(error).__name__}: {error} (a bug? -v shows the trace)"
+        print(f"error: {' '.join(reason.split())}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -148,6 +150,9 @@ def add(
         typer.Option("--rescore", help="Accept answers that another version scored; say so in the record."),
     ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Keep runs with --limit, unranked.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put a run with another setup, or a partial one, over a record.")
+    ] = False,
 ) -> None:
     """Make result records of an lm-eval run with --log_samples; print their paths.
 
@@ -163,6 +168,11 @@ def add(
                 f"{record['task']} was run on {record['sentences']} of {record['corpus_sentences']} "
                 "sentences and cannot be ranked; run it without --limit, or keep it unranked with --partial"
             )
+        place = folder / "records" / records.place(record)
+        if place.is_file() and not replace:
+            old = records.read(place)
+            if old["setup"] != record["setup"] or (record["partial"] and not old["partial"]):
+                raise BenchmarkError(f"{place} is a whole run, or of another setup; --replace overwrites it")
     for record in made:
         print(records.write(record, folder / "records"))
 
@@ -208,17 +218,17 @@ def check(
     """Did a system get worse? Exit code 0: no; 1: yes; 2: the records cannot be compared.
 
     Worse means significantly lower by a paired bootstrap on the common sentences, or lower by more than
-    --max-drop points. Of two folders, records of the same task and shots are compared.
+    --max-drop points. Of two folders, records of the same system, task and shots are compared.
     """
     from bioner_bench import regression
     from bioner_bench.terminal import print_verdicts
 
-    verdicts = [regression.check(a, b, score, max_drop) for a, b in regression.pairs(new, against)]
+    verdicts = regression.check_all(new, against, score, max_drop)
     if as_json:
         _print_json([verdict.as_json() for verdict in verdicts])
     else:
         print_verdicts(_console(), score, verdicts)
-    raise typer.Exit(max(verdict.outcome for verdict in verdicts))
+    raise typer.Exit(regression.outcome_of(verdicts))
 
 
 @app.command(epilog="Example: bioner-bench demo --limit 20")

@@ -54,7 +54,7 @@ def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Conso
     ]
     console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
     before = set(out.glob(f"{task}/**/samples_*.jsonl"))
-    command = [str(Path(sys.executable).parent / "lm_eval"), *arguments]
+    command = [sys.executable, "-m", "lm_eval", *arguments]
     finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     written = set(out.glob(f"{task}/**/samples_*.jsonl")) - before
     if finished.returncode or not written:

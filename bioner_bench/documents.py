@@ -11,18 +11,21 @@ from bioner_bench.schema import Entity, Sentence
 Document = Mapping[str, Any]
 """`id`, `document`, `text`, `types` and `entities` of `start`, `end`, `type` and `seen`.
 
-An entity is seen if the training split has a mention of its type with the same case-folded string.
+An entity is seen if the training split has a mention of its type with the same case-folded string; None
+without a training split.
 """
 
 
-def to_document(sentence: Sentence, types: Sequence[str], seen: frozenset[tuple[str, str]]) -> Document:
+def to_document(
+    sentence: Sentence, types: Sequence[str], seen: frozenset[tuple[str, str]] | None
+) -> Document:
     """A sentence as lm-eval's doc."""
     entities = [
         {
             "start": entity.start,
             "end": entity.end,
             "type": entity.type,
-            "seen": surface_key(sentence.surface(entity), entity.type) in seen,
+            "seen": None if seen is None else surface_key(sentence.surface(entity), entity.type) in seen,
         }
         for entity in sentence.entities
     ]

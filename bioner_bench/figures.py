@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bioner_bench import corpora
-from bioner_bench.leaderboard import Row, newest_versions, task_order
+from bioner_bench.leaderboard import Row, corpus_name, newest_versions, tasks_of
 from bioner_bench.schema import BenchmarkError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def draw(table: Sequence[Row]) -> dict[str, str]:
         for row in table
         if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
     ]
-    tasks = [task for task in task_order() if any(row["task"] == task for row in shown)]
+    tasks = tasks_of(shown)
     with mpl.rc_context(_STYLE):
         drawn = {
             "f1_by_corpus.svg": _svg(_f1_by_corpus(shown, tasks)),
@@ -66,7 +65,7 @@ def _svg(figure: Figure) -> str:
     import matplotlib.pyplot as plt
 
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
@@ -84,7 +83,7 @@ def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     position = 0.0
     ticks, names = [], []
     for task in tasks:
-        axes.text(0, position, corpora.get(task).name, weight="bold", va="center")
+        axes.text(0, position, corpus_name(task), weight="bold", va="center")
         position += 1
         for row in (row for row in shown if row["task"] == task):
             value, low, high = (100 * row[key] for key in ("strict_f1", "strict_f1_low", "strict_f1_high"))
@@ -124,7 +123,7 @@ def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
                 markersize=6,
                 alpha=0.85,
             )
-        axes.plot([], [], markers[index % len(markers)], color="#444444", label=corpora.get(task).name)
+        axes.plot([], [], markers[index % len(markers)], color="#444444", label=corpus_name(task))
     for kind in dict.fromkeys(row["kind"] for row in shown):
         axes.plot([], [], "s", color=_COLOURS[kind], label=kind)
     axes.set_xlim(-2, 102)
@@ -157,7 +156,7 @@ def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
             if not math.isnan(value):
                 colour = "white" if value > 70 else "#222222"
                 axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
-    names = [corpora.get(task).name for task in tasks]
+    names = [corpus_name(task) for task in tasks]
     axes.set_xticks(range(len(tasks)), names, rotation=35, ha="right")
     axes.set_yticks(range(len(systems)), systems)
     axes.tick_params(length=0)
@@ -179,7 +178,7 @@ def _training_share(shares: Sequence[Row]) -> Figure:
         value = [100 * row["strict_f1"] for row in points]
         below = [100 * (row["strict_f1"] - row["strict_f1_low"]) for row in points]
         above = [100 * (row["strict_f1_high"] - row["strict_f1"]) for row in points]
-        name = f"{base.split('/')[-1]}, {strategy}, {corpora.get(task).name}"
+        name = f"{base.split('/')[-1]}, {strategy}, {corpus_name(task)}"
         axes.errorbar(share, value, yerr=[below, above], marker="o", markersize=4, capsize=2, label=name)
     axes.set_xlim(0, 105)
     axes.set_xlabel("share of the positive training sentences (%)")

@@ -85,9 +85,26 @@ def rows(found: Sequence[Record], cards: Mapping[str, Card]) -> list[Row]:
 
 
 def task_order() -> list[str]:
-    """Tasks as tables list them: core, extended, out of domain, then the sample."""
+    """The built-in tasks as tables list them: core, extended, out of domain, then the sample."""
     roles = ("core", "extended", "out-of-domain", "demo")
-    return sorted(corpora.names(), key=lambda task: (roles.index(corpora.get(task).role), task))
+    return sorted(corpora.built_in(), key=lambda task: (roles.index(corpora.get(task).role), task))
+
+
+def tasks_of(table: Iterable[Row]) -> list[str]:
+    """The tasks that rows are about: built-in ones in their order, then others by name."""
+    there = {row["task"] for row in table}
+    known = [task for task in task_order() if task in there]
+    return known + sorted(there - set(known))
+
+
+def members(group: str) -> list[str]:
+    """The tasks of a group."""
+    return [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+
+
+def corpus_name(task: str) -> str:
+    """How tables call a task: its corpus, or the task itself where it is none of the built-in ones."""
+    return corpora.get(task).name if task in corpora.built_in() else task
 
 
 def _measured_row(record: Record) -> Row:
@@ -102,6 +119,7 @@ def _measured_row(record: Record) -> Row:
         "sentences": record["sentences"],
         "measured": True,
         "partial": record["partial"],
+        "rescored": record["rescored"],
         "ranked": not record["partial"] and system["kind"] != "reference",
         "best": False,
         "tied_with_best": False,
@@ -131,6 +149,7 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
         "sentences": None,
         "measured": False,
         "partial": False,
+        "rescored": False,
         "ranked": False,
         "best": False,
         "tied_with_best": False,
@@ -193,22 +212,20 @@ def group_means(table: Sequence[Row], group: str, score: str = "strict_f1") -> l
     The mean is None unless the system was measured in full on every member, each at its newest version.
     Shots set systems apart, seeds do not: of several seeds a task's scores are averaged first.
     """
-    members = [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+    tasks = members(group)
     versions = newest_versions(table)
     systems: dict[tuple[str, str, str, int], dict[str, list[float]]] = {}
     for row in table:
-        if row["measured"] and not row["partial"] and row["task"] in members:
+        if row["measured"] and not row["partial"] and row["task"] in tasks:
             if row["task_version"] != versions[row["task"]] or row[score] is None:
                 continue
             key = (row["system"], row["title"], row["kind"], row["shots"])
             systems.setdefault(key, {}).setdefault(row["task"], []).append(row[score])
     result: list[Row] = []
     for (system, title, kind, shots), values in systems.items():
-        by_task = {
-            task: sum(values[task]) / len(values[task]) if task in values else None for task in members
-        }
+        by_task = {task: sum(values[task]) / len(values[task]) if task in values else None for task in tasks}
         known = [value for value in by_task.values() if value is not None]
-        mean = sum(known) / len(members) if len(known) == len(members) else None
+        mean = sum(known) / len(tasks) if len(known) == len(tasks) else None
         result.append(
             {"system": system, "title": title, "kind": kind, "shots": shots, "tasks": by_task, "mean": mean}
         )

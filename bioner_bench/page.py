@@ -21,7 +21,15 @@ from markupsafe import Markup
 
 from bioner_bench import corpora, records
 from bioner_bench.cards import KINDS
-from bioner_bench.leaderboard import GROUPS, Row, group_means, newest_versions, task_order
+from bioner_bench.leaderboard import (
+    Row,
+    corpus_name,
+    group_means,
+    members,
+    newest_versions,
+    task_order,
+    tasks_of,
+)
 from bioner_bench.records import Record
 from bioner_bench.scoring import TYPE_COLUMNS, total
 
@@ -66,8 +74,7 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     by_place = {records.place(record).as_posix(): record for record in found}
     versions = newest_versions(table)
     known = task_order()
-    present = list(dict.fromkeys(row["task"] for row in table))
-    tasks = [task for task in known if task in present] + sorted(set(present) - set(known))
+    tasks = tasks_of(table)
     types: dict[str, list[str]] = {
         task: list(corpora.get(task).types) if task in known else [] for task in tasks
     }
@@ -80,23 +87,16 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     return {
         "columns": _COLUMNS,
         "kinds": [[kind, _KIND_NAMES[kind]] for kind in KINDS],
-        "tasks": [
-            {"id": task, "name": corpora.get(task).name if task in known else task, "types": types[task]}
-            for task in tasks
-        ],
+        "tasks": [{"id": task, "name": corpus_name(task), "types": types[task]} for task in tasks],
         "types": sorted({type_ for task in tasks for type_ in types[task]}, key=lambda name: name.lower()),
         "groups": [
-            {"id": group, "name": name, "tasks": _members(group), "incomplete": means[group][1]}
+            {"id": group, "name": name, "tasks": members(group), "incomplete": means[group][1]}
             for group, name in _GROUP_NAMES.items()
-            if any(task in tasks for task in _members(group))
+            if any(task in tasks for task in members(group))
         ],
         "rows": rows,
         "means": [mean for complete, _ in means.values() for mean in complete],
     }
-
-
-def _members(group: str) -> list[str]:
-    return [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
 
 
 def _rows(
@@ -214,7 +214,7 @@ def _means(
     runs: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     shown = {row["id"]: row for row in rows}
     for row in current:
-        if row["task"] in _members(group):
+        if row["task"] in members(group):
             runs.setdefault(_setup(row), []).append(shown[_row_id(row)])
     means = group_means(current, group)
     complete = [

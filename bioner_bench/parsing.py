@@ -81,13 +81,19 @@ def parse(output: str, types: Sequence[str]) -> Parsed:
     if _THINK_START.match(answer):
         return Parsed((), Level.FAILED, cut=True)
     broken = []
+    nothing = False
     for group in _groups(answer):
         if isinstance(group.value, _Unreadable):
             broken.append(group)
             continue
+        if not group.value:
+            nothing = True  # "[]" or "{}" may be the answer, or a bracket in prose before it
+            continue
         read = _understand(group.value, types)
         if read is not None:
             return Parsed(tuple(read[0]), Level.EXTRACTED if read[1] else Level.REPAIRED)
+    if nothing and not broken:
+        return Parsed((), Level.EXTRACTED)
     cut = bool(broken) and not broken[-1].closed
     for group in broken[:_REPAIRS]:
         read = _understand(_repair(group.text[:REPAIR_LIMIT]), types)

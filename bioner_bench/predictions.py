@@ -70,7 +70,7 @@ def _judge_sample(row: Mapping[str, Any]) -> Judged:
     output = row["filtered_resps"][0]
     if not isinstance(output, str):
         raise TypeError("the response is not a string")
-    answer = judge(sentence, output, types, [bool(entity["seen"]) for entity in doc["entities"]])
+    answer = judge(sentence, output, types, [entity["seen"] for entity in doc["entities"]])
     return Judged(sentence, types, output, answer.aligned, answer.counts)
 
 

@@ -13,12 +13,14 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -40,8 +42,10 @@ SCHEMA_VERSION = 1
 Record = dict[str, Any]
 """A record as JSON, valid by `record.schema.json`."""
 
-_SECRET = re.compile(r"key|token|secret|password|auth", re.IGNORECASE)
-_NO_SECRETS = {"think_end_token", "add_bos_token", "prefix_token_id", "trust_remote_code"}
+_SECRET = re.compile(
+    r"(^|_)(api_?key|key|token|secret|password|passwd|auth|authorization|headers?)$", re.IGNORECASE
+)
+_NO_SECRETS = {"think_end_token", "add_bos_token", "pad_token", "eos_token", "bos_token"}
 
 
 def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record]:
@@ -56,7 +60,7 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
     Raises:
         BenchmarkError: there is no result, samples are missing, or they do not fit the task.
     """
-    newest: dict[tuple[str, int, int], Record] = {}
+    chosen: dict[tuple[str, int, int], tuple[bool, str, Path, dict[str, Any]]] = {}
     results_files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
     if not results_files:
         raise BenchmarkError(
@@ -64,13 +68,41 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
         )
     for path in results_files:
         results = _read_json(path)
-        for task, config in results.get("configs", {}).items():
-            if "prompt_hash" in config.get("metadata", {}):
-                record = _make(path, results, task, card, rescore)
-                newest[task, record["setup"]["shots"], record["setup"]["fewshot_seed"] or 0] = record
-    if not newest:
+        with _refusing(path):
+            for task, config in results["configs"].items():
+                if "prompt_hash" not in (config.get("metadata") or {}):
+                    continue
+                shots = int(results["n-shot"][task] or 0)
+                size = results["n-samples"][task]
+                whole = size["effective"] == size["original"]
+                key = (task, shots, results["config"].get("fewshot_seed") or 0 if shots else 0)
+                # A whole run before a limited one, then the newest.
+                if key not in chosen or (whole, path.name) >= chosen[key][:2]:
+                    chosen[key] = (whole, path.name, path, results)
+    if not chosen:
         raise BenchmarkError(f"{folder} holds no result of a task of this project")
-    return list(newest.values())
+    models = {
+        json.dumps([results["config"].get("model"), results["config"].get("model_args")], default=str): path
+        for _, _, path, results in chosen.values()
+    }
+    if len(models) > 1:
+        paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
+        raise BenchmarkError(f"{folder} holds runs of several models, in {paths}; name the folder of one")
+    made = []
+    for (task, _, _), (_, _, path, results) in chosen.items():
+        with _refusing(path):
+            made.append(_make(path, results, task, card, rescore))
+    return made
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say which file is damaged, whatever lm-eval's results lack."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BenchmarkError(f"{path}: not results of lm-eval as they were written ({reason})") from error
 
 
 def read(path: Path) -> Record:
@@ -88,12 +120,20 @@ def read(path: Path) -> Record:
         raise BenchmarkError(
             f"{path}: {len(record['sentence_hashes'])} hashes of {record['sentences']} sentences"
         )
+    if record["partial"] != (record["sentences"] < record["corpus_sentences"]):
+        raise BenchmarkError(
+            f"{path}: partial is {record['partial']}, but the sizes say otherwise; make it again"
+        )
+    if record["documents"] is not None and len(record["documents"]) != record["sentences"]:
+        raise BenchmarkError(
+            f"{path}: {len(record['documents'])} documents of {record['sentences']} sentences"
+        )
     sums = total(table)
     for name, score in scores(record["types"]).items():
         value = record["scores"].get(name, {}).get("value")
         counted = float(score.of(sums)) if any(sums[column] for column in score.needs) else None
         if (value is None) != (counted is None) or (
-            value is not None and counted is not None and abs(value - counted) > 1e-9
+            value is not None and counted is not None and not abs(value - counted) <= 1e-9
         ):
             raise BenchmarkError(
                 f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
@@ -215,9 +255,11 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     shots = int(results["n-shot"][task] or 0)
     seed = results["config"].get("fewshot_seed")
     samples_path = path.with_name(f"samples_{task}_{path.stem.removeprefix('results_')}.jsonl")
+    generation: dict[str, Any] = {}
     rows: dict[int, Counts] = {}
     levels: dict[int, Level] = {}
     named = scores(types)
+    changed = False
     for where, sample in _samples(samples_path):
         doc_id = _check_sample(where, sample, expected, shots, seed)
         if doc_id in rows:
@@ -227,11 +269,15 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         answer = judge(expected.sentences[doc_id], sample["filtered_resps"][0], types, seen)
         for name, score in named.items():
             counted = [answer.counts[column] for column in score.columns]
-            if sample.get(name) != counted and not rescore:
+            if sample.get(name) == counted:
+                continue
+            changed = True
+            if not rescore:
                 raise BenchmarkError(
                     f"{where}: the answer counts {counted} for {name}, but the run recorded "
                     f"{sample.get(name)}: the file was changed, or scored by another version (--rescore)"
                 )
+        generation = sample["arguments"]["gen_args_0"]["arg_1"]
         rows[doc_id], levels[doc_id] = answer.counts, answer.parsed.level
 
     order = sorted(rows)
@@ -263,7 +309,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         },
         "task": task,
         "task_version": current,
-        "rescored": rescore,
+        "rescored": changed or version != current,
         "prompt": metadata.get("prompt", prompt.VERSION),
         "prompt_hash": metadata["prompt_hash"],
         "split": "test",
@@ -278,7 +324,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
-            "generation": config.get("generation_kwargs", {}),
+            "generation": generation,
         },
         "model": _model(results),
         "run": _run(results, task),
@@ -305,11 +351,11 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int
     try:
         doc_id = sample["doc_id"]
         document = task.documents[doc_id]
-        asked: str = sample["arguments"]["gen_args_0"]["arg_0"]
+        asked = _asked(sample["arguments"]["gen_args_0"]["arg_0"])
         given, target = sample["doc"], sample["target"]
         if not isinstance(sample["filtered_resps"][0], str):
             raise TypeError("the response is not a string")
-    except (KeyError, IndexError, TypeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
     if given != document:
         raise BenchmarkError(
@@ -328,6 +374,14 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int
             )
         position += len(turn["content"])
     return int(doc_id)
+
+
+def _asked(prompt_text: Any) -> str:
+    """The text of a prompt; chat APIs are sent a list of messages, which lm-eval writes as JSON in a list."""
+    if isinstance(prompt_text, str):
+        return prompt_text
+    (turns,) = prompt_text
+    return "\n".join(turn["content"] for turn in json.loads(turns))
 
 
 def task_version(task: str, config_source: str | None = None) -> str:
@@ -366,6 +420,13 @@ def _public(key: str, value: Any) -> Any:
     """A model argument without secrets and without the folders of the machine it ran on."""
     if _SECRET.search(key) and key not in _NO_SECRETS:
         return "***"
+    if isinstance(value, Mapping):
+        return {str(inner): _public(str(inner), item) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_public(key, item) for item in value]
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return value
@@ -377,7 +438,8 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
     seconds = float(results.get("total_evaluation_time_seconds") or 0)
     evaluated = sum(int(size["effective"]) for size in results["n-samples"].values())
     model = ",".join(f"{key}={value}" for key, value in _model(results)["arguments"].items())
-    command = ["lm_eval", "--model", str(config.get("model"))]
+    own = str(config.get("model")).startswith("bioner-")  # models that the stock command does not know
+    command = [*(["bioner-bench", "run"] if own else ["lm_eval"]), "--model", str(config.get("model"))]
     command += ["--model_args", model] if model else []
     command += ["--tasks", task, "--num_fewshot", str(results["n-shot"][task] or 0)]
     if results["n-shot"][task] and config.get("fewshot_seed") is not None:
@@ -396,12 +458,18 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
         found = re.search(rf"^{label}:? *(.+)$", environment, re.MULTILINE)
         return found[1].strip() if found else None
 
+    # A single GPU stands on the line of the heading, several on lines of their own.
+    gpus = [name.strip() for name in re.findall(r"\bGPU \d+: *(.+)$", environment, re.MULTILINE)]
+
     return {
         "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "command": shlex.join(command),
         "seconds": round(seconds, 1),
         "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
-        "hardware": {"cpu": of_environment("Model name"), "gpu": of_environment("GPU 0")},
+        "hardware": {
+            "cpu": of_environment("Model name"),
+            "gpu": f"{len(gpus)} x {gpus[0]}" if gpus else None,
+        },
         "batch_size": str(config.get("batch_size")),
         "versions": {
             "bioner_bench": results["configs"][task]["metadata"].get("bioner_bench") or __version__,
@@ -428,9 +496,13 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ) from error
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}; it is cut, or no JSON") from error
     if not isinstance(value, dict):

@@ -6,6 +6,7 @@ lower by more than the allowed drop. Records of another task version, prompt or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -61,26 +62,44 @@ class Verdict:
         }
 
 
-def pairs(new: Path, old: Path) -> list[tuple[Record, Record]]:
-    """The records to compare: two files, or of folders those of the same task and shots.
+def check_all(new: Path, old: Path, score: str = "strict_f1", max_drop: float | None = None) -> list[Verdict]:
+    """Verdicts on two records, or on two folders of records, task by task.
+
+    In folders, records of the same system, task, shots and seed belong together; where each folder holds one
+    system, its name may differ. An old record without a new one cannot be compared, and says so.
 
     Raises:
-        BenchmarkError: a file is no record, or nothing on one side fits anything on the other.
+        BenchmarkError: a file is no record, or a folder holds none.
     """
-    news, olds = (_records(path) for path in (new, old))
+    news, olds = _records(new), _records(old)
     if new.is_file() and old.is_file():
-        return [(news[0], olds[0])]
+        return [check(news[0], olds[0], score, max_drop)]
+    one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
 
-    def setup(record: Record) -> tuple[str, int, int | None]:
+    def key(record: Record) -> tuple[str, str, int, int | None]:
         shots = record["setup"]["shots"]
-        return record["task"], shots, record["setup"]["fewshot_seed"] if shots else None
+        system = "" if one_each else record["system"]["name"]
+        return system, record["task"], shots, record["setup"]["fewshot_seed"] if shots else None
 
-    found = [(a, b) for a in news for b in olds if setup(a) == setup(b)]
-    if not found:
-        raise BenchmarkError(
-            f"no record of {new} has the task and shots of one of {old}; compare two files instead"
-        )
-    return found
+    by_key = {key(record): record for record in news}
+    verdicts = []
+    for record in olds:
+        counterpart = by_key.get(key(record))
+        if counterpart is not None:
+            verdicts.append(check(counterpart, record, score, max_drop))
+        else:
+            setup = f"{record['setup']['shots']}-shot"
+            reason = f"{new} holds no such run of {record['system']['name']}"
+            verdicts.append(Verdict(record["task"], setup, Outcome.INCOMPARABLE, reason))
+    return verdicts
+
+
+def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
+    """A regression anywhere is one; else what cannot be compared counts."""
+    for outcome in (Outcome.REGRESSION, Outcome.INCOMPARABLE):
+        if any(verdict.outcome is outcome for verdict in verdicts):
+            return outcome
+    return Outcome.PASS
 
 
 def _records(path: Path) -> list[Record]:
@@ -123,6 +142,9 @@ def check(
         if new[field] != old[field]:
             reason = f"other {what}: {new[field]} against {old[field]}"
             return Verdict(new["task"], setup, Outcome.INCOMPARABLE, reason)
+    needs = scores(new["types"])[score].needs
+    if not all(any(records.counts_of(record)[column].any() for column in needs) for record in (new, old)):
+        return Verdict(new["task"], setup, Outcome.INCOMPARABLE, f"{score} is not known of both")
     common = sorted(set(new["sentence_hashes"]) & set(old["sentence_hashes"]))
     missing = min(new["sentences"], old["sentences"]) - len(common)
     if missing:

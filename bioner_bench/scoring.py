@@ -60,7 +60,7 @@ def count(
     sentence: Sentence,
     aligned: Sequence[Aligned],
     types: Iterable[str],
-    seen: Sequence[bool] | None = None,
+    seen: Sequence[bool | None] | None = None,
     level: Level | None = None,
     cut: bool = False,
 ) -> Counts:
@@ -70,7 +70,7 @@ def count(
         sentence: text and gold.
         aligned: the predicted mentions, with and without spans.
         types: the corpus's entity types.
-        seen: for each gold entity, whether the training split has its string; None if nothing is known.
+        seen: for each gold entity, whether the training split has its string, None if nothing is known.
         level: how the model's output was parsed; None if spans were predicted, not text.
         cut: whether the output ended in the middle.
     """
@@ -95,6 +95,8 @@ def count(
     counts["string"] = len(gold_strings & strings)
     if seen is not None:
         for entity, known in zip(sentence.entities, seen, strict=True):
+            if known is None:
+                continue
             column = "seen" if known else "unseen"
             counts[column] += 1
             counts[f"{column}_strict"] += entity in correct

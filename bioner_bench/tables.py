@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bioner_bench import corpora
-from bioner_bench.leaderboard import GROUPS, Row, group_means, newest_versions, task_order
+from bioner_bench.leaderboard import (
+    GROUPS,
+    Row,
+    corpus_name,
+    group_means,
+    members,
+    newest_versions,
+    tasks_of,
+)
 
 _HEAD = """# Leaderboard
 
@@ -45,8 +53,7 @@ def markdown(table: Sequence[Row]) -> str:
         + "\n"
     )
     versions = newest_versions(measured)
-    tasks = [task for task in task_order() if any(row["task"] == task for row in measured)]
-    for task in tasks:
+    for task in tasks_of(measured):
         parts.append(_task(task, [row for row in measured if row["task"] == task], versions.get(task)))
     parts.append(_reported([row for row in table if not row["measured"]]))
     return "\n".join(parts)
@@ -74,7 +81,7 @@ def _figures(measured: Sequence[Row]) -> int:
 
 def _group(measured: Sequence[Row], group: str) -> str:
     means = group_means(measured, group)
-    members = [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+    tasks = members(group)
     lines = [
         f"## {group}",
         "",
@@ -82,14 +89,14 @@ def _group(measured: Sequence[Row], group: str) -> str:
         "",
     ]
     lines += _table(
-        ["system", "kind", "shots", "mean", *(corpora.get(task).name for task in members)],
+        ["system", "kind", "shots", "mean", *(corpus_name(task) for task in tasks)],
         [
             [
                 escape(row["title"]),
                 row["kind"],
                 str(row["shots"]),
                 percent(row["mean"]),
-                *(percent(row["tasks"][task]) for task in members),
+                *(percent(row["tasks"][task]) for task in tasks),
             ]
             for row in means
         ],
@@ -98,20 +105,20 @@ def _group(measured: Sequence[Row], group: str) -> str:
 
 
 def _task(task: str, found: Sequence[Row], version: str | None) -> str:
-    corpus = corpora.get(task)
     current = [row for row in found if not row["partial"] and row["task_version"] == version]
-    lines = [f"## {corpus.name}", ""]
+    lines = [f"## {escape(corpus_name(task))}", ""]
     if current:
-        lines += [
-            f"`{task}`, version {version}: {corpus.files['test'].sentences:,} test sentences, "
-            f"{sum(corpus.files['test'].mentions.values()):,} mentions of {', '.join(corpus.types)}.",
-            "",
-        ]
+        size = f"{current[0]['sentences']:,} test sentences"
+        if task in corpora.built_in():
+            corpus = corpora.get(task)
+            mentions = sum(corpus.files["test"].mentions.values())
+            size += f", {mentions:,} mentions of {', '.join(corpus.types)}"
+        lines += [f"`{task}`, version {version}: {size}.", ""]
         lines += _table(
             ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
             [
                 [
-                    escape(row["title"]),
+                    escape(row["title"]) + (" (rescored)" if row["rescored"] else ""),
                     row["kind"],
                     str(row["shots"]),
                     _strict(row),
@@ -160,7 +167,7 @@ def _reported(reported: Sequence[Row]) -> str:
         ["corpus", "system", "score", "%", "shots", "how sure", "protocol", "source"],
         [
             [
-                corpora.get(row["task"]).name,
+                escape(corpus_name(row["task"])),
                 escape(row["title"]),
                 score,
                 percent(row[score]),

@@ -233,3 +233,17 @@ def test_a_users_corpus_is_a_registry_entry_and_a_task_folder(n_types, tmp_path,
     scores = metrics(evaluate("bioner-oracle", ["toy"], manager, num_fewshot=1), "toy")
     assert scores["strict_f1"] == scores["relaxed_f1"] == 1
     assert ("strict_f1_TypeP" in scores) == (n_types == 16)
+
+
+def test_without_training_data_nothing_is_known_of_seen_and_unseen(tmp_path, monkeypatch):
+    from bioner_bench.harness import load_datasets
+
+    for name, value in write_toy_corpus(tmp_path, ["Disease"]).items():
+        monkeypatch.setenv(name, value)
+    entry = tmp_path / "entries" / "toy.yaml"
+    value = yaml.safe_load(entry.read_text())
+    del value["files"]["train"]
+    entry.write_text(yaml.safe_dump(value, sort_keys=False))
+    splits = load_datasets("toy")
+    assert list(splits) == ["test"]
+    assert splits["test"][0]["entities"][0]["seen"] is None

@@ -1,6 +1,7 @@
 """lm-eval's output -> records: what is kept, and what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path)
     assert (record["sentences"], record["partial"], record["rescored"]) == (76, False, False)
     assert record["setup"]["shots"] == 2
     assert record["run"]["versions"]["lm_eval"] == "0.4.13"
-    assert record["run"]["command"].startswith("lm_eval --model bioner-garbage")
+    assert record["run"]["command"].startswith("bioner-bench run --model bioner-garbage")
+    assert record["setup"]["generation"]["until"] == []  # a chat ends with its turn
     path = records.write(record, tmp_path / "records")
     assert path == tmp_path / "records/bioner-garbage/bioner_sample-2-shot-seed-1234.json"
     assert records.read(path) == record
@@ -148,6 +150,8 @@ def test_samples_that_do_not_fit_the_task_are_refused(output, change, said):
         (lambda r: r["n-shot"].update(bioner_sample=5), "with 5 demonstrations"),
         (lambda r: r["config"].update(fewshot_seed=7), "the prompt is not"),
         (lambda r: r.update(configs={}), "no result of a task of this project"),
+        (lambda r: r.pop("n-samples"), "not results of lm-eval as they were written"),
+        (lambda r: r.pop("date"), "not results of lm-eval as they were written"),
     ],
 )
 def test_results_that_do_not_fit_are_refused(output, change, said):
@@ -174,11 +178,18 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
         "hf_token": "hf-456",
         "pretrained": "/home/me/models/mine",
         "think_end_token": "</think>",
+        "tokenizer": "org/tokenizer",
+        "header": {"Authorization": "Bearer abc"},
+        "extra": {"password": "pw-789"},
+        "base_url": "http://me:pw-789@host:8000/v1?key=pw-789",
     }
     edit(output, "results_*.json", lambda results: results["config"].update(model_args=arguments))
     (record,) = records.from_lm_eval(output, read_card(CARD))
     text = json.dumps(record)
     assert "sk-123" not in text and "hf-456" not in text and "/home/me" not in text
+    assert "Bearer" not in text and "pw-789" not in text
+    assert record["model"]["arguments"]["tokenizer"] == "org/tokenizer"
+    assert record["model"]["arguments"]["base_url"] == "http://host:8000/v1"
     assert record["model"]["arguments"]["pretrained"] == "mine"
     assert record["model"]["arguments"]["think_end_token"] == "</think>"
 
@@ -207,6 +218,40 @@ def test_a_limited_run_is_not_ranked(tmp_path):
     assert not (tmp_path / "records").exists()
     path = Path(call(*add, "--partial").stdout.strip())
     assert records.read(path)["partial"] is True
+    whole = tmp_path / "whole"
+    call("run", *options[:-1], whole)
+    call("leaderboard", "add", whole, *add[3:])
+    assert records.read(path)["partial"] is False
+    (whole / "later").mkdir()
+    limited = next(p for p in tmp_path.glob("*/results_*.json"))
+    shutil.copytree(limited.parent, whole / "later" / "model")
+    call("leaderboard", "add", whole, *add[3:])  # a whole run counts before a limited one
+    assert "--replace overwrites" in fails("leaderboard", "add", limited.parent, *add[3:], "--partial")
+    assert records.read(path)["partial"] is False
+
+
+def test_runs_of_two_models_in_one_folder_are_not_mixed(output):
+    (results,) = output.rglob("results_*.json")
+    other = Path(shutil.copytree(results.parent, output / "other"))
+    (copy,) = other.glob("results_*.json")
+    value = json.loads(copy.read_text())
+    value["config"]["model_args"] = {"seed": 7}
+    value["n-shot"]["bioner_sample"] = 3
+    copy.write_text(json.dumps(value))
+    refused(output, "several models")
+
+
+def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
+    def as_messages(sample):
+        pieces = re.split(r"<(user|assistant)>\n", sample["arguments"]["gen_args_0"]["arg_0"])[1:]
+        turns = [
+            {"role": role, "content": text.removesuffix("\n")}
+            for role, text in zip(pieces[::2], pieces[1::2], strict=True)
+        ]
+        sample["arguments"]["gen_args_0"]["arg_0"] = [json.dumps(turns)]
+
+    edit(output, "samples_*.jsonl", as_messages)
+    assert len(records.from_lm_eval(output, read_card(CARD))) == 1
 
 
 @pytest.mark.parametrize(
@@ -219,6 +264,9 @@ def test_a_limited_run_is_not_ranked(tmp_path):
         (lambda r: r["counts"].update({"strict/Disease": [[1], 2]}), "not 120 whole numbers"),
         (lambda r: r["counts"].pop("strict/Disease"), "no counts of"),
         (lambda r: r.update(schema_version=2), "schema_version"),
+        (lambda r: r["scores"]["strict_f1"].update(low=float("nan")), "NaN is no number"),
+        (lambda r: r.update(partial=True), "partial is True"),
+        (lambda r: r.update(documents=["a"]), "1 documents of 120"),
         (lambda r: r.pop("gold_sha256"), "gold_sha256"),
     ],
 )

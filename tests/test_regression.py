@@ -83,12 +83,49 @@ def test_exit_codes_and_json(tmp_path):
     assert verdict["p_value"] < 0.05
 
 
+def test_folders_are_compared_system_by_system_and_nothing_is_lost(tmp_path):
+    tasks = ("bioner_ncbi", "bioner_bc2gm")
+    for task in tasks:
+        records.write(make_record("good", task, skill=0.8, sentences=300), tmp_path / "old")
+        records.write(make_record("poor", task, skill=0.2, sentences=300), tmp_path / "old")
+        records.write(make_record("good", task, skill=0.8, sentences=300), tmp_path / "new" / "records")
+    same = json.loads(call("check", tmp_path / "old", "--against", tmp_path / "old", "--json").stdout)
+    assert [verdict["reason"] for verdict in same] == ["the same"] * 4
+    lost = call("check", tmp_path / "new", "--against", tmp_path / "old", "--json", code=2)
+    outcomes = [verdict["outcome"] for verdict in json.loads(lost.stdout)]
+    assert sorted(outcomes) == ["incomparable"] * 2 + ["pass"] * 2
+    # Of one system each, the name may differ: a new checkpoint against the accepted one.
+    one = tmp_path / "one"
+    records.write(make_record("candidate", "bioner_ncbi", skill=0.3, sentences=300), one)
+    assert "regression" in call("check", one, "--against", tmp_path / "new", code=1).stdout
+
+
+def test_a_score_that_is_not_known_cannot_be_compared():
+    record = make_record()
+    spans = record | {"counts": record["counts"] | {"seen": 0, "unseen": 0}}
+    assert check(spans, record, score="strict_recall_seen").outcome is Outcome.INCOMPARABLE
+
+
+def test_an_unforeseen_error_never_looks_like_a_regression(tmp_path, monkeypatch, capsys):
+    from bioner_bench import cli
+
+    def broken(*_):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr("bioner_bench.regression.check_all", broken)
+    monkeypatch.setattr("sys.argv", ["bioner-bench", "check", "a", "--against", "b"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "error: RuntimeError: unforeseen" in capsys.readouterr().err
+
+
 def test_wrong_use_is_one_line(tmp_path):
     good = records.write(make_record(), tmp_path / "good")
     few = records.write(make_record(shots=5), tmp_path / "few")
     (tmp_path / "empty").mkdir()
     assert "holds no record" in call("check", good, "--against", tmp_path / "empty", code=2).stderr
     assert "cannot read" in call("check", good, "--against", tmp_path / "absent.json", code=2).stderr
-    done = call("check", good.parent, "--against", few.parent, code=2)
-    assert "compare two files instead" in done.stderr
+    done = call("check", good.parent, "--against", few.parent, "--json", code=2)
+    assert "holds no such run" in done.stdout
     assert "unknown score" in call("check", good, "--against", good, "--score", "nope", code=2).stderr

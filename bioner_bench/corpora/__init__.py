@@ -4,6 +4,6 @@
 """
 
 from bioner_bench.corpora.loading import Split, load
-from bioner_bench.corpora.registry import Corpus, CorpusFile, get, names
+from bioner_bench.corpora.registry import Corpus, CorpusFile, built_in, get, names
 
-__all__ = ["Corpus", "CorpusFile", "Split", "get", "load", "names"]
+__all__ = ["Corpus", "CorpusFile", "Split", "built_in", "get", "load", "names"]

@@ -71,8 +71,10 @@ def surface_key(surface: str, type_: str) -> tuple[str, str]:
     return type_, surface.casefold()
 
 
-def seen_mentions(training: tuple[Sentence, ...]) -> frozenset[tuple[str, str]]:
-    """The `surface_key` of every mention in the training sentences."""
+def seen_mentions(training: tuple[Sentence, ...]) -> frozenset[tuple[str, str]] | None:
+    """The `surface_key` of every mention in the training sentences; None if there are none to tell by."""
+    if not training:
+        return None
     return frozenset(
         surface_key(sentence.surface(entity), entity.type)
         for sentence in training

@@ -103,6 +103,11 @@ class Corpus:
     notes: str = ""
 
 
+def built_in() -> list[str]:
+    """The tasks of this package, whatever else `$BIONER_BENCH_CORPORA` adds."""
+    return list(_entries(""))
+
+
 def names() -> list[str]:
     """The tasks that have an entry, built-in ones first."""
     return list(_entries(os.environ.get(CORPORA_VARIABLE, "")))

@@ -20,7 +20,7 @@ def statistics(task: str) -> dict[str, dict[str, Any]]:
     """
     corpus = get(task)
     training = load_training(corpus)
-    seen = seen_mentions(training)
+    seen = seen_mentions(training) or frozenset()
     texts = {sentence.text for sentence in training}
     result = {}
     for split in corpus.files:
