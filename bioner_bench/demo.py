@@ -14,7 +14,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.summary import summarise_judged
 
 REAL_TASK = "bioner_ncbi"
-SHOTS = 5
+SHOTS = 2
 
 
 def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> None:

@@ -84,6 +84,6 @@ def test_demo_shows_scores_with_intervals_and_three_answers(checkpoint, tmp_path
     environment = {"BIONER_BENCH_DATA": str(cache.parent), "BIONER_BENCH_MIRROR": str(tmp_path / "absent")}
     done = call("demo", "--limit", 4, "--out", tmp_path / "out", **environment)
     assert "bioner_ncbi is left out" in done.stdout
-    assert "bioner_sample (5-shot)" in done.stdout
+    assert "bioner_sample (2-shot)" in done.stdout
     assert "aligned spans" in done.stdout
     assert "generate_until" in done.stderr  # lm-eval's progress bar
