@@ -16,6 +16,9 @@ from bioner_bench.summary import summarise_judged
 REAL_TASK = "bioner_ncbi"
 SHOTS = 2
 
+MAX_TOKENS = 96
+"""Covers the longest gold answers of both corpora (59 tokens); a small model that rambles is cut sooner."""
+
 
 def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> None:
     """Evaluate SmolLM2-135M few-shot on the sample and, where it can be had, the head of a real corpus.
@@ -51,6 +54,7 @@ def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Conso
         *("--model", "hf", "--model_args", f"pretrained={checkpoint}"),
         *("--tasks", task, "--num_fewshot", str(SHOTS), "--apply_chat_template"),
         *("--limit", str(limit), "--batch_size", "16", "--log_samples", "--output_path", str(out / task)),
+        *("--gen_kwargs", f"max_gen_toks={MAX_TOKENS}"),
     ]
     console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
     before = set(out.glob(f"{task}/**/samples_*.jsonl"))
