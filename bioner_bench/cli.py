@@ -99,7 +99,7 @@ def run(context: typer.Context) -> None:
             raise typer.Exit(2)
     from lm_eval.__main__ import cli_evaluate
 
-    import bioner_bench.reference_models  # noqa: F401  # registers the models
+    import bioner_bench.lm_models  # noqa: F401  # registers the models
 
     sys.argv = ["lm_eval", "run", *context.args]
     try:
@@ -241,6 +241,26 @@ def demo(
     from bioner_bench.demo import demo as run_demo
 
     run_demo(out or cache_folder() / "demo", _console(), limit)
+
+
+@app.command(epilog="Example: bioner-bench train baselines/encoders/minilm-ncbi.yaml --seed 2")
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; baselines/ has examples.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Checkpoint folder; checkpoints/NAME-seed-SEED by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the recipe's.")] = None,
+) -> None:
+    """Fine-tune a model by a recipe; print the checkpoint folder. A killed run goes on where it was."""
+    from bioner_bench.recipes import read_recipe
+
+    read = read_recipe(recipe, seed)
+    folder = out or Path("checkpoints") / f"{read.name}-seed-{read.seed}"
+    try:
+        from bioner_bench import encoder_training
+    except ImportError as error:
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
+    print(encoder_training.train(read, folder))
 
 
 @models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")

@@ -58,7 +58,9 @@ def draw(table: Sequence[Row]) -> dict[str, str]:
 def label(row: Row) -> str:
     """A system and its shots, as figures name it."""
     shots = f", {row['shots']}-shot" if row["kind"] == "llm" else ""
-    return f"{row['title']}{shots}"
+    chosen = "" if row["demonstrations"] in (None, "random") else f" {row['demonstrations']}"
+    seed = "" if row["train_seed"] is None else f", seed {row['train_seed']}"
+    return f"{row['title']}{shots}{chosen}{seed}"
 
 
 def _svg(figure: Figure) -> str:

@@ -3,7 +3,8 @@
 A task's YAML names this class, its task name, tags and version; corpus, prompt, metrics and splits follow
 from the task name, or from `dataset_name` in a variant of a task under another name. Options that the stock
 `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
-`--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`.
+`--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
+`--metadata '{"demonstrations": "retrieved"}'`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bioner_bench import __version__, corpora, prompt, scoring
 from bioner_bench.answers import judge
 from bioner_bench.bootstrap import standard_error
 from bioner_bench.corpora.loading import load_training, seen_mentions
-from bioner_bench.demonstrations import choose
+from bioner_bench.demonstrations import STRATEGIES, Chooser, chooser
 from bioner_bench.documents import Document, to_document, to_sentence
 from bioner_bench.schema import BenchmarkError, Sentence
 
@@ -142,14 +143,17 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
                 f"{task}: the prompt's hash is {now}, but version {metadata.get('version')} of the task has "
                 f"{metadata['prompt_hash']}; give the new prompt a new task version"
             )
+        self._strategy = metadata.get("demonstrations", STRATEGIES[0])
         own["metadata"] = metadata | {
             "corpus": self.corpus.task,
             "prompt": prompt.VERSION,
-            "prompt_hash": now,
+            "prompt_hash": prompt.prompt_hash(self.corpus.types, self._strategy),
+            "demonstrations": self._strategy,
             "bioner_bench": __version__,
         }
+        chooser([], self._strategy, 0)  # refuses an unknown strategy before anything is loaded
         self._seed = 0
-        self._pool: list[Sentence] | None = None
+        self._choose: Chooser | None = None
         super().__init__(config=defaults | own)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **_: Any) -> None:
@@ -160,13 +164,14 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         """Called by lm-eval with the fourth number of `--seed`."""
         super().set_fewshot_seed(seed)
         self._seed = seed or 0
+        self._choose = None
 
     def demonstrations(self, document: Document, n: int) -> list[Sentence]:
         """The `n` solved training sentences that a document's prompt shows."""
-        if self._pool is None:
+        if self._choose is None:
             pool = self.training_docs() if self.has_training_docs() else []
-            self._pool = [to_sentence(doc) for doc in pool]
-        return choose(self._pool, to_sentence(document), n, self._seed)
+            self._choose = chooser([to_sentence(doc) for doc in pool], self._strategy, self._seed)
+        return self._choose(to_sentence(document), n)
 
     def fewshot_context(
         self,

@@ -69,7 +69,9 @@ def rows(found: Sequence[Record], cards: Mapping[str, Card]) -> list[Row]:
             -row["strict_f1"],
             row["system"],
             row["shots"],
+            row["demonstrations"] or "",
             row["seed"] or 0,
+            row["train_seed"] or 0,
         )
     )
     reported = [
@@ -129,7 +131,9 @@ def _measured_row(record: Record) -> Row:
         "train_ratio": system["train_ratio"],
         "trained_on": system["trained_on"],
         "shots": record["setup"]["shots"],
+        "demonstrations": record["setup"]["demonstrations"] if record["setup"]["shots"] else None,
         "seed": record["setup"]["fewshot_seed"] if record["setup"]["shots"] else None,
+        "train_seed": record["training"]["recipe"]["seed"] if record["training"] else None,
         "gold_sha256": record["gold_sha256"],
         "record": records.place(record).as_posix(),
     }
@@ -159,7 +163,9 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
         "train_ratio": card.train_ratio,
         "trained_on": list(card.trained_on),
         "shots": figure.get("shots"),
+        "demonstrations": None,
         "seed": None,
+        "train_seed": None,
         "source": figure["source"],
         "certainty": figure["certainty"],
         "protocol": figure.get("protocol"),
@@ -210,29 +216,50 @@ def group_means(table: Sequence[Row], group: str, score: str = "strict_f1") -> l
     """One row a system and setup: `score` per member task, and its unweighted mean.
 
     The mean is None unless the system was measured in full on every member, each at its newest version.
-    Shots set systems apart, seeds do not: of several seeds a task's scores are averaged first.
+    Shots and how they are chosen set systems apart, seeds do not: of several seeds a task's scores are
+    averaged first.
     """
     tasks = members(group)
     versions = newest_versions(table)
-    systems: dict[tuple[str, str, str, int], dict[str, list[float]]] = {}
+    systems: dict[tuple[str, str, str, int, str | None], dict[str, list[float]]] = {}
     for row in table:
         if row["measured"] and not row["partial"] and row["task"] in tasks:
             if row["task_version"] != versions[row["task"]] or row[score] is None:
                 continue
-            key = (row["system"], row["title"], row["kind"], row["shots"])
+            key = (row["system"], row["title"], row["kind"], row["shots"], row["demonstrations"])
             systems.setdefault(key, {}).setdefault(row["task"], []).append(row[score])
     result: list[Row] = []
-    for (system, title, kind, shots), values in systems.items():
+    for (system, title, kind, shots, demonstrations), values in systems.items():
         by_task = {task: sum(values[task]) / len(values[task]) if task in values else None for task in tasks}
         known = [value for value in by_task.values() if value is not None]
         mean = sum(known) / len(tasks) if len(known) == len(tasks) else None
         result.append(
-            {"system": system, "title": title, "kind": kind, "shots": shots, "tasks": by_task, "mean": mean}
+            {
+                "system": system,
+                "title": title,
+                "kind": kind,
+                "shots": shots,
+                "demonstrations": demonstrations,
+                "tasks": by_task,
+                "mean": mean,
+            }
         )
     result.sort(
-        key=lambda row: (row["kind"] == "reference", -(row["mean"] or -1), row["system"], row["shots"])
+        key=lambda row: (
+            row["kind"] == "reference",
+            -(row["mean"] or -1),
+            row["system"],
+            row["shots"],
+            row["demonstrations"] or "",
+        )
     )
     return result
+
+
+def shown_shots(row: Mapping[str, Any]) -> str:
+    """The demonstrations of a row in a word: `5`, or `5 retrieved`."""
+    special = row["demonstrations"] not in (None, "random")
+    return f"{row['shots']} {row['demonstrations']}" if special else str(row["shots"])
 
 
 def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:

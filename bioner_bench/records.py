@@ -29,7 +29,7 @@ from bioner_bench.answers import judge
 from bioner_bench.bootstrap import RESAMPLES, SEED
 from bioner_bench.cards import Card
 from bioner_bench.corpora.loading import load_training, seen_mentions
-from bioner_bench.demonstrations import choose
+from bioner_bench.demonstrations import Chooser, chooser
 from bioner_bench.documents import Document, to_document, to_sentence
 from bioner_bench.parsing import Level
 from bioner_bench.schema import BenchmarkError, Sentence
@@ -162,7 +162,11 @@ def place(record: Record) -> Path:
     setup = record["setup"]
     variant = f"{setup['shots']}-shot"
     if setup["shots"]:
+        if setup["demonstrations"] != "random":
+            variant += f"-{setup['demonstrations']}"
         variant += f"-seed-{setup['fewshot_seed']}"
+    if record["training"]:
+        variant += f"-training-seed-{record['training']['recipe']['seed']}"
     return Path(record["system"]["name"]) / f"{record['task']}-{variant}.json"
 
 
@@ -246,7 +250,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         raise BenchmarkError(
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
-    now = prompt.prompt_hash(expected.corpus.types)
+    strategy = metadata.get("demonstrations", "random")
+    now = prompt.prompt_hash(expected.corpus.types, strategy)
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
@@ -260,8 +265,9 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     levels: dict[int, Level] = {}
     named = scores(types)
     changed = False
+    choose = chooser(expected.training, strategy, seed or 0)
     for where, sample in _samples(samples_path):
-        doc_id = _check_sample(where, sample, expected, shots, seed)
+        doc_id = _check_sample(where, sample, expected, shots, choose)
         if doc_id in rows:
             raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
         document = expected.documents[doc_id]
@@ -321,11 +327,13 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
+            "demonstrations": strategy,
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
             "generation": generation,
         },
+        "training": _training(results["config"].get("model_args") or {}),
         "model": _model(results),
         "run": _run(results, task),
         "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
@@ -346,7 +354,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     return record
 
 
-def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int, seed: int | None) -> int:
+def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int, choose: Chooser) -> int:
     """Compare document, target and prompt of a sample with the task; return the sentence's place."""
     try:
         doc_id = sample["doc_id"]
@@ -364,7 +372,7 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int
     if target != prompt.target(document["text"], to_sentence(document).entities, document["types"]):
         raise BenchmarkError(f"{where}: the target is not that of sentence {doc_id}")
     sentence = task.sentences[doc_id]
-    shown = choose(task.training, sentence, shots, seed or 0) if shots else []
+    shown = choose(sentence, shots) if shots else []
     position = 0
     for turn in prompt.messages(sentence.text, task.corpus.types, shown):
         position = asked.find(turn["content"], position)
@@ -414,6 +422,16 @@ def _model(results: Mapping[str, Any]) -> dict[str, Any]:
         "revision": config.get("model_revision"),
         "sha": config.get("model_sha") or None,
     }
+
+
+def _training(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the checkpoint was trained, if the run was of one that `bioner-bench train` wrote."""
+    path = Path(str(arguments.get("peft") or arguments.get("pretrained") or "")) / "training.json"
+    if not path.is_file():
+        return None
+    summary = _read_json(path)
+    facts = {name: summary[name] for name in ("recipe", "data", "steps", "seconds", "hardware", "precision")}
+    return {name: _public(name, value) for name, value in facts.items()}
 
 
 def _public(key: str, value: Any) -> Any:

@@ -76,10 +76,9 @@ def check_all(new: Path, old: Path, score: str = "strict_f1", max_drop: float | 
         return [check(news[0], olds[0], score, max_drop)]
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
 
-    def key(record: Record) -> tuple[str, str, int, int | None]:
-        shots = record["setup"]["shots"]
-        system = "" if one_each else record["system"]["name"]
-        return system, record["task"], shots, record["setup"]["fewshot_seed"] if shots else None
+    def key(record: Record) -> tuple[str, Path]:
+        place = records.place(record)
+        return "" if one_each else record["system"]["name"], place.relative_to(place.parts[0])
 
     by_key = {key(record): record for record in news}
     verdicts = []

@@ -12,6 +12,7 @@ from bioner_bench.leaderboard import (
     group_means,
     members,
     newest_versions,
+    shown_shots,
     tasks_of,
 )
 
@@ -94,7 +95,7 @@ def _group(measured: Sequence[Row], group: str) -> str:
             [
                 escape(row["title"]),
                 row["kind"],
-                str(row["shots"]),
+                shown_shots(row),
                 percent(row["mean"]),
                 *(percent(row["tasks"][task]) for task in tasks),
             ]
@@ -118,9 +119,9 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
             ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
             [
                 [
-                    escape(row["title"]) + (" (rescored)" if row["rescored"] else ""),
+                    _title(row) + (" (rescored)" if row["rescored"] else ""),
                     row["kind"],
-                    str(row["shots"]),
+                    shown_shots(row),
                     _strict(row),
                     *(percent(row.get(name)) for _, name in _COLUMNS),
                 ]
@@ -134,8 +135,8 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
             ["system", "shots", "version", "sentences", "strict F1"],
             [
                 [
-                    escape(row["title"]),
-                    str(row["shots"]),
+                    _title(row),
+                    shown_shots(row),
                     row["task_version"],
                     f"{row['sentences']}{' (partial)' if row['partial'] else ''}",
                     percent(row["strict_f1"]),
@@ -144,6 +145,11 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
             ],
         )
     return "\n".join(lines) + "\n"
+
+
+def _title(row: Row) -> str:
+    seed = "" if row["train_seed"] is None else f", seed {row['train_seed']}"
+    return f"{escape(row['title'])}{seed}"
 
 
 def _strict(row: Row) -> str:

@@ -88,6 +88,7 @@ def make_record(
     trained_on=(),
     arguments=None,
     command=None,
+    training=None,
 ):
     """A record that `records.read` accepts once `records.write` has written it.
 
@@ -133,11 +134,13 @@ def make_record(
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
+            "demonstrations": "random",
             "chat_template_sha256": sha256("template", system) if kind == "llm" else None,
             "fewshot_as_multiturn": True if shots else None,
             "system_instruction": None,
             "generation": {"until": ["\n"], "do_sample": False, "max_gen_toks": 384},
         },
+        "training": training,
         "model": {
             "source": "hf",
             "arguments": arguments,

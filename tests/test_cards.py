@@ -103,7 +103,7 @@ def test_every_system_can_be_run_or_has_figures():
     assert [name for name, card in CARDS.items() if not card.run and not card.reported] == []
 
 
-def test_reference_models_run_under_their_own_names():
+def test_lm_models_run_under_their_own_names():
     runs = {name: card.run["model"] for name, card in CARDS.items() if card.kind == "reference"}
     assert runs == {name: name for name in ("bioner-oracle", "bioner-empty", "bioner-garbage")}
     assert set(runs) <= set(entry_points(group="lm_eval.models").names)

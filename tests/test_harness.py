@@ -28,7 +28,7 @@ def task_manager():
 def evaluate(model, tasks, task_manager, **options):
     from lm_eval import simple_evaluate
 
-    import bioner_bench.reference_models  # noqa: F401
+    import bioner_bench.lm_models  # noqa: F401
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     return simple_evaluate(model=model, tasks=tasks, task_manager=task_manager, bootstrap_iters=0, **options)
@@ -69,7 +69,7 @@ def test_oracle_reaches_the_published_ceiling_on_every_real_corpus(mirror, task)
         assert round(found["strict_f1"], 4) == published[task]
 
 
-def test_reference_models_run_on_every_task(mirror, task_manager):
+def test_lm_models_run_on_every_task(mirror, task_manager):
     """All tasks, through lm-eval, for the three models; the head of each test split, for time."""
     tasks = [*REAL_TASKS, "bioner_sample"]
     oracle = evaluate("bioner-oracle", tasks, task_manager, limit=100, num_fewshot=2)

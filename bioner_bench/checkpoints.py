@@ -1,0 +1,188 @@
+"""The folder that training writes: how a run begins, goes on after a kill, and ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from huggingface_hub import EvalResult, ModelCardData
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+from bioner_bench import __version__, corpora, hardware
+from bioner_bench.recipes import Recipe
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.writing import write_text
+
+RECIPE = "recipe.yaml"
+SUMMARY = "training.json"
+"""Written last: a folder that has it is a finished checkpoint."""
+
+_UNFINISHED = "unfinished"
+"""Where the Trainer's checkpoints are until the run has ended."""
+
+
+def begin(out: Path, recipe: Recipe) -> bool:
+    """Make the folder of a run, or find the same run in it; True if it has ended already.
+
+    Raises:
+        BenchmarkError: the folder holds something else.
+    """
+    text = _yaml(recipe)
+    if (out / RECIPE).is_file():
+        if (out / RECIPE).read_text(encoding="utf-8") != text:
+            raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
+        return (out / SUMMARY).is_file()
+    if out.exists() and any(out.iterdir()):
+        raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
+    write_text(out / RECIPE, text)
+    return False
+
+
+def last(out: Path) -> str | None:
+    """The newest checkpoint that a killed run has written to its end."""
+    steps = {}
+    for path in (out / _UNFINISHED).glob("checkpoint-*"):
+        try:  # the last file that the Trainer writes
+            steps[json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]] = path
+        except (OSError, ValueError, KeyError):
+            continue
+    return str(steps[max(steps)]) if steps else None
+
+
+def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
+    """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
+    every = "epoch" if best else "no"
+    return TrainingArguments(
+        output_dir=str(out / _UNFINISHED),
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup,  # a share, where below 1
+        weight_decay=recipe.weight_decay,
+        bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
+        train_sampling_strategy="group_by_length",
+        eval_strategy=every,
+        save_strategy="epoch",
+        save_total_limit=1,  # besides the best
+        load_best_model_at_end=best is not None,
+        metric_for_best_model=best,
+        greater_is_better=True if best else None,
+        logging_steps=20,
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def callbacks(recipe: Recipe) -> list[TrainerCallback]:
+    """Early stopping, where the recipe asks for it."""
+    if recipe.patience and recipe.validation:
+        return [EarlyStoppingCallback(recipe.patience)]
+    return []
+
+
+def finish(
+    out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Mapping[str, Any], seconds: float
+) -> None:
+    """Write the best weights, the summary and the model card, and remove what only a resumption needs."""
+    if trainer.is_world_process_zero():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        summary = _summary(recipe, trainer, data, seconds)
+        write_text(out / "README.md", _card(recipe, summary))
+        write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
+        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    state = trainer.state
+    curve = [
+        {"epoch": entry["epoch"], "step": entry["step"], "strict_f1": entry["eval_strict_f1"]}
+        for entry in state.log_history
+        if "eval_strict_f1" in entry
+    ]
+    losses = [
+        {"epoch": entry["epoch"], "step": entry["step"], "loss": entry["loss"]}
+        for entry in state.log_history
+        if "loss" in entry
+    ]
+    kept = next((entry for entry in curve if entry["step"] == state.best_global_step), None)
+    return {
+        "recipe": asdict(recipe),
+        "data": dict(data),
+        "steps": state.global_step,
+        "kept": kept,
+        "development": curve,
+        "training_loss": losses,
+        "seconds": round(seconds, 1),
+        "precision": "bfloat16" if trainer.args.bf16 else "float32",
+        "devices": trainer.args.world_size,
+        "hardware": _hardware(),
+        "versions": {
+            "bioner_bench": __version__,
+            **{name: importlib.metadata.version(name) for name in ("torch", "transformers")},
+        },
+    }
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
+    """The model card of the Hub: front matter with `model-index`, then the run in words."""
+    kept = summary["kept"]
+    results = [
+        EvalResult(
+            task_type="token-classification",
+            dataset_type=task,
+            dataset_name=corpora.get(task).name,
+            dataset_split="validation",
+            metric_type="f1",
+            metric_name="strict entity F1",
+            metric_value=round(kept["strict_f1"], 4),
+        )
+        for task in recipe.validation
+        if kept and len(recipe.validation) == 1
+    ]
+    front = ModelCardData(
+        model_name=recipe.name,
+        base_model=recipe.model,
+        library_name="transformers",
+        pipeline_tag="token-classification",
+        tags=["biomedical", "named-entity-recognition", "bioner_bench"],
+        eval_results=results or None,
+    )
+    found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
+    return (
+        f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
+        f"{recipe.model}, fine-tuned for biomedical named entity recognition with bioner_bench "
+        f"{__version__}.\n\n"
+        f"- Training data: {', '.join(recipe.train)} (training split, "
+        f"{summary['data']['sentences']:,} sentences)\n"
+        f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
+        f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
+        f"{summary['hardware']}; torch {summary['versions']['torch']}, "
+        f"transformers {summary['versions']['transformers']}\n\n"
+        f"## Recipe\n\n```yaml\n{_yaml(recipe)}```\n"
+    )
+
+
+def _yaml(recipe: Recipe) -> str:
+    plain = json.loads(json.dumps(asdict(recipe)))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

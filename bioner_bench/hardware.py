@@ -1,0 +1,30 @@
+"""What the hardware at hand computes in."""
+
+from __future__ import annotations
+
+import torch
+
+from bioner_bench.schema import BenchmarkError
+
+DTYPES = ("auto", "float32", "bfloat16")
+"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
+
+
+def dtype(name: str) -> torch.dtype:
+    """The torch dtype of one of `DTYPES`.
+
+    Raises:
+        BenchmarkError: another name.
+    """
+    if name not in DTYPES:
+        raise BenchmarkError(f"unknown dtype {name!r}; there are: {', '.join(DTYPES)}")
+    if name == "auto":
+        return torch.bfloat16 if computes_in_bfloat16() else torch.float32
+    return torch.float32 if name == "float32" else torch.bfloat16
+
+
+def computes_in_bfloat16() -> bool:
+    """True if the GPU, or without one the CPU, multiplies in bfloat16."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

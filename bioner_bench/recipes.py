@@ -1,0 +1,153 @@
+"""Recipes: one YAML file a training run; what is trained, on which corpora, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bioner_bench import corpora
+from bioner_bench.schema import BenchmarkError, Sentence
+
+_TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+_SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+_COUNT = {"type": "integer", "minimum": 1}
+_FROM_ZERO = {"type": "integer", "minimum": 0}
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
+
+_COMMON: dict[str, Any] = {
+    "kind": {"enum": ["encoder"]},
+    "model": {"type": "string", "minLength": 1},
+    "revision": {"type": ["string", "null"]},
+    "train": _TASKS,
+    "validation": _TASKS | {"minItems": 0},
+    "seed": _FROM_ZERO,
+    "epochs": _POSITIVE,
+    "batch_size": _COUNT,
+    "accumulate": _COUNT,
+    "learning_rate": _POSITIVE,
+    "schedule": {"enum": ["linear", "cosine", "constant"]},
+    "warmup": _SHARE,
+    "weight_decay": {"type": "number", "minimum": 0},
+    "max_length": {"type": ["integer", "null"], "minimum": 8},
+    "precision": {"enum": list(PRECISIONS)},
+    "patience": {"type": ["integer", "null"], "minimum": 1},
+}
+
+ENCODER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": _COMMON
+    | {
+        "overlap": _FROM_ZERO,
+        "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+        "reinitialise_layers": _FROM_ZERO,
+        "freeze_layers": _FROM_ZERO,
+    },
+    "required": ["kind", "model", "train", "seed", "epochs", "learning_rate"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class EncoderRecipe:
+    """Fine-tuning of a token classifier.
+
+    Attributes:
+        name: the file's stem.
+        model: a name of `bioner-bench models prepare`, a folder, or a hub id.
+        revision: of the hub id.
+        train: tasks whose training splits are learned from; all of the same entity types.
+        validation: tasks whose development splits choose the best epoch; those of `train` if left out,
+            and with an empty list the last epoch is kept.
+        seed: of the new weights, the order of sentences and dropout.
+        epochs: passes over the training sentences, at most.
+        batch_size: sentences of one step on one device.
+        accumulate: steps whose gradients are summed before the weights change.
+        learning_rate: at the top of the schedule.
+        schedule: how the rate falls after warming up.
+        warmup: share of all steps in which the rate rises.
+        weight_decay: of all weights but biases and normalisations.
+        max_length: subwords of a window; null: as many as the model reads, at most 512.
+        overlap: subwords that two windows of a long sentence share.
+        precision: of the forward pass; weights are float32 in training.
+        patience: epochs without a better development score before training stops; null: none.
+        layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
+        reinitialise_layers: the top layers that start from fresh weights.
+        freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
+
+    The last three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
+    """
+
+    name: str
+    model: str
+    train: tuple[str, ...]
+    seed: int
+    epochs: float
+    learning_rate: float
+    kind: str = "encoder"
+    revision: str | None = None
+    validation: tuple[str, ...] = ()
+    batch_size: int = 32
+    accumulate: int = 1
+    schedule: str = "linear"
+    warmup: float = 0.0
+    weight_decay: float = 0.01
+    max_length: int | None = None
+    overlap: int = 64
+    precision: str = "auto"
+    patience: int | None = None
+    layer_decay: float | None = None
+    reinitialise_layers: int = 0
+    freeze_layers: int = 0
+
+
+Recipe = EncoderRecipe
+
+
+def read_recipe(path: Path, seed: int | None = None) -> Recipe:
+    """Read and check a recipe; `seed` takes the place of its own.
+
+    Raises:
+        BenchmarkError: the file is missing, not YAML, not a recipe, or names a corpus that is not to be
+            trained on.
+    """
+    import jsonschema
+
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        jsonschema.validate(content, ENCODER_SCHEMA)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"cannot read the recipe {path}: {error}") from error
+    except jsonschema.ValidationError as error:
+        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
+    except yaml.YAMLError as error:
+        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    for name in ("train", "validation"):
+        content[name] = tuple(content.get(name, content["train"]))
+    recipe = EncoderRecipe(name=path.stem, **content)
+    for task in recipe.train:
+        needs_split(task, "train", path)
+    for task in recipe.validation:
+        needs_split(task, "validation", path)
+    return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def needs_split(task: str, split: str, where: Path | str) -> None:
+    """Raise a `BenchmarkError` unless the task's corpus has this split of its own."""
+    if task in corpora.names() and split in corpora.get(task).files:
+        return
+    able = ", ".join(name for name in corpora.names() if split in corpora.get(name).files)
+    corpus = f"{task} has no {split} split" if task in corpora.names() else f"unknown corpus {task!r}"
+    if task in corpora.names() and corpora.get(task).role == "out-of-domain":
+        corpus = f"{task} is out of domain: it is never trained on"
+    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}")
+
+
+def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
+    """The sentences of a split of several corpora, one after another."""
+    return [sentence for task in tasks for sentence in corpora.load(task, split).sentences]
