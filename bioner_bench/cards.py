@@ -31,6 +31,7 @@ CARD_SCHEMA: dict[str, Any] = {
         "licence": {"type": "string"},
         "url": {"type": "string", "pattern": "^https://"},
         "notes": {"type": "string"},
+        "recipe": {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+\.yaml$"},
         "run": {
             "type": "object",
             "properties": {
@@ -72,7 +73,11 @@ CARD_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Card:
-    """A system. `reported` are figures of others, each with its source and how sure it is, in [0, 1]."""
+    """A system.
+
+    `run` says how lm-eval runs it, `recipe` (a path below the cards' folder) how it is trained; `reported`
+    are figures of others, each with its source and how sure it is, in [0, 1].
+    """
 
     system: str
     title: str
@@ -85,6 +90,7 @@ class Card:
     licence: str | None = None
     url: str | None = None
     notes: str = ""
+    recipe: str | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
     reported: tuple[Mapping[str, Any], ...] = ()
 
@@ -113,17 +119,15 @@ def read_card(path: Path) -> Card:
 
 
 def read_cards(folder: Path) -> dict[str, Card]:
-    """System -> card, for all cards of a folder and its subfolders.
+    """System -> card, for all cards of a folder; its subfolders hold recipes.
 
     Raises:
-        BenchmarkError: a card is wrong, is not named after its system, or two have one system.
+        BenchmarkError: a card is wrong, or is not named after its system.
     """
     cards: dict[str, Card] = {}
-    for path in sorted(folder.rglob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         card = read_card(path)
         if card.system != path.stem:
             raise BenchmarkError(f"{path}: system is {card.system!r}; name the file {card.system}.yaml")
-        if card.system in cards:
-            raise BenchmarkError(f"{path}: there is another card for {card.system!r}")
         cards[card.system] = card
     return cards

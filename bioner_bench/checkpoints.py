@@ -16,7 +16,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from bioner_bench import __version__, corpora, hardware
-from bioner_bench.recipes import Recipe
+from bioner_bench.recipes import LlmRecipe, Recipe
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
@@ -58,12 +58,15 @@ def last(out: Path) -> str | None:
 
 def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
-    every = "epoch" if best else "no"
+    llm = isinstance(recipe, LlmRecipe)
+    steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
+    every = "steps" if steps else "epoch"
     return TrainingArguments(
         output_dir=str(out / _UNFINISHED),
         seed=recipe.seed,
         data_seed=recipe.seed,
         num_train_epochs=recipe.epochs,
+        max_steps=(recipe.steps if isinstance(recipe, LlmRecipe) else None) or -1,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulate,
@@ -72,9 +75,12 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         warmup_steps=recipe.warmup,  # a share, where below 1
         weight_decay=recipe.weight_decay,
         bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
-        train_sampling_strategy="group_by_length",
-        eval_strategy=every,
-        save_strategy="epoch",
+        gradient_checkpointing=isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing,
+        train_sampling_strategy="random" if llm else "group_by_length",
+        eval_strategy=every if best else "no",
+        eval_steps=steps,
+        save_strategy=every,
+        save_steps=steps or 500,
         save_total_limit=1,  # besides the best
         load_best_model_at_end=best is not None,
         metric_for_best_model=best,
@@ -122,6 +128,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
     kept = next((entry for entry in curve if entry["step"] == state.best_global_step), None)
     return {
         "recipe": asdict(recipe),
+        "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
         "steps": state.global_step,
         "kept": kept,
@@ -130,7 +137,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
         "seconds": round(seconds, 1),
         "precision": "bfloat16" if trainer.args.bf16 else "float32",
         "devices": trainer.args.world_size,
-        "hardware": _hardware(),
+        "hardware": hardware.name(),
         "versions": {
             "bioner_bench": __version__,
             **{name: importlib.metadata.version(name) for name in ("torch", "transformers")},
@@ -138,18 +145,13 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
     }
 
 
-def _hardware() -> str:
-    if torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return f"CPU, {torch.get_num_threads()} threads"
-
-
 def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """The model card of the Hub: front matter with `model-index`, then the run in words."""
     kept = summary["kept"]
+    kind = "token-classification" if recipe.kind == "encoder" else "text-generation"
     results = [
         EvalResult(
-            task_type="token-classification",
+            task_type=kind,
             dataset_type=task,
             dataset_name=corpora.get(task).name,
             dataset_split="validation",
@@ -163,8 +165,8 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     front = ModelCardData(
         model_name=recipe.name,
         base_model=recipe.model,
-        library_name="transformers",
-        pipeline_tag="token-classification",
+        library_name="peft" if summary["adapter"] else "transformers",
+        pipeline_tag=kind,
         tags=["biomedical", "named-entity-recognition", "bioner_bench"],
         eval_results=results or None,
     )
@@ -173,8 +175,8 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
         f"{recipe.model}, fine-tuned for biomedical named entity recognition with bioner_bench "
         f"{__version__}.\n\n"
-        f"- Training data: {', '.join(recipe.train)} (training split, "
-        f"{summary['data']['sentences']:,} sentences)\n"
+        f"- Training data: {', '.join(recipe.train)} (training split"
+        f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
         f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
         f"{summary['hardware']}; torch {summary['versions']['torch']}, "

@@ -7,6 +7,7 @@ imported inside the commands, so that help answers at once.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 from pathlib import Path
@@ -87,29 +88,54 @@ def options(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     epilog="Example: bioner-bench run --model bioner-oracle --tasks bioner_sample",
 )
-def run(context: typer.Context) -> None:
+def run(
+    context: typer.Context,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CARD",
+            help="Run a system as its card says, a name in baselines/ or a YAML file; other options win.",
+        ),
+    ] = None,
+) -> None:
     """Evaluate: everything that `lm_eval run` takes, with this project's models as well.
 
-    The models: bioner-oracle, bioner-empty, bioner-garbage.
+    The models: encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
     """
-    if not context.args or set(context.args) & {"-h", "--help"}:
+    given = context.args
+    if not (given or system) or set(given) & {"-h", "--help"}:
         print(context.get_help())
         print("\nOptions are those of `lm_eval run`:\n")
-        if not context.args:
+        if not given:
             raise typer.Exit(2)
     from lm_eval.__main__ import cli_evaluate
 
     import bioner_bench.lm_models  # noqa: F401  # registers the models
 
-    sys.argv = ["lm_eval", "run", *context.args]
+    if system is not None:
+        from bioner_bench import systems
+        from bioner_bench.cards import read_card
+
+        card = systems.find(system)
+        options = systems.options(read_card(card), card.parent, given)
+        print(f"$ {systems.command(options)}", file=sys.stderr)
+        given = systems.arguments(options)
+    sys.argv = ["lm_eval", "run", *given]
+    if not _state["verbose"]:
+        # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         cli_evaluate()
-    except ValueError as error:
-        if "Tasks not found" not in str(error):
+    except Exception as error:
+        if isinstance(error, ValueError) and "Tasks not found" in str(error):
+            raise BenchmarkError(
+                f"{' '.join(str(error).split())}; `bioner-bench corpora list` shows the tasks of this project"
+            ) from error
+        failure = _server_failure(error, sys.argv)
+        if failure is None:
             raise
-        raise BenchmarkError(
-            f"{' '.join(str(error).split())}; `bioner-bench corpora list` shows the tasks of this project"
-        ) from error
+        print(file=sys.stderr)  # the progress bar has left its line open
+        raise BenchmarkError(failure) from error
 
 
 @app.command(epilog="Example: bioner-bench score out/model/samples_bioner_ncbi_2026-11-22T10-00-00.jsonl")
@@ -187,22 +213,29 @@ def build(
         bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is stale.")
     ] = False,
 ) -> None:
-    """Build tables, figures and the page from the records and cards: same input, same bytes."""
-    from bioner_bench import leaderboard
+    """Build tables, figures and the page from the records and cards: same input, same bytes.
+
+    The list of systems, README.md in the folder of cards, is built too.
+    """
+    from bioner_bench import baselines, leaderboard
     from bioner_bench.cards import read_cards
 
     for needed in (folder / "records", cards):
         if not needed.is_dir():
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
-    files = leaderboard.build(folder / "records", read_cards(cards))
+    found = read_cards(cards)
+    made = {folder: leaderboard.build(folder / "records", found)}
+    measured = leaderboard.measured_systems(folder / "records")
+    made[cards] = {"README.md": baselines.markdown(found, measured)}
     if check_only:
-        stale = leaderboard.stale(files, folder)
-        for name in stale:
-            print(f"stale: {folder / name}")
+        stale = [place / name for place, files in made.items() for name in leaderboard.stale(files, place)]
+        for path in stale:
+            print(f"stale: {path}")
         raise typer.Exit(1 if stale else 0)
-    leaderboard.write(files, folder)
-    for name in files:
-        print(folder / name)
+    for place, files in made.items():
+        leaderboard.write(files, place)
+        for name in files:
+            print(place / name)
 
 
 @app.command(epilog="Example: bioner-bench check new/records --against leaderboards/records/my-model")
@@ -243,6 +276,52 @@ def demo(
     run_demo(out or cache_folder() / "demo", _console(), limit)
 
 
+@app.command(
+    epilog="Example: bioner-bench select --tasks bioner_ncbi --weak-model smollm2-135m --out selections/ncbi"
+)
+def select(
+    tasks: Annotated[str, typer.Option(help="Corpora to select from, with commas between them.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a killed run goes on in it.")],
+    weak_model: Annotated[
+        str | None, typer.Option(help="Scores the rows: a packaged model, a folder, or a hub id.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Of the weak model on the hub.")] = None,
+    strategy: Annotated[str, typer.Option(help="hybrid, superfilter, random, positives or full.")] = "hybrid",
+    ratio: Annotated[float, typer.Option(help="Share that is kept, of each corpus.")] = 0.5,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="Take the share of all corpora together instead.")
+    ] = False,
+    scores: Annotated[
+        Path | None, typer.Option(help="A folder of an earlier `select`, to score nothing again.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the weak model: float32, bfloat16 or auto.")] = "auto",
+    template: Annotated[str | None, typer.Option(help="Variables of its chat template, as JSON.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that are scored at once.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of random selection.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
+) -> None:
+    """Choose training rows by IFD: the hardest share of those with a mention, and all without one.
+
+    Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
+    """
+    from bioner_bench import selecting
+    from bioner_bench.selection import Choice
+
+    choice = Choice(
+        strategy=strategy,
+        ratio=ratio,
+        weak_model=weak_model,
+        revision=revision,
+        dtype=dtype,
+        template=_json_option("--template", template),
+        pooled=pooled,
+        seed=seed,
+        limit=limit,
+    )
+    selecting.select_rows(tasks.split(","), choice, out, scores, batch_size)
+    _print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])
+
+
 @app.command(epilog="Example: bioner-bench train baselines/encoders/minilm-ncbi.yaml --seed 2")
 def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file; baselines/ has examples.")],
@@ -250,17 +329,27 @@ def train(
         Path | None, typer.Option(help="Checkpoint folder; checkpoints/NAME-seed-SEED by default.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the recipe's.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="A folder of `select` with the recipe's weak model, to score nothing.")
+    ] = None,
 ) -> None:
     """Fine-tune a model by a recipe; print the checkpoint folder. A killed run goes on where it was."""
-    from bioner_bench.recipes import read_recipe
+    from bioner_bench.recipes import LlmRecipe, read_recipe
+    from bioner_bench.systems import checkpoint_folder
 
     read = read_recipe(recipe, seed)
-    folder = out or Path("checkpoints") / f"{read.name}-seed-{read.seed}"
+    folder = out or checkpoint_folder(read)
     try:
-        from bioner_bench import encoder_training
+        if isinstance(read, LlmRecipe):
+            from bioner_bench.llm_training import train as train_llm
+
+            print(train_llm(read, folder, scores))
+        else:
+            from bioner_bench.encoder_training import train as train_encoder
+
+            print(train_encoder(read, folder))
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
-    print(encoder_training.train(read, folder))
 
 
 @models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")
@@ -399,6 +488,43 @@ def ceiling(tasks: Tasks = None, as_json: Json = False) -> None:
             for task, row in found.items()
         ],
     )
+
+
+def _json_option(name: str, value: str | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise BenchmarkError(f"{name} {value!r} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise BenchmarkError(f"{name} takes a JSON object, such as '{{\"enable_thinking\": false}}'")
+    return found
+
+
+def _server_failure(error: Exception, arguments: list[str]) -> str | None:
+    """What to say of an error in a request to a server, after all retries; None if it came from elsewhere."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    requesting = {frame.f_code.co_name for frame in frames if "api_models" in frame.f_code.co_filename}
+    if not requesting & {"model_call", "amodel_call"}:
+        return None
+    reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 429):
+        return f"the server refuses the requests ({reason}); its answer, with the reason, stands above"
+    if isinstance(error, AssertionError):
+        return f"no request can be made ({reason})"
+    if isinstance(error, ValueError) and "API key" in reason:
+        return str(error)
+    if isinstance(error, TimeoutError):
+        reason += ", no answer in time; timeout=SECONDS in --model_args gives it more"
+    cached = any(argument.split("=")[0] in ("--use_cache", "-c") for argument in arguments)
+    advice = (
+        "the same command goes on where this run ended"
+        if cached
+        else "with --use_cache FILE the next run would keep the answers that came"
+    )
+    return f"the server failed ({reason}); see that it runs and start again: {advice}"
 
 
 def _corpora(tasks: list[str] | None) -> list[Any]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from bioner_bench import hardware
 from bioner_bench.schema import BenchmarkError, Entity
-from bioner_bench.tagging import Window, best_tags, to_entities, windows, words
+from bioner_bench.tagging import Window, best_tags, tag_set, to_entities, windows, words
 
 OVERLAP = 64
 """Subwords that neighbouring windows of a long sentence share."""
@@ -60,11 +61,16 @@ def load(
     tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **options)
     model = AutoModelForTokenClassification.from_pretrained(source, **options)
     if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = hardware.device()
     model.to(device).eval()
     encoder = Encoder(model, tokenizer, max_length or longest(model.config))
     tags = encoder.tags
-    if "O" not in tags or any(tag != "O" and (tag[:2] not in ("B-", "I-") or not tag[2:]) for tag in tags):
+    types = {tag[2:] for tag in tags if tag != "O"}
+    if (
+        set(tags) - set(tag_set(types))
+        or {"O", *(f"B-{type_}" for type_ in types)} - set(tags)
+        or "" in types
+    ):
         raise BenchmarkError(
             f"{source}: its labels are {', '.join(tags[:6])}, but IOB2 tags are needed (O, B-Disease, "
             "I-Disease); set id2label in its config.json"

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bioner_bench.leaderboard import Row, corpus_name, newest_versions, tasks_of
-from bioner_bench.schema import BenchmarkError
+from bioner_bench.plotting import BLUE, GREEN, GREY, ORANGE, figure, style, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "bioner_bench",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.parse_math": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-}
-_COLOURS = {"llm": "#2f6db3", "encoder": "#c2571a", "dictionary": "#5a7d2a", "reference": "#8a8a8a"}
+_COLOURS = {"llm": BLUE, "encoder": ORANGE, "dictionary": GREEN, "reference": GREY}
 
 
 def draw(table: Sequence[Row]) -> dict[str, str]:
     """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise BenchmarkError('matplotlib is missing; run: pip install "bioner-bench[leaderboard]"') from error
-    mpl.use("agg")
     versions = newest_versions(table)
     shown = [
         row
@@ -43,15 +24,15 @@ def draw(table: Sequence[Row]) -> dict[str, str]:
         if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
     ]
     tasks = tasks_of(shown)
-    with mpl.rc_context(_STYLE):
+    with style():
         drawn = {
-            "f1_by_corpus.svg": _svg(_f1_by_corpus(shown, tasks)),
-            "precision_recall.svg": _svg(_precision_recall(shown, tasks)),
-            "grid.svg": _svg(_grid(shown, tasks)),
+            "f1_by_corpus.svg": svg(_f1_by_corpus(shown, tasks)),
+            "precision_recall.svg": svg(_precision_recall(shown, tasks)),
+            "grid.svg": svg(_grid(shown, tasks)),
         }
         shares = [row for row in shown if row["train_ratio"]]
         if shares:
-            drawn["training_share.svg"] = _svg(_training_share(shares))
+            drawn["training_share.svg"] = svg(_training_share(shares))
     return drawn
 
 
@@ -63,25 +44,10 @@ def label(row: Row) -> str:
     return f"{row['title']}{shots}{chosen}{seed}"
 
 
-def _svg(figure: Figure) -> str:
-    import matplotlib.pyplot as plt
-
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    plt.close(figure)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(width, height))
-
-
 def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     """Strict F1 with intervals, one line a system, corpora one below the other."""
     lines = [(task, row) for task in tasks for row in shown if row["task"] == task]
-    figure, axes = _figure(7.5, 1.2 + 0.24 * (len(lines) + 1.5 * len(tasks)))
+    drawn, axes = figure(7.5, 1.2 + 0.24 * (len(lines) + 1.5 * len(tasks)))
     position = 0.0
     ticks, names = [], []
     for task in tasks:
@@ -102,12 +68,12 @@ def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     axes.set_axisbelow(True)
     axes.set_xlabel("strict F1 (%), 95 % interval")
     axes.set_title("Strict F1 by corpus")
-    return figure
+    return drawn
 
 
 def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     """Strict precision against recall, a marker a corpus, with lines of equal F1."""
-    figure, axes = _figure(6.5, 5.5)
+    drawn, axes = figure(6.5, 5.5)
     for value in (20, 40, 60, 80):
         first = 100 * value / (200 - value)  # the recall that a precision of 100 leaves
         recall = [first + step * (100 - first) / 200 for step in range(201)]
@@ -134,7 +100,7 @@ def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     axes.set_ylabel("strict precision (%)")
     axes.set_title("Precision against recall")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
-    return figure
+    return drawn
 
 
 def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
@@ -150,7 +116,7 @@ def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
         ]
         for system in systems
     ]
-    figure, axes = _figure(2.6 + 0.8 * len(tasks), 1.4 + 0.32 * len(systems))
+    drawn, axes = figure(2.6 + 0.8 * len(tasks), 1.4 + 0.32 * len(systems))
     if values:
         axes.imshow(values, cmap="Blues", vmin=0, vmax=115, aspect="auto")
     for y, line in enumerate(values):
@@ -165,12 +131,12 @@ def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_title("Strict F1 (%) by system and corpus")
-    return figure
+    return drawn
 
 
 def _training_share(shares: Sequence[Row]) -> Figure:
     """Strict F1 against the share of training data, a line a strategy and corpus."""
-    figure, axes = _figure(6.5, 4.5)
+    drawn, axes = figure(6.5, 4.5)
     lines: dict[tuple[str, str, str], list[Row]] = {}
     for row in shares:
         lines.setdefault((row["base_model"] or "", row["train_strategy"] or "", row["task"]), []).append(row)
@@ -187,4 +153,4 @@ def _training_share(shares: Sequence[Row]) -> Figure:
     axes.set_ylabel("strict F1 (%), 95 % interval")
     axes.set_title("Strict F1 against the share of training data")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
-    return figure
+    return drawn

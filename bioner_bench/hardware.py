@@ -28,3 +28,15 @@ def computes_in_bfloat16() -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def device() -> str:
+    """What torch calls the GPU at hand, or the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def name() -> str:
+    """The hardware that a run used, in words."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"CPU, {torch.get_num_threads()} threads"

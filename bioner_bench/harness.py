@@ -45,6 +45,9 @@ FEATURES = datasets.Features(
 STDERR_SCORES = ("strict_f1", "relaxed_f1", "string_f1")
 """Scores that get a bootstrap standard error in lm-eval's table."""
 
+SERVER_STOP = "<|endoftext|>"
+"""Stop string of chats on servers, some of which refuse an empty list; no answer has it."""
+
 
 def load_datasets(task: str) -> dict[str, datasets.Dataset]:
     """All splits of a task's corpus; `train` is where demonstrations come from."""
@@ -203,17 +206,18 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             turns = [*turns, {"role": "assistant", "content": gen_prefix}]
         return chat_template(turns, add_generation_prompt=not gen_prefix)
 
-    def construct_requests(self, doc: Document, ctx: str, **kwargs: Any) -> Any:
+    def construct_requests(self, doc: Document, ctx: Any, **kwargs: Any) -> Any:
         """Called by lm-eval for the generation request of one document.
 
         In a chat the end-of-turn token ends the answer; the stop string of plain-text prompts would cut
-        thinking and answers that open with prose, so it is taken out unless the user set it.
+        thinking and answers that open with prose, so it is taken out unless the user set it. A chat that
+        a server will be sent is no string yet.
         """
         chat = kwargs.get("apply_chat_template", False)
         request = super().construct_requests(doc, ctx, **kwargs)
         generation = request.arguments[1]
         if chat and generation["until"] == [prompt.TURN_SEPARATOR]:
-            generation["until"] = []
+            generation["until"] = [] if isinstance(ctx, str) else [SERVER_STOP]
         return request
 
     def _question(self, doc: Document) -> str:

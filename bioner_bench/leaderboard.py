@@ -54,6 +54,11 @@ def read_records(folder: Path) -> list[Record]:
     return found
 
 
+def measured_systems(folder: Path) -> set[str]:
+    """The systems that have a record below a folder of records."""
+    return {path.parent.name for path in folder.glob("*/*.json")}
+
+
 def rows(found: Sequence[Record], cards: Mapping[str, Card]) -> list[Row]:
     """The rows of `leaderboard.json`: measured ones by task, best first, then reported ones."""
     measured = [_measured_row(record) for record in found]

@@ -92,6 +92,11 @@ def resolve(name: str) -> str:
     return str(prepare(name)) if name in MODELS else name
 
 
+def public_name(name: str) -> str:
+    """The name without the folders of the machine it is on."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
 def _weights(model: PackagedModel) -> Path:
     spec = importlib.util.find_spec(model.module)
     if spec is None or spec.origin is None:

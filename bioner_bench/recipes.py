@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from bioner_bench import corpora
 from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.selection import STRATEGIES, UNSCORED, Choice
 
 _TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
 _SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
@@ -21,7 +23,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """`auto` is bfloat16 where the hardware multiplies in it, else float32."""
 
 _COMMON: dict[str, Any] = {
-    "kind": {"enum": ["encoder"]},
+    "kind": {"enum": ["encoder", "llm"]},
     "model": {"type": "string", "minLength": 1},
     "revision": {"type": ["string", "null"]},
     "train": _TASKS,
@@ -39,6 +41,8 @@ _COMMON: dict[str, Any] = {
     "patience": {"type": ["integer", "null"], "minimum": 1},
 }
 
+_REQUIRED = ["kind", "model", "train", "seed", "epochs", "learning_rate"]
+
 ENCODER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": _COMMON
@@ -48,7 +52,48 @@ ENCODER_SCHEMA: dict[str, Any] = {
         "reinitialise_layers": _FROM_ZERO,
         "freeze_layers": _FROM_ZERO,
     },
-    "required": ["kind", "model", "train", "seed", "epochs", "learning_rate"],
+    "required": _REQUIRED,
+    "additionalProperties": False,
+}
+
+LLM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": _COMMON
+    | {
+        "select": {
+            "type": "object",
+            "properties": {
+                "strategy": {"enum": list(STRATEGIES)},
+                "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                "weak_model": {"type": "string", "minLength": 1},
+                "revision": {"type": ["string", "null"]},
+                "dtype": {"enum": list(PRECISIONS)},
+                "template": {"type": ["object", "null"]},
+                "pooled": {"type": "boolean"},
+                "seed": _FROM_ZERO,
+                "limit": {"type": ["integer", "null"], "minimum": 1},
+            },
+            "required": ["strategy"],
+            "additionalProperties": False,
+        },
+        "method": {"enum": ["lora", "full"]},
+        "lora": {
+            "type": "object",
+            "properties": {
+                "r": _COUNT,
+                "alpha": _COUNT,
+                "dropout": _SHARE,
+                "targets": {"type": ["string", "array"]},
+            },
+            "additionalProperties": False,
+        },
+        "steps": {"type": ["integer", "null"], "minimum": 1},
+        "evaluate_every": {"type": ["integer", "null"], "minimum": 1},
+        "validation_sentences": {"type": ["integer", "null"], "minimum": 1},
+        "gradient_checkpointing": {"type": "boolean"},
+        "template": {"type": "object"},
+    },
+    "required": _REQUIRED,
     "additionalProperties": False,
 }
 
@@ -106,7 +151,67 @@ class EncoderRecipe:
     freeze_layers: int = 0
 
 
-Recipe = EncoderRecipe
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters: rank, scale alpha / r, dropout, and the layers they are put on (of peft)."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+
+
+@dataclass(frozen=True)
+class LlmRecipe:
+    """Supervised fine-tuning of a causal language model on prompts and their targets.
+
+    Attributes:
+        name, model, revision, train, seed, epochs, accumulate, learning_rate, schedule, warmup,
+            weight_decay, precision: as in `EncoderRecipe`; batch_size counts rows, and with LoRA the base
+            model's weights are of this precision as well.
+        validation: tasks on whose development splits the model is scored by generation to choose the best
+            checkpoint; those of `train` if left out, and with an empty list the last one is kept.
+        validation_sentences: how many of them, drawn by `seed`; null: all.
+        evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
+        patience: scorings without a better one before training stops; null: none.
+        select: the rows to learn from (`selecting.Choice`); all if left out.
+        method: `lora` or `full`.
+        lora: the adapters.
+        steps: optimiser steps, in place of `epochs`.
+        max_length: tokens of a row; a longer one is an error, for no target is ever cut. null: as many as
+            the model has positions.
+        gradient_checkpointing: less memory for more time.
+        template: variables of the chat template, such as `enable_thinking: false`.
+    """
+
+    name: str
+    model: str
+    train: tuple[str, ...]
+    seed: int
+    epochs: float
+    learning_rate: float
+    kind: str = "llm"
+    revision: str | None = None
+    validation: tuple[str, ...] = ()
+    validation_sentences: int | None = 200
+    select: Choice = field(default_factory=lambda: Choice(strategy="full"))
+    method: str = "lora"
+    lora: Lora = field(default_factory=Lora)
+    batch_size: int = 16
+    accumulate: int = 1
+    steps: int | None = None
+    schedule: str = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    max_length: int | None = None
+    precision: str = "auto"
+    evaluate_every: int | None = None
+    patience: int | None = None
+    gradient_checkpointing: bool = False
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+
+Recipe = EncoderRecipe | LlmRecipe
 
 
 def read_recipe(path: Path, seed: int | None = None) -> Recipe:
@@ -120,7 +225,8 @@ def read_recipe(path: Path, seed: int | None = None) -> Recipe:
 
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        jsonschema.validate(content, ENCODER_SCHEMA)
+        language_model = isinstance(content, dict) and content.get("kind") == "llm"
+        jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read the recipe {path}: {error}") from error
     except jsonschema.ValidationError as error:
@@ -129,7 +235,15 @@ def read_recipe(path: Path, seed: int | None = None) -> Recipe:
         raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     for name in ("train", "validation"):
         content[name] = tuple(content.get(name, content["train"]))
-    recipe = EncoderRecipe(name=path.stem, **content)
+    recipe: Recipe
+    if language_model:
+        content["select"] = Choice(**content.get("select", {"strategy": "full"}))
+        content["lora"] = Lora(**content.get("lora", {}))
+        recipe = LlmRecipe(name=path.stem, **content)
+        if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
+            raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
+    else:
+        recipe = EncoderRecipe(name=path.stem, **content)
     for task in recipe.train:
         needs_split(task, "train", path)
     for task in recipe.validation:

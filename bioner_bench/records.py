@@ -20,7 +20,6 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -31,21 +30,18 @@ from bioner_bench.cards import Card
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.demonstrations import Chooser, chooser
 from bioner_bench.documents import Document, to_document, to_sentence
+from bioner_bench.masking import masked
 from bioner_bench.parsing import Level
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, tabulate, total
 from bioner_bench.summary import summarise
+from bioner_bench.systems import OWN_MODELS
 from bioner_bench.writing import write_text
 
 SCHEMA_VERSION = 1
 
 Record = dict[str, Any]
 """A record as JSON, valid by `record.schema.json`."""
-
-_SECRET = re.compile(
-    r"(^|_)(api_?key|key|token|secret|password|passwd|auth|authorization|headers?)$", re.IGNORECASE
-)
-_NO_SECRETS = {"think_end_token", "add_bos_token", "pad_token", "eos_token", "bos_token"}
 
 
 def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record]:
@@ -436,15 +432,14 @@ def _training(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _public(key: str, value: Any) -> Any:
     """A model argument without secrets and without the folders of the machine it ran on."""
-    if _SECRET.search(key) and key not in _NO_SECRETS:
-        return "***"
+    return _without_folders(masked(key, value))
+
+
+def _without_folders(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(inner): _public(str(inner), item) for inner, item in value.items()}
+        return {name: _without_folders(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_public(key, item) for item in value]
-    if isinstance(value, str) and "://" in value:
-        parts = urlsplit(value)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return [_without_folders(item) for item in value]
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return value
@@ -456,7 +451,7 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
     seconds = float(results.get("total_evaluation_time_seconds") or 0)
     evaluated = sum(int(size["effective"]) for size in results["n-samples"].values())
     model = ",".join(f"{key}={value}" for key, value in _model(results)["arguments"].items())
-    own = str(config.get("model")).startswith("bioner-")  # models that the stock command does not know
+    own = config.get("model") in OWN_MODELS
     command = [*(["bioner-bench", "run"] if own else ["lm_eval"]), "--model", str(config.get("model"))]
     command += ["--model_args", model] if model else []
     command += ["--tasks", task, "--num_fewshot", str(results["n-shot"][task] or 0)]

@@ -89,7 +89,7 @@ def _group(measured: Sequence[Row], group: str) -> str:
         "Strict F1. The mean is unweighted, and empty unless a system ran on every corpus.",
         "",
     ]
-    lines += _table(
+    lines += markdown_table(
         ["system", "kind", "shots", "mean", *(corpus_name(task) for task in tasks)],
         [
             [
@@ -115,7 +115,7 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
             mentions = sum(corpus.files["test"].mentions.values())
             size += f", {mentions:,} mentions of {', '.join(corpus.types)}"
         lines += [f"`{task}`, version {version}: {size}.", ""]
-        lines += _table(
+        lines += markdown_table(
             ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
             [
                 [
@@ -131,7 +131,7 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
     others = [row for row in found if row not in current]
     if others:
         lines += ["", "Not ranked: partial runs, and runs of older versions of the task.", ""]
-        lines += _table(
+        lines += markdown_table(
             ["system", "shots", "version", "sentences", "strict F1"],
             [
                 [
@@ -169,7 +169,7 @@ def _reported(reported: Sequence[Row]) -> str:
         "the tables above: text, splits, scorers and training data differ from ours and from each other.",
         "",
     ]
-    lines += _table(
+    lines += markdown_table(
         ["corpus", "system", "score", "%", "shots", "how sure", "protocol", "source"],
         [
             [
@@ -190,7 +190,8 @@ def _reported(reported: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(columns: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(columns: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; its cells must be escaped."""
     return [
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",

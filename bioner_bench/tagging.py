@@ -71,15 +71,17 @@ def best_tags(scores: NDArray[np.float32], tags: Sequence[str]) -> list[str]:
 
     Args:
         scores: words x tags, logits or log-probabilities.
-        tags: as of `tag_set`.
+        tags: those of `tag_set`, in any order.
     """
     if not len(scores):
         return []
     forbidden = _forbidden(tags)
+    outside = tags.index(OUTSIDE)
     path = scores.argmax(axis=1)
-    if _valid(path, forbidden):  # the best of all sequences, so the best valid one
+    before = np.concatenate(([outside], path[:-1]))
+    if not forbidden[before, path].any():  # the best of all sequences, so the best valid one
         return [tags[index] for index in path]
-    total = np.where(forbidden[0], -np.inf, scores[0])  # the start of a sentence forbids what O does
+    total = np.where(forbidden[outside], -np.inf, scores[0])  # the start of a sentence forbids what O does
     back = np.zeros(scores.shape, dtype=np.int64)
     for position in range(1, len(scores)):
         reached = np.where(forbidden, -np.inf, total[:, None])
@@ -96,11 +98,6 @@ def _forbidden(tags: Sequence[str]) -> NDArray[np.bool_]:
     return np.array(
         [[after.startswith("I-") and before[2:] != after[2:] for after in tags] for before in tags]
     )
-
-
-def _valid(path: NDArray[np.int64], forbidden: NDArray[np.bool_]) -> bool:
-    before = np.concatenate(([0], path[:-1]))
-    return not forbidden[before, path].any()
 
 
 @dataclass(frozen=True, slots=True)

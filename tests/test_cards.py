@@ -4,9 +4,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from test_cli import call
 
-from bioner_bench import corpora
-from bioner_bench.cards import read_card, read_cards
+from bioner_bench import baselines, corpora, leaderboard
+from bioner_bench.cards import Card, read_card, read_cards
+from bioner_bench.masking import masked
+from bioner_bench.recipes import read_recipe
 from bioner_bench.schema import BenchmarkError
 
 FOLDER = Path(__file__).parent.parent / "baselines"
@@ -78,9 +81,43 @@ def write(tmp_path):
 # --- the cards in baselines/ -----------------------------------------------------------------------------
 
 
-def test_every_file_is_a_card_named_after_its_system():
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
-    assert sorted(path.name for path in files) == sorted(f"{name}.yaml" for name in CARDS)
+def test_every_file_is_a_card_named_after_its_system_or_a_recipe():
+    files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    here = {name for name in files if "/" not in name}
+    assert here == {f"{name}.yaml" for name in CARDS} | {"README.md"}
+    assert {name for name in files - here if not name.endswith(".yaml")} == set()
+
+
+@pytest.mark.parametrize(
+    "system", [name for name, card in CARDS.items() if card.recipe and card.kind == "encoder"]
+)
+def test_an_encoders_recipe_trains_what_its_card_says(system):
+    card = CARDS[system]
+    recipe = read_recipe(FOLDER / card.recipe)
+    assert recipe.kind == card.kind
+    assert recipe.train == card.trained_on
+    assert recipe.model in (card.base_model, "minilm-l6-v2")
+    assert card.run["model"] == "encoder"
+
+
+def test_systems_that_nobody_ran_say_so():
+    foreign = [name for name in CARDS if name.startswith(("biomedbert-", "biolinkbert-")) and CARDS[name].run]
+    assert len(foreign) == 8
+    assert all("Nothing of it was run for this project" in CARDS[name].notes for name in foreign)
+
+
+@pytest.mark.parametrize("size", ["0.6b", "1.7b", "4b", "8b"])
+def test_qwen3_has_a_card_for_each_way_to_think(size):
+    still, thinking = CARDS[f"qwen3-{size}"].run, CARDS[f"qwen3-{size}-thinking"].run
+    assert still["model_args"]["pretrained"] == thinking["model_args"]["pretrained"]
+    assert (still["model_args"]["enable_thinking"], still.get("gen_kwargs")) == (False, None)
+    assert thinking["model_args"]["enable_thinking"] is True
+    assert thinking["model_args"]["think_end_token"] == "</think>"
+    assert (thinking["gen_kwargs"]["max_gen_toks"], thinking["gen_kwargs"]["do_sample"]) == (4096, True)
+
+
+def test_no_card_has_a_secret():
+    assert [name for name, card in CARDS.items() if masked("run", card.run) != card.run] == []
 
 
 def test_figures_are_of_registered_tasks():
@@ -111,7 +148,11 @@ def test_lm_models_run_under_their_own_names():
 
 def test_the_demo_model_is_run_as_a_chat_model():
     card = CARDS["smollm2-135m-instruct"]
-    assert card.run == {"model": "hf", "apply_chat_template": True}
+    assert card.run == {
+        "model": "hf",
+        "model_args": {"pretrained": "smollm2-135m", "dtype": "float32"},
+        "apply_chat_template": True,
+    }
     assert card.licence == "Apache-2.0"
 
 
@@ -197,6 +238,7 @@ def test_ends_of_the_range_are_values(write, value):
         ("system: good\ntitle: Good\nkind: robot\n", "'robot' is not one of"),
         ("system: Not A Slug\ntitle: Good\nkind: llm\n", "does not match"),
         (f"{GOOD}url: http://example.org\n", "does not match"),
+        (f"{GOOD}recipe: ../recipes/x.yaml\n", "does not match"),
         (f"{GOOD}notes:\n", "None is not of type 'string'"),
         (with_figure(value="88.29"), "88.29 is greater than the maximum of 1"),
         (with_figure(value="-0.1"), "-0.1 is less than the minimum of 0"),
@@ -239,10 +281,10 @@ def test_the_message_says_which_figure_is_wrong(write):
 # --- reading a folder ------------------------------------------------------------------------------------
 
 
-def test_cards_are_found_in_subfolders(write, tmp_path):
-    write(GOOD, "llms/good.yaml")
-    write(GOOD.replace("good", "other"), "other.yaml")
-    assert set(read_cards(tmp_path)) == {"good", "other"}
+def test_subfolders_hold_no_cards(write, tmp_path):
+    write(GOOD)
+    write("kind: encoder\n", "encoders/recipe.yaml")
+    assert set(read_cards(tmp_path)) == {"good"}
 
 
 def test_a_card_must_be_named_after_its_system(write, tmp_path):
@@ -254,17 +296,59 @@ def test_a_card_must_be_named_after_its_system(write, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_system_has_one_card(write, tmp_path):
-    write(GOOD, "a/good.yaml")
-    second = write(GOOD, "b/good.yaml")
-    with pytest.raises(BenchmarkError, match="another card for 'good'") as caught:
-        read_cards(tmp_path)
-    assert str(second) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 def test_one_wrong_card_stops_the_folder(write, tmp_path):
     write(GOOD)
     write("", "empty.yaml")
     with pytest.raises(BenchmarkError, match=r"empty\.yaml"):
         read_cards(tmp_path)
+
+
+# --- the list of systems ---------------------------------------------------------------------------------
+
+
+def table_rows(text):
+    """System -> cells, of all tables."""
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return {row[0].strip(" `"): [cell.strip() for cell in row] for row in rows}
+
+
+def test_the_committed_list_of_systems_is_what_the_cards_give():
+    measured = leaderboard.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == baselines.markdown(CARDS, measured)
+
+
+def test_every_system_is_listed_with_what_to_type():
+    rows = table_rows(baselines.markdown(CARDS, {"bioner-oracle"}))
+    assert set(rows) == set(CARDS)
+    assert {len(row) for row in rows.values()} == {8}
+    assert rows["minilm-bc2gm"][4] == (
+        "`bioner-bench train baselines/encoders/minilm-bc2gm.yaml`<br>"
+        "`bioner-bench run --system minilm-bc2gm --tasks bioner_bc2gm`"
+    )
+    assert rows["qwen3-8b"][4] == "`bioner-bench run --system qwen3-8b --tasks bioner_ncbi`"
+    assert (rows["gpt-4"][4], rows["gpt-4"][6]) == ("", "12")
+    assert rows["bionerflair"][6] == "0"
+    assert [name for name, row in rows.items() if row[5] == "yes"] == ["bioner-oracle"]
+
+
+def test_a_hostile_card_stays_in_its_cells():
+    card = Card(
+        "s", "a | b <b>\n# c", "llm", base_model="`x`", notes="| |\n\n| [x](y) *z*", run={"model": "hf"}
+    )
+    text = baselines.markdown({"s": card}, set())
+    assert set(table_rows(text)) == {"s"}
+    assert len(table_rows(text)["s"]) == 8
+    assert "<b>" not in text and "\n# c" not in text
+
+
+def test_the_list_of_systems_is_built_and_checked_with_the_leaderboard(write, tmp_path):
+    write(GOOD, "cards/good.yaml")
+    (tmp_path / "board" / "records").mkdir(parents=True)
+    options = ["--folder", tmp_path / "board", "--cards", tmp_path / "cards"]
+    readme = tmp_path / "cards" / "README.md"
+    assert str(readme) in call("leaderboard", "build", *options).stdout.splitlines()
+    call("leaderboard", "build", "--check", *options)
+    write(GOOD.replace("title: Good", "title: Better"), "cards/good.yaml")
+    assert call("leaderboard", "build", "--check", *options, code=1).stdout == f"stale: {readme}\n"
+    call("leaderboard", "build", *options)
+    assert "Better" in readme.read_text(encoding="utf-8")

@@ -1,0 +1,291 @@
+"""Recipe -> fine-tuned causal language model, by transformers' Trainer and peft."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Sampler
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
+
+from bioner_bench import checkpoints, corpora, hardware, models, prompt, rows
+from bioner_bench.answers import judge
+from bioner_bench.chat import Chat
+from bioner_bench.recipes import LlmRecipe
+from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.scoring import scores, tabulate, total
+from bioner_bench.selecting import select_rows
+from bioner_bench.shared_prefix import logits
+
+IGNORED = -100
+"""The label of a token that is not learned."""
+
+COUNTED = ("strict", "predicted", "gold")
+"""What strict F1 needs of a sentence."""
+
+
+def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path:
+    """Select rows, fine-tune, or go on with what a killed run left in `out`; return the checkpoint folder.
+
+    Args:
+        recipe: what to train, on what, and how.
+        out: the checkpoint folder.
+        scores_from: a folder of `bioner-bench select` with the scores of the recipe's weak model.
+
+    Raises:
+        BenchmarkError: a row is longer than the model can read, or `out` holds another run.
+    """
+    if checkpoints.begin(out, recipe):
+        return out
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+    source = models.resolve(recipe.model)
+    options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    chat = Chat(tokenizer, recipe.template)
+    precision = hardware.dtype(recipe.precision)
+    set_seed(recipe.seed)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=precision if recipe.method == "lora" else torch.float32, **options
+    )
+    model.config.use_cache = False
+    learned = [encode(row, chat, recipe.max_length or longest(model.config)) for row in chosen]
+    if recipe.method == "lora":
+        if recipe.gradient_checkpointing:
+            model.enable_input_require_grads()
+        targets = recipe.lora.targets
+        model = get_peft_model(
+            model,
+            LoraConfig(
+                task_type="CAUSAL_LM",
+                r=recipe.lora.r,
+                lora_alpha=recipe.lora.alpha,
+                lora_dropout=recipe.lora.dropout,
+                target_modules=targets if isinstance(targets, str) else list(targets),
+            ),
+        )
+    trainer = _Trainer(
+        model=model,
+        args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
+        train_dataset=learned,
+        eval_dataset=learned[:1] if recipe.validation else None,  # `evaluate` reads the sentences itself
+        data_collator=collate,
+        callbacks=checkpoints.callbacks(recipe),
+    )
+    trainer.development = _development(recipe)
+    trainer.chat = chat
+    trainer.model_accepts_loss_kwargs = True  # the number of target tokens in a step is given to compute_loss
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=checkpoints.last(out))
+    checkpoints.finish(
+        out,
+        recipe,
+        trainer,
+        tokenizer,
+        {
+            "rows": len(chosen),
+            "positives": sum(row.positive for row in chosen),
+            "negatives": sum(not row.positive for row in chosen),
+            "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
+            "tokens": sum(len(row["input_ids"]) for row in learned),
+        },
+        time.monotonic() - began,
+    )
+    return out
+
+
+def encode(row: rows.Row, chat: Chat, max_length: int) -> Mapping[str, Any]:
+    """What the Trainer is given for a row: its tokens, and labels on the target's alone.
+
+    Raises:
+        BenchmarkError: the row is longer than `max_length` tokens.
+    """
+    asked, target = chat.prompt(row.messages), chat.target(row.target)
+    if len(asked) + len(target) > max_length:
+        raise BenchmarkError(
+            f"row {row.id} has {len(asked) + len(target)} tokens, more than max_length {max_length}; "
+            "raise it or leave the row out, for no target is cut"
+        )
+    return {
+        "input_ids": [*asked, *target],
+        "attention_mask": [1] * (len(asked) + len(target)),
+        "labels": [IGNORED] * len(asked) + target,
+    }
+
+
+def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Rows -> tensors of one width, filled up on the right."""
+    width = max(len(row["input_ids"]) for row in batch)
+    filling = {"input_ids": 0, "attention_mask": 0, "labels": IGNORED}
+    return {
+        name: torch.tensor([[*row[name], *[fill] * (width - len(row[name]))] for row in batch])
+        for name, fill in filling.items()
+    }
+
+
+def longest(config: Any) -> int:
+    """Tokens that a model of this configuration has positions for."""
+    return int(getattr(config, "max_position_embeddings", None) or 2048)
+
+
+def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
+    """The sentences that choose the checkpoint, with their tasks."""
+    pool = [
+        (task, sentence)
+        for task in recipe.validation
+        for sentence in corpora.load(task, "validation").sentences
+    ]
+    number = min(recipe.validation_sentences or len(pool), len(pool))
+    return Random(recipe.seed).sample(pool, number)
+
+
+class GroupedByLength(Sampler):  # type: ignore[misc]
+    """Rows in a new order each epoch, such that those of one optimiser step are of similar length.
+
+    The order depends on seed and epoch alone, not on how many processes share a step, nor on what was
+    drawn before: so a run that goes on after a kill goes on with the same rows.
+    """
+
+    def __init__(self, lengths: Sequence[int], step: int, seed: int) -> None:
+        self.lengths, self.step, self.seed, self.epoch = lengths, step, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        random = Random(f"{self.seed}:{self.epoch}")
+        order = random.sample(range(len(self.lengths)), len(self.lengths))
+        # Long stretches are sorted, not everything, so that steps differ from epoch to epoch.
+        stretch = 50 * self.step
+        steps = []
+        for start in range(0, len(order), stretch):
+            part = sorted(order[start : start + stretch], key=lambda index: -self.lengths[index])
+            steps += [part[i : i + self.step] for i in range(0, len(part), self.step)]
+        whole = [step for step in steps if len(step) == self.step]
+        random.shuffle(whole)
+        rest = [step for step in steps if len(step) < self.step]  # stays last: only it is smaller
+        return iter([index for step in whole + rest for index in step])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer."""
+        self.epoch = epoch
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """Reads what the rows of a batch share only once, and scores the development split by generation."""
+
+    development: Sequence[tuple[str, Sentence]]
+    chat: Chat
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> GroupedByLength:
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        lengths = [len(row["input_ids"]) for row in self.train_dataset]
+        return GroupedByLength(lengths, step, self.args.seed)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Mapping[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
+        loss, count = target_loss(
+            model,
+            inputs,
+            share=self.args.world_size == 1 and not self.args.gradient_checkpointing,
+        )
+        if num_items_in_batch is None:
+            return loss / count
+        # Processes average their gradients, but the number is of all their tokens.
+        return loss * self.args.world_size / num_items_in_batch
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Called by the Trainer: strict F1 of greedy answers on the development sentences."""
+        mine = self.development[self.args.process_index :: self.args.world_size]
+        model = self.accelerator.unwrap_model(self.model)
+        counted = answer_and_count(model, self.chat, mine, self.args.eval_batch_size)
+        everything = gather_object(counted)
+        sums = total(tabulate(everything))
+        metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
+        self.log(metrics)
+        control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = control
+        return metrics
+
+
+def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) -> tuple[Tensor, int]:
+    """The summed negative log-likelihood of a batch's labels in nats, and their number.
+
+    Args:
+        model: a causal language model.
+        inputs: `input_ids`, `attention_mask` and `labels`, filled up on the right.
+        share: read what all rows begin with only once.
+    """
+    labels = inputs["labels"]
+    if not share:
+        found = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+        first = 0
+    else:
+        sizes = inputs["attention_mask"].sum(dim=1).tolist()
+        batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
+        starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
+        found, first = logits(model, batch, starts)
+    wanted = labels[:, first + 1 : first + found.shape[1]]
+    predicted = found[:, : wanted.shape[1]]
+    loss = cross_entropy(
+        predicted.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, int((wanted != IGNORED).sum())
+
+
+def answer_and_count(
+    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], batch_size: int
+) -> list[dict[str, int]]:
+    """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each, longest first."""
+    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
+    room = 16 + max(
+        len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
+    )
+    pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_of_turn()
+    order = sorted(range(len(asked)), key=lambda index: -len(prompts[index]))
+    counts = []
+    training = model.training
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        width = max(len(prompts[index]) for index in batch)
+        ids = torch.full((len(batch), width), pad)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for place, index in enumerate(batch):
+            ids[place, width - len(prompts[index]) :] = torch.tensor(prompts[index])
+            mask[place, width - len(prompts[index]) :] = 1
+        with torch.no_grad():
+            written = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=room,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                use_cache=True,
+                eos_token_id=chat.end_of_turn(),
+                pad_token_id=pad,
+            )
+        answers = chat.tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
+        for index, answer in zip(batch, answers, strict=True):
+            task, sentence = asked[index]
+            counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+            counts.append({column: counted[column] for column in COUNTED})
+    model.train(training)
+    return counts

@@ -1,0 +1,62 @@
+"""How all figures look, and how they become SVG: the same bytes for the same data."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bioner_bench.schema import BenchmarkError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#c2571a", "#5a7d2a", "#8a8a8a"
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "bioner_bench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Figures that are made inside look alike.
+
+    Raises:
+        BenchmarkError: matplotlib is missing.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise BenchmarkError('matplotlib is missing; run: pip install "bioner-bench[leaderboard]"') from error
+    mpl.use("agg")
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def figure(width: float, height: float) -> tuple[Figure, Any]:
+    """A figure of this size in inches, and its axes."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height))
+
+
+def svg(drawn: Figure) -> str:
+    """The figure as SVG; it is closed."""
+    import matplotlib.pyplot as plt
+
+    stream = io.StringIO()
+    drawn.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    plt.close(drawn)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"

@@ -1,0 +1,69 @@
+"""Training sentences -> rows: chats with their targets, to be scored, selected and learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bioner_bench import corpora, prompt
+from bioner_bench.prompt import Message
+from bioner_bench.recipes import needs_split
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.writing import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A zero-shot prompt and the answer to it; positive if the sentence has a mention."""
+
+    id: str
+    task: str
+    messages: list[Message]
+    target: str
+    positive: bool
+
+
+def rows_of(task: str, split: str = "train") -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order.
+
+    Raises:
+        BenchmarkError: the corpus has no such split of its own, or is never to be trained on.
+    """
+    needs_split(task, split, "--tasks")
+    types = corpora.get(task).types
+    return [
+        Row(
+            id=f"{task}/{sentence.id}",
+            task=task,
+            messages=prompt.messages(sentence.text, types),
+            target=prompt.target(sentence.text, sentence.entities, types),
+            positive=bool(sentence.entities),
+        )
+        for sentence in corpora.load(task, split).sentences
+    ]
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows, one JSON line each."""
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
+
+
+def read(path: Path) -> list[Row]:
+    """Read what `write` wrote.
+
+    Raises:
+        BenchmarkError: the file is missing or a line is no row.
+    """
+    found = []
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    found.append(Row(**json.loads(line)))
+                except (ValueError, TypeError) as error:
+                    raise BenchmarkError(f"{path}:{number}: not a row ({error}); select again") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"cannot read the rows {path}: {error}") from error
+    return found

@@ -1,0 +1,262 @@
+"""The command `select`: corpora and a weak model -> a folder of selected rows, their scores and a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bioner_bench import __version__, corpora, ifd, models, prompt, rows
+from bioner_bench.ifd import Score
+from bioner_bench.rows import Row
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.selection import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, select
+from bioner_bench.writing import write_text
+
+BINS = 50
+"""Of the histogram, from 0 to 1; what is 1 or more is counted apart."""
+
+EXAMPLES = 10
+"""Easiest and hardest rows that the report shows."""
+
+
+def select_rows(
+    tasks: Sequence[str],
+    choice: Choice,
+    out: Path,
+    scores_from: Path | None = None,
+    batch_size: int = 16,
+) -> list[Row]:
+    """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
+
+    A killed run goes on where its scoring was.
+
+    Args:
+        tasks: corpora whose training splits are selected from.
+        choice: how.
+        out: the folder to write.
+        scores_from: a folder that this function wrote with the same weak model, to score nothing again.
+        batch_size: rows that the weak model reads at once.
+
+    Raises:
+        BenchmarkError: a corpus has no training split, there is no weak model where one is needed, or the
+            scores that were found are of another setting.
+    """
+    found = [row for task in tasks for row in rows.rows_of(task)][: choice.limit]
+    # What needs no scores is tried first, so that a wrong ratio is refused before hours of scoring.
+    select(found, {}, "full", choice.ratio, choice.seed)
+    if choice.weak_model is None and choice.strategy not in UNSCORED:
+        raise BenchmarkError(
+            f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
+            "--weak-model smollm2-135m"
+        )
+    scores: dict[str, Score] = {}
+    scoring: dict[str, Any] = {}
+    if choice.weak_model is not None:
+        scores, scoring = _scores(found, choice, out / "ifd.jsonl", scores_from, batch_size)
+    made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
+    kept = [row for row in found if row.id in made.kept]
+    rows.write(out / "rows.jsonl", kept)
+    write_text(out / "scores.jsonl", _lines(found, scores, made))
+    report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
+    write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    if scores:
+        write_text(out / "distribution.svg", _picture(found, scores, made))
+    return kept
+
+
+def _scores(
+    found: Sequence[Row], choice: Choice, path: Path, scores_from: Path | None, batch_size: int
+) -> tuple[dict[str, Score], dict[str, Any]]:
+    """The score of every row, from files where they have them, and what scoring cost."""
+    import transformers
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bioner_bench import hardware
+    from bioner_bench.chat import Chat
+
+    assert choice.weak_model is not None
+    source = models.resolve(choice.weak_model)
+    options: dict[str, Any] = {"revision": choice.revision} if choice.revision else {}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+    dtype = hardware.dtype(choice.dtype)
+    template = tokenizer.chat_template or ""
+    settings = {
+        "weak_model": models.public_name(choice.weak_model),
+        "revision": choice.revision,
+        "dtype": str(dtype).removeprefix("torch."),
+        "template": dict(choice.template or {}),
+        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
+        "prompt": {
+            task: prompt.prompt_hash(corpora.get(task).types)
+            for task in dict.fromkeys(row.task for row in found)
+        },
+    }
+    done = ifd.read(path, settings)
+    if scores_from is not None:
+        earlier = ifd.read(scores_from / "ifd.jsonl", settings)
+        if not earlier:
+            raise BenchmarkError(f"{scores_from} holds no scores; give a folder that `select` wrote")
+        done = earlier | done
+    waiting = [row for row in found if row.id not in done]
+    began = time.monotonic()
+    if waiting:
+        model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+        model.to(hardware.device()).eval()
+        columns = (TextColumn("IFD"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=_console()) as bar:
+            shown = bar.add_task("IFD", total=len(found), completed=len(found) - len(waiting))
+            ifd.append(
+                path,
+                settings,
+                ifd.score(
+                    waiting,
+                    model,
+                    Chat(tokenizer, choice.template or {}),
+                    batch_size,
+                    lambda rows_done: bar.advance(shown, rows_done),
+                ),
+            )
+        done |= ifd.read(path, settings)
+    seconds = time.monotonic() - began
+    cost = {
+        "rows": len(waiting),
+        "seconds": round(seconds, 1),
+        "rows_per_second": round(len(waiting) / seconds, 2) if waiting else None,
+        "batch_size": batch_size,
+        "hardware": hardware.name(),
+    }
+    return {row.id: done[row.id] for row in found}, settings | cost
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _lines(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
+    lines = []
+    for row in found:
+        if row.id in scores:
+            line = asdict(scores[row.id]) | {
+                "selected": row.id in made.kept,
+                "reason": made.left_out.get(row.id),
+            }
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def _report(
+    tasks: Sequence[str],
+    choice: Choice,
+    found: Sequence[Row],
+    scores: Mapping[str, Score],
+    made: Selection,
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "bioner_bench": __version__,
+        "tasks": list(tasks),
+        "choice": asdict(choice) | {"weak_model": models.public_name(choice.weak_model or "") or None},
+        "partial": choice.limit is not None,
+        "corpora": {
+            task: _counts([row for row in found if row.task == task], scores, made) for task in tasks
+        },
+        "all": _counts(found, scores, made),
+    }
+    if scores:
+        report["histogram"] = {
+            "edges": [index / BINS for index in range(BINS + 1)],
+            "positives": _histogram([row for row in found if row.positive], scores),
+            "negatives": _histogram([row for row in found if not row.positive], scores),
+        }
+        plain = select(found, scores, "superfilter", choice.ratio, choice.seed, choice.pooled)
+        negatives = [row.id for row in found if not row.positive]
+        report["superfilter"] = {
+            "kept": len(plain.kept),
+            "negatives_kept": sum(id_ in plain.kept for id_ in negatives),
+            "negatives": len(negatives),
+        }
+        hybrid = select(found, scores, "hybrid", choice.ratio, choice.seed, choice.pooled)
+        drawn = select(found, scores, "random", choice.ratio, choice.seed, choice.pooled)
+        positives = {row.id for row in found if row.positive}
+        report["hybrid_and_random"] = {
+            "positives_each": len(hybrid.kept & positives),
+            "positives_in_both": len(hybrid.kept & drawn.kept & positives),
+        }
+        known = sorted(
+            (row for row in found if row.positive and scores[row.id].ifd is not None),
+            key=lambda row: (scores[row.id].ifd or 0.0, row.id),
+        )
+        report["easiest_positives"] = [_example(row, scores) for row in known[:EXAMPLES]]
+        report["hardest_positives"] = [_example(row, scores) for row in reversed(known[-EXAMPLES:])]
+    return report
+
+
+def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> dict[str, Any]:
+    positives = [row for row in group if row.positive]
+    kept = [row for row in group if row.id in made.kept]
+    values = sorted(ifd for row in positives if row.id in scores and (ifd := scores[row.id].ifd) is not None)
+    chosen = [ifd for row in kept if row.positive and row.id in scores and (ifd := scores[row.id].ifd)]
+    reasons = [made.left_out.get(row.id) for row in group]
+    counts: dict[str, Any] = {
+        "rows": len(group),
+        "positives": len(positives),
+        "negatives": len(group) - len(positives),
+        "kept": len(kept),
+        "kept_positives": sum(row.positive for row in kept),
+        "kept_negatives": sum(not row.positive for row in kept),
+        "left_out": {reason: reasons.count(reason) for reason in dict.fromkeys(filter(None, reasons))},
+    }
+    if scores:
+        counts |= {
+            "positives_not_finite": sum(scores[row.id].ifd is None for row in positives),
+            "positives_of_1_or_more": sum(value >= 1 for value in values),
+            "threshold": min(chosen) if chosen else None,
+            "median_of_positives": values[len(values) // 2] if values else None,
+        }
+    return counts
+
+
+def _histogram(group: Sequence[Row], scores: Mapping[str, Score]) -> dict[str, Any]:
+    """Rows by IFD in equal steps from 0 to 1, and apart those outside."""
+    bins = [0] * BINS
+    above = unknown = 0
+    for row in group:
+        value = scores[row.id].ifd
+        if value is None:
+            unknown += 1
+        elif value >= 1:
+            above += 1
+        else:
+            bins[int(value * BINS)] += 1
+    return {"bins": bins, NOT_HELPED: above, NOT_FINITE: unknown}
+
+
+def _example(row: Row, scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {"id": row.id, "ifd": scores[row.id].ifd, "target": row.target}
+
+
+def _picture(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
+    """Histograms of the IFD of positive and negative rows, and of the positive ones that are kept."""
+    from bioner_bench import plotting
+
+    groups = {
+        "negative": [row for row in found if not row.positive],
+        "positive": [row for row in found if row.positive],
+        "positive, kept": [row for row in found if row.positive and row.id in made.kept],
+    }
+    colours = (plotting.GREY, plotting.BLUE, plotting.ORANGE)
+    with plotting.style():
+        figure, axes = plotting.figure(7, 3.6)
+        for (label, group), colour in zip(groups.items(), colours, strict=True):
+            values = [min(ifd, 1.0) for row in group if (ifd := scores[row.id].ifd) is not None]
+            axes.hist(values, bins=[i / BINS for i in range(BINS + 1)], label=label, color=colour, alpha=0.7)
+        axes.set_xlabel("IFD (1 or more at the right edge)")
+        axes.set_ylabel("rows")
+        axes.legend(frameon=False)
+        return plotting.svg(figure)
