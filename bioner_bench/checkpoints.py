@@ -83,9 +83,10 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         save_steps=steps or 500,
         save_total_limit=1,  # besides the best
         load_best_model_at_end=best is not None,
+        restore_callback_states_from_checkpoint=True,  # how long a killed run had been patient
         metric_for_best_model=best,
         greater_is_better=True if best else None,
-        logging_steps=20,
+        logging_steps=0.02,  # a share of all steps
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -340,21 +341,23 @@ def train(
     read = read_recipe(recipe, seed)
     folder = out or checkpoint_folder(read)
     try:
-        if isinstance(read, LlmRecipe):
-            from bioner_bench.llm_training import train as train_llm
+        with redirect_stdout(sys.stderr):  # the Trainer prints its losses
+            if isinstance(read, LlmRecipe):
+                from bioner_bench.llm_training import train as train_llm
 
-            print(train_llm(read, folder, scores))
-        else:
-            from bioner_bench.encoder_training import train as train_encoder
+                trained = train_llm(read, folder, scores)
+            else:
+                from bioner_bench.encoder_training import train as train_encoder
 
-            print(train_encoder(read, folder))
+                trained = train_encoder(read, folder)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
+    print(trained)
 
 
 @models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")
 def prepare(
-    name: Annotated[str, typer.Argument(help="smollm2-135m")],
+    name: Annotated[str, typer.Argument(help="smollm2-135m, minilm-l6-v2")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; a place in the cache by default.")
     ] = None,
@@ -364,6 +367,19 @@ def prepare(
     from bioner_bench.models import prepare as prepare_model
 
     print(prepare_model(name, out, dtype))
+
+
+@models_app.command(
+    epilog="Example: bioner-bench models merge checkpoints/my-adapter --out checkpoints/merged"
+)
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="A checkpoint folder that `train` wrote with LoRA.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Merge LoRA adapters into their base model's weights; print the folder."""
+    from bioner_bench.models import merge as merge_adapter
+
+    print(merge_adapter(adapter, out))
 
 
 @corpora_app.command("list", epilog="Example: bioner-bench corpora list --json")

@@ -90,7 +90,7 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
     config.label2id = {tag: number for number, tag in enumerate(tags)}
     tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **options)
     model = AutoModelForTokenClassification.from_pretrained(
-        source, config=config, dtype=torch.float32, **options
+        source, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, **options
     )
     layers = _layers(model)
     if recipe.reinitialise_layers + recipe.freeze_layers > len(layers):

@@ -136,3 +136,33 @@ def _convert(source: Path, model: PackagedModel, folder: Path, dtype: str) -> No
         f"of the Python package {model.package}.\n",
         encoding="utf-8",
     )
+
+
+def merge(adapter: Path, out: Path) -> Path:
+    """Write the weights of a LoRA checkpoint merged into its base model, as an ordinary checkpoint folder.
+
+    Raises:
+        BenchmarkError: the folder holds no adapter, or `out` is not empty.
+    """
+    if not (adapter / "adapter_config.json").is_file():
+        raise BenchmarkError(f"{adapter} holds no adapter (adapter_config.json); name a LoRA checkpoint")
+    if out.exists() and any(out.iterdir()):
+        raise BenchmarkError(f"{out} is not empty; name another folder")
+    try:
+        from peft import AutoPeftModelForCausalLM
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        written = Path(temporary) / "checkpoint"
+        merged = AutoPeftModelForCausalLM.from_pretrained(adapter).merge_and_unload()
+        merged.save_pretrained(written)
+        AutoTokenizer.from_pretrained(adapter).save_pretrained(written)
+        for name in ("recipe.yaml", "training.json"):
+            if (adapter / name).is_file():
+                shutil.copy(adapter / name, written / name)
+        if out.exists():
+            out.rmdir()
+        shutil.move(written, out)
+    return out

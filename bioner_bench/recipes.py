@@ -167,8 +167,8 @@ class LlmRecipe:
 
     Attributes:
         name, model, revision, train, seed, epochs, accumulate, learning_rate, schedule, warmup,
-            weight_decay, precision: as in `EncoderRecipe`; batch_size counts rows, and with LoRA the base
-            model's weights are of this precision as well.
+            weight_decay, precision: as in `EncoderRecipe`; batch_size counts rows, and with LoRA on a GPU
+            the base model's weights are of this precision as well.
         validation: tasks on whose development splits the model is scored by generation to choose the best
             checkpoint; those of `train` if left out, and with an empty list the last one is kept.
         validation_sentences: how many of them, drawn by `seed`; null: all.

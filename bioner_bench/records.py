@@ -56,7 +56,7 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
     Raises:
         BenchmarkError: there is no result, samples are missing, or they do not fit the task.
     """
-    chosen: dict[tuple[str, int, int], tuple[bool, str, Path, dict[str, Any]]] = {}
+    chosen: dict[tuple[str, int, str, int], tuple[bool, str, Path, dict[str, Any]]] = {}
     results_files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
     if not results_files:
         raise BenchmarkError(
@@ -71,7 +71,8 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
                 shots = int(results["n-shot"][task] or 0)
                 size = results["n-samples"][task]
                 whole = size["effective"] == size["original"]
-                key = (task, shots, results["config"].get("fewshot_seed") or 0 if shots else 0)
+                strategy = str(config["metadata"].get("demonstrations", "random"))
+                key = (task, shots, strategy, results["config"].get("fewshot_seed") or 0 if shots else 0)
                 # A whole run before a limited one, then the newest.
                 if key not in chosen or (whole, path.name) >= chosen[key][:2]:
                     chosen[key] = (whole, path.name, path, results)
@@ -85,7 +86,7 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
         paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
         raise BenchmarkError(f"{folder} holds runs of several models, in {paths}; name the folder of one")
     made = []
-    for (task, _, _), (_, _, path, results) in chosen.items():
+    for (task, *_), (_, _, path, results) in chosen.items():
         with _refusing(path):
             made.append(_make(path, results, task, card, rescore))
     return made
@@ -460,6 +461,8 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
         command += ["--seed", ",".join(str(config.get(seed)) for seed in seeds)]
     command += ["--apply_chat_template"] if results.get("chat_template_sha") else []
     command += ["--fewshot_as_multiturn", "false"] if results.get("fewshot_as_multiturn") is False else []
+    strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
+    command += ["--metadata", json.dumps({"demonstrations": strategy})] if strategy != "random" else []
     if results.get("system_instruction"):
         command += ["--system_instruction", str(results["system_instruction"])]
     if config.get("gen_kwargs"):

@@ -14,7 +14,7 @@ from bioner_bench import __version__, corpora, ifd, models, prompt, rows
 from bioner_bench.ifd import Score
 from bioner_bench.rows import Row
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.selection import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, select
+from bioner_bench.selection import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, check, select
 from bioner_bench.writing import write_text
 
 BINS = 50
@@ -47,8 +47,7 @@ def select_rows(
             scores that were found are of another setting.
     """
     found = [row for task in tasks for row in rows.rows_of(task)][: choice.limit]
-    # What needs no scores is tried first, so that a wrong ratio is refused before hours of scoring.
-    select(found, {}, "full", choice.ratio, choice.seed)
+    check(choice.strategy, choice.ratio)
     if choice.weak_model is None and choice.strategy not in UNSCORED:
         raise BenchmarkError(
             f"the strategy {choice.strategy} scores rows; name a weak model, for example with "

@@ -60,6 +60,14 @@ class Selection:
     left_out: Mapping[str, str]
 
 
+def check(strategy: str, ratio: float) -> None:
+    """Raise a `BenchmarkError` for an unknown strategy, or a ratio outside (0, 1]."""
+    if strategy not in STRATEGIES:
+        raise BenchmarkError(f"unknown strategy {strategy!r}; there are: {', '.join(STRATEGIES)}")
+    if not 0 < ratio <= 1:
+        raise BenchmarkError(f"the ratio is {ratio}; give a share above 0 and up to 1, such as 0.5")
+
+
 def select(
     rows: Sequence[Row],
     scores: Mapping[str, Score],
@@ -81,10 +89,7 @@ def select(
     Raises:
         BenchmarkError: unknown strategy, or a ratio outside (0, 1].
     """
-    if strategy not in STRATEGIES:
-        raise BenchmarkError(f"unknown strategy {strategy!r}; there are: {', '.join(STRATEGIES)}")
-    if not 0 < ratio <= 1:
-        raise BenchmarkError(f"the ratio is {ratio}; give a share above 0 and up to 1, such as 0.5")
+    check(strategy, ratio)
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault("" if pooled else row.task, []).append(row)

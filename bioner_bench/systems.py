@@ -16,7 +16,7 @@ from typing import Any
 from bioner_bench.cards import Card
 from bioner_bench.masking import masked
 from bioner_bench.models import resolve
-from bioner_bench.recipes import Recipe, read_recipe
+from bioner_bench.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.schema import BenchmarkError
 
 CARDS = Path("baselines")
@@ -83,8 +83,8 @@ def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
     if str(merged.get("apply_chat_template") or "false").lower() == "false":
         merged.pop("apply_chat_template", None)
     model_args = merged["model_args"]
-    if card.recipe and "pretrained" not in model_args:
-        model_args["pretrained"] = _trained(card, folder / card.recipe)
+    if card.recipe and not {"pretrained", "peft"} & set(model_args):
+        model_args |= _trained(card, folder / card.recipe)
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -117,14 +117,19 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path) -> str:
-    folder = checkpoint_folder(read_recipe(recipe))
+def _trained(card: Card, recipe: Path) -> Options:
+    """The model arguments that load what the recipe trained: adapters with their base model, or weights."""
+    read = read_recipe(recipe)
+    folder = checkpoint_folder(read)
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
             f"{card.system} is to be trained first, there is no checkpoint in {folder}; "
             f"run: bioner-bench train {recipe} (or name another one: --model_args pretrained=...)"
         )
-    return str(folder)
+    if isinstance(read, LlmRecipe) and read.method == "lora":
+        base = {"pretrained": read.model, "peft": str(folder)}
+        return base | ({"revision": read.revision} if read.revision else {})
+    return {"pretrained": str(folder)}
 
 
 def _parse(given: Sequence[str]) -> Options:

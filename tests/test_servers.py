@@ -115,7 +115,8 @@ def evaluate(server, task_manager):
 
     def run(limit, num_concurrent=1, model="local-chat-completions", shots=0, model_args=(), **options):
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
-        arguments = {"model": "stub", "base_url": server.url, "num_concurrent": num_concurrent}
+        stub = {"model": "stub", "base_url": server.url, "num_concurrent": num_concurrent}
+        arguments = stub if model.endswith("chat-completions") else {}
         results = simple_evaluate(
             model=model,
             model_args=arguments | dict(model_args),
@@ -217,9 +218,7 @@ def test_a_run_whose_server_dies_goes_on_with_its_cache(server, evaluate, tmp_pa
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    ("status", "said"), [(401, "refuses the requests"), (503, "--use_cache FILE"), (None, "--use_cache FILE")]
-)
+@pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--use_cache FILE")])
 def test_a_server_that_never_answers_is_one_line(server, status, said):
     server.fail = lambda number: status
     if status is None:
@@ -232,10 +231,14 @@ def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"
     card.write_text("system: stub\ntitle: Stub\nkind: llm\n")
-    header = json.dumps({"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY})
-    run = ["run", *options(server.url, "num_concurrent=4", f"header={header}"), "--num_fewshot", 2]
+    header = {"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY}
+    arguments = {"model": "stub", "base_url": server.url, "num_concurrent": 4, "header": header}
+    no_thoughts = {"chat_template_kwargs": {"enable_thinking": False}}
+    run = ["run", "--model", "local-chat-completions", "--model_args", json.dumps(arguments)]
+    run += ["--apply_chat_template", "--gen_kwargs", json.dumps(no_thoughts), "--num_fewshot", 2]
     run += ["--tasks", "bioner_sample", "--log_samples", "--output_path", out]
     call(*run, OPENAI_API_KEY=ENV_KEY)
+    assert no_thoughts.items() <= server.requests[0].items()
     assert server.headers[0]["Authorization"] == f"Bearer {HEADER_KEY}"
     written = "".join(path.read_text() for path in out.rglob("*.json*"))
     assert HEADER_KEY in written, "docs/SERVERS.md warns of it"
@@ -289,17 +292,13 @@ def transformers_serve(request):
             process.kill()
 
 
-def test_a_real_server_answers_as_the_model_does_here(transformers_serve, tmp_path):
+def test_a_real_server_answers_as_the_model_does_here(transformers_serve, evaluate):
     folder, url = transformers_serve
-    served = f"model={folder},base_url={url},num_concurrent=2,max_retries=1,timeout=1200"
-    here = f"pretrained={folder},dtype=float32"
-    answers = {}
-    for model, arguments in (("local-chat-completions", served), ("hf", here)):
-        run = ["--model", model, "--model_args", arguments, "--apply_chat_template", "--num_fewshot", 1]
-        run += ["--tasks", "bioner_sample", "--limit", 2, "--gen_kwargs", "max_gen_toks=12"]
-        call(*run, "--log_samples", "--output_path", tmp_path / model, program="lm_eval")
-        (samples,) = (tmp_path / model).rglob("samples_*.jsonl")
-        rows = sorted(map(json.loads, samples.read_text().splitlines()), key=lambda row: row["doc_id"])
-        answers[model] = [row["filtered_resps"][0] for row in rows]
-    assert all(answers["hf"])
-    assert answers["local-chat-completions"] == answers["hf"]
+    settings = {"limit": 2, "shots": 1, "gen_kwargs": {"max_gen_toks": 12}}
+    arguments = {"model": str(folder), "base_url": url, "max_retries": 1, "timeout": 1200}
+    served = evaluate(num_concurrent=2, model_args=arguments, **settings)
+    here = evaluate(
+        model="hf", model_args={"pretrained": str(folder), "dtype": "float32", "device": "cpu"}, **settings
+    )
+    assert all(response for _, response in here)
+    assert served == here

@@ -1,0 +1,226 @@
+"""IFD scores against their definition, and what is selected by them."""
+
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_cli import call
+from tiny_llm import load_llm, write_llm
+
+from bioner_bench import ifd, prompt
+from bioner_bench.chat import Chat
+from bioner_bench.ifd import Score
+from bioner_bench.rows import Row, rows_of
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.selection import NOT_FINITE, NOT_HELPED, STRATEGIES, select
+from bioner_bench.shared_prefix import common_prefix
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory):
+    return write_llm(tmp_path_factory.mktemp("llm"))
+
+
+@pytest.fixture(scope="module")
+def plain_llm(tmp_path_factory):
+    return write_llm(tmp_path_factory.mktemp("plain"), template=None)
+
+
+def by_definition(model, chat, row):
+    """One row, one pass a condition, float64, no padding, nothing shared."""
+    target = chat.target(row.target)
+
+    def loss(before):
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([before + target])).logits[0].double()
+        logs = torch.log_softmax(logits[len(before) - 1 : -1], dim=-1)
+        return -float(logs[range(len(target)), target].mean())
+
+    return loss(chat.prompt(row.messages)), loss(chat.empty_prompt(row.messages))
+
+
+@pytest.mark.parametrize("folder", ["llm", "plain_llm"])
+@pytest.mark.parametrize("batch_size", [1, 7, 24])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_scores_are_those_of_the_definition_whatever_the_batch(request, folder, batch_size, side):
+    folder = request.getfixturevalue(folder)
+    model, tokenizer = load_llm(folder)
+    tokenizer.padding_side = side
+    exact, _ = load_llm(folder, torch.float64)
+    rows = rows_of("bioner_sample")
+    chat = Chat(tokenizer)
+    found = {item.id: item for item in ifd.score(rows, model, chat, batch_size)}
+    assert set(found) == {row.id for row in rows}
+    for row in rows:
+        conditional, alone = by_definition(exact, chat, row)
+        item = found[row.id]
+        assert item.loss_conditional == pytest.approx(conditional, abs=1e-4)
+        assert item.loss_alone == pytest.approx(alone, abs=1e-4)
+        assert item.ifd == pytest.approx(math.exp(conditional - alone), abs=1e-4)
+        assert item.n_target_tokens == len(chat.target(row.target))
+
+
+class TwoTokens:
+    """Logits by hand: after token 0 token 1 has probability 3/4, after token 1 it has 1/5."""
+
+    config = SimpleNamespace(num_hidden_layers=1)
+    device = "cpu"
+
+    def __call__(self, input_ids, logits_to_keep=0, **_):
+        table = torch.tensor([[0.25, 0.75], [0.8, 0.2]]).log()
+        return SimpleNamespace(logits=table[input_ids][:, -logits_to_keep:])
+
+
+def test_a_model_of_two_tokens_by_hand():
+    # One row at a time, since the toy keeps no keys and values that rows could share.
+    (conditional,) = ifd.losses(TwoTokens(), [[0]], [[1, 1]])
+    (alone,) = ifd.losses(TwoTokens(), [[1]], [[1, 1]])
+    assert conditional == pytest.approx(-(math.log(0.75) + math.log(0.2)) / 2)
+    assert alone == pytest.approx(-math.log(0.2))
+    assert math.exp(conditional - alone) == pytest.approx(math.sqrt(0.2 / 0.75))
+
+
+def test_a_target_of_one_token_is_scored_in_both_conditions():
+    (conditional,) = ifd.losses(TwoTokens(), [[0]], [[1]])
+    (alone,) = ifd.losses(TwoTokens(), [[1]], [[1]])
+    assert (conditional, alone) == (pytest.approx(-math.log(0.75)), pytest.approx(-math.log(0.2)))
+
+
+def test_the_prompt_is_that_of_evaluation_and_the_empty_one_has_no_content(llm, plain_llm):
+    row = rows_of("bioner_sample")[0]
+    chat = Chat(load_llm(llm)[1])
+    asked = chat.tokenizer.decode(chat.prompt(row.messages))
+    assert asked == f"<|user|>{row.messages[0]['content']}<|end|>\n<|assistant|>"
+    assert chat.tokenizer.decode(chat.empty_prompt(row.messages)) == "<|user|><|end|>\n<|assistant|>"
+    assert chat.tokenizer.decode(chat.target(row.target)) == f"{row.target}<|end|>"
+    plain = Chat(load_llm(plain_llm)[1])
+    assert plain.tokenizer.decode(plain.prompt(row.messages)) == prompt.plain_text(row.messages)
+    assert plain.tokenizer.decode(plain.empty_prompt(row.messages)) == "<|start|>"
+    assert plain.tokenizer.decode(plain.target(row.target)) == f" {row.target}<|end|>"
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=5))
+def test_the_common_prefix_is_shared_by_all_and_leaves_each_a_token(rows):
+    shared = common_prefix(rows)
+    assert all(row[:shared] == rows[0][:shared] and len(row) > shared for row in rows)
+    if len(rows) > 1:
+        longer = shared + 1
+        assert any(row[:longer] != rows[0][:longer] or len(row) <= longer for row in rows)
+
+
+def made_rows(positives, negatives, task="t"):
+    both = [True] * positives + [False] * negatives
+    return [Row(f"{task}/{i}", task, [], "", positive) for i, positive in enumerate(both)]
+
+
+def made_scores(rows, values):
+    return {row.id: Score(row.id, value, 1.0, 1.0, 3) for row, value in zip(rows, values, strict=True)}
+
+
+def test_hybrid_keeps_the_hardest_share_of_all_positives_and_every_negative():
+    rows = made_rows(6, 3)
+    scores = made_scores(rows, [0.1, 0.9, None, 1.0, 0.5, 0.3, 0.01, 0.02, 2.0])
+    made = select(rows, scores, "hybrid", 0.5, 0)
+    assert made.kept == {"t/1", "t/4", "t/5", "t/6", "t/7", "t/8"}
+    assert made.left_out["t/2"] == NOT_FINITE
+    assert made.left_out["t/3"] == NOT_HELPED
+    # Of six positives four can be kept, whatever share is asked for.
+    assert len(select(rows, scores, "hybrid", 1.0, 0).kept) == 7
+    assert select(rows, scores, "positives", 0.5, 0).kept == {"t/1", "t/4", "t/5"}
+    # Plain filtering of everything: the easy negatives go first.
+    assert select(rows, scores, "superfilter", 0.5, 0).kept == {"t/1", "t/4", "t/5", "t/0"}
+    assert select(rows, {}, "full", 0.5, 0).kept == {row.id for row in rows}
+
+
+def test_random_keeps_as_many_as_hybrid_by_its_seed():
+    rows = made_rows(40, 10)
+    scores = made_scores(rows, [index / 60 for index in range(50)])
+    first, again, other = (select(rows, scores, "random", 0.25, seed).kept for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == len(select(rows, scores, "hybrid", 0.25, 0).kept) == 20
+    assert {row.id for row in rows if not row.positive} <= first
+    assert select(rows, {}, "random", 0.25, 1).kept == first
+
+
+def test_the_share_is_taken_of_each_corpus_unless_pooled():
+    rows = made_rows(4, 0, "a") + made_rows(4, 0, "b")
+    scores = made_scores(rows, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    assert select(rows, scores, "hybrid", 0.5, 0).kept == {"a/2", "a/3", "b/2", "b/3"}
+    assert select(rows, scores, "hybrid", 0.5, 0, pooled=True).kept == {"b/0", "b/1", "b/2", "b/3"}
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.none() | st.floats(0, 2)), min_size=1, max_size=30),
+    st.sampled_from(sorted(STRATEGIES)),
+    st.floats(0.01, 1),
+)
+def test_every_row_is_kept_or_left_out_with_a_reason_and_order_does_not_matter(found, strategy, ratio):
+    rows = [replace(row, positive=positive) for row, (positive, _) in zip(made_rows(len(found), 0), found, strict=True)]
+    scores = made_scores(rows, [value for _, value in found])
+    made = select(rows, scores, strategy, ratio, 3)
+    assert made.kept | set(made.left_out) == {row.id for row in rows}
+    assert not made.kept & set(made.left_out)
+    if strategy != "random":  # which draws from the rows as the corpus orders them
+        assert select(rows[::-1], scores, strategy, ratio, 3).kept == made.kept
+
+
+@pytest.mark.parametrize("ratio", [0, -1, 1.5, float("nan")])
+def test_a_ratio_that_is_no_share_is_refused(ratio):
+    with pytest.raises(BenchmarkError, match="above 0 and up to 1"):
+        select(made_rows(2, 2), {}, "full", ratio, 0)
+
+
+def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_twice(llm, tmp_path):
+    options = ["--tasks", "bioner_sample", "--weak-model", llm, "--dtype", "float32"]
+    printed = call("select", *options, "--out", tmp_path / "half").stdout
+    counts = json.loads(printed)["bioner_sample"]
+    rows = [json.loads(line) for line in (tmp_path / "half/rows.jsonl").read_text().splitlines()]
+    scores = [json.loads(line) for line in (tmp_path / "half/scores.jsonl").read_text().splitlines()]
+    report = json.loads((tmp_path / "half/report.json").read_text())
+    assert set(rows[0]) == {"id", "task", "messages", "target", "positive"}
+    assert len(scores) == counts["rows"] == 24
+    assert {item["id"] for item in scores if item["selected"]} == {row["id"] for row in rows}
+    assert all((item["reason"] is None) is item["selected"] for item in scores)
+    assert counts["kept_negatives"] == counts["negatives"] == sum(not row["positive"] for row in rows)
+    histogram = report["histogram"]["positives"]
+    assert sum(histogram["bins"]) + histogram[NOT_HELPED] + histogram[NOT_FINITE] == counts["positives"]
+    assert report["scoring"]["rows"] == 24
+    assert report["choice"]["weak_model"] == llm.name
+    assert (tmp_path / "half/distribution.svg").read_text().startswith("<?xml")
+    # Another share needs no second scoring, and a killed one goes on.
+    options += ["--ratio", "0.25", "--scores", tmp_path / "half", "--out", tmp_path / "quarter"]
+    call("select", *options)
+    assert json.loads((tmp_path / "quarter/report.json").read_text())["scoring"]["rows"] == 0
+    cut = (tmp_path / "half/ifd.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "half/ifd.jsonl").write_text("".join(cut[:11]) + cut[11][:20])
+    before = (tmp_path / "half/scores.jsonl").read_text()
+    options = ["--tasks", "bioner_sample", "--weak-model", llm, "--dtype", "float32"]
+    call("select", *options, "--out", tmp_path / "half")
+    assert json.loads((tmp_path / "half/report.json").read_text())["scoring"]["rows"] == 14
+    after = [json.loads(line) for line in (tmp_path / "half/scores.jsonl").read_text().splitlines()]
+    for old, new in zip(map(json.loads, before.splitlines()), after, strict=True):
+        assert new["ifd"] == pytest.approx(old["ifd"], abs=1e-4)
+        assert new["selected"] == old["selected"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--tasks", "bioner_nlmgene"], "out of domain: it is never trained on"),
+        (["--tasks", "nonsense"], "unknown corpus 'nonsense'"),
+        (["--tasks", "bioner_sample", "--ratio", "1.5"], "above 0 and up to 1"),
+        (["--tasks", "bioner_sample", "--ratio", "0"], "above 0 and up to 1"),
+        (["--tasks", "bioner_sample", "--strategy", "best"], "there are: hybrid, superfilter, random"),
+        (["--tasks", "bioner_sample"], "name a weak model"),
+        (["--tasks", "bioner_sample", "--template", "[1]"], "takes a JSON object"),
+    ],
+)
+def test_wrong_use_is_one_line(options, reason, tmp_path):
+    done = call("select", *options, "--out", tmp_path / "out", code=2)
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,266 @@
+"""Recipe -> tuned language model: the target alone is learned, also after a kill or on two processes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from test_cli import call
+from tiny_llm import load_llm, write_llm
+from transformers import TrainerCallback
+
+from bioner_bench import checkpoints, corpora, llm_training, predictions
+from bioner_bench.chat import Chat
+from bioner_bench.llm_training import IGNORED, GroupedByLength, collate, encode, target_loss
+from bioner_bench.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.rows import rows_of
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.selection import Choice
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_llm(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def recipe(base):
+    return make_recipe(base)
+
+
+def make_recipe(base, **changes):
+    plain = LlmRecipe(
+        name="tiny",
+        model=str(base),
+        train=("bioner_sample",),
+        select=Choice(strategy="full", limit=12),
+        seed=1,
+        epochs=3,
+        learning_rate=1e-2,
+        batch_size=4,
+        precision="float32",
+        lora=Lora(r=4),
+    )
+    return replace(plain, **changes)
+
+
+def written(path, recipe_fields):
+    path.write_text(yaml.safe_dump(recipe_fields))
+    return path
+
+
+def fields(base, **changes):
+    plain = {
+        "kind": "llm",
+        "model": str(base),
+        "train": ["bioner_sample"],
+        "validation": [],
+        "seed": 1,
+        "epochs": 2,
+        "batch_size": 2,
+        "learning_rate": 0.01,
+        "precision": "float32",
+        "select": {"strategy": "full", "limit": 8},
+    }
+    return {name: value for name, value in (plain | changes).items() if value is not None}
+
+
+def adapter(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_labels_of_a_batch_are_the_targets_and_nothing_else(base):
+    chat = Chat(load_llm(base)[1])
+    rows = rows_of("bioner_sample")[:5]
+    batch = collate([encode(row, chat, 4096) for row in rows])
+    for row, ids, mask, labels in zip(
+        rows, batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True
+    ):
+        learned = labels[labels != IGNORED]
+        assert chat.tokenizer.decode(learned) == f"{row.target}<|end|>"
+        whole = ids[mask.bool()]
+        assert whole.tolist() == chat.prompt(row.messages) + chat.target(row.target)
+        assert torch.equal(labels[labels != IGNORED], ids[labels != IGNORED])
+
+
+def test_what_rows_share_is_read_once_without_changing_loss_or_gradients(base):
+    model, tokenizer = load_llm(base)
+    batch = collate([encode(row, Chat(tokenizer), 4096) for row in rows_of("bioner_sample")[:6]])
+    found = []
+    for share in (True, False):
+        model.zero_grad()
+        loss, number = target_loss(model, batch, share)
+        loss.backward()
+        found.append((float(loss), number, {n: p.grad.clone() for n, p in model.named_parameters()}))
+    (shared, count, gradients), (plain, plain_count, plain_gradients) = found
+    assert shared == pytest.approx(plain, rel=1e-5)
+    assert count == plain_count == int((batch["labels"] != IGNORED).sum())
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, plain_gradients[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
+    with pytest.raises(
+        BenchmarkError, match=r"row bioner_sample/\S+ has \d+ tokens, more than max_length 50"
+    ):
+        llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_it_learns_eight_rows_by_heart(base, tmp_path, method):
+    recipe = make_recipe(
+        base,
+        method=method,
+        select=Choice(strategy="full", limit=8),
+        epochs=80,
+        batch_size=8,
+        schedule="constant",
+        learning_rate=2e-2 if method == "lora" else 1e-2,
+        lora=Lora(r=16),
+    )
+    out = llm_training.train(recipe, tmp_path / "out")
+    losses = json.loads((out / "training.json").read_text())["training_loss"]
+    assert losses[-1]["loss"] < 0.5 * losses[0]["loss"], losses
+    assert (out / "adapter_model.safetensors").is_file() is (method == "lora")
+    assert not list(out.rglob("*.bin")) + list(out.rglob("*.pt"))
+
+
+def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path):
+    before = load_file(base / "model.safetensors")
+    out = llm_training.train(recipe, tmp_path / "out")
+    assert same(before, load_file(base / "model.safetensors"))
+    learned = adapter(out)
+    assert any("lora_B" in name and tensor.abs().max() > 0 for name, tensor in learned.items())
+    assert all("lora" in name for name in learned)
+    assert (out / "README.md").read_text().startswith("---\n")
+    facts = json.loads((out / "training.json").read_text())
+    assert facts["data"]["rows"] == facts["data"]["positives"] + facts["data"]["negatives"] == 12
+    assert json.loads((out / "selection" / "report.json").read_text())["all"]["kept"] == 12
+
+
+def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
+    out = llm_training.train(recipe, tmp_path / "out")
+    before = adapter(out)
+    assert llm_training.train(recipe, out) == out
+    assert same(before, adapter(out))
+    with pytest.raises(BenchmarkError, match="another recipe or seed"):
+        llm_training.train(replace(recipe, seed=2), out)
+
+
+class KilledError(Exception):
+    pass
+
+
+class KillAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise KilledError
+
+
+@pytest.mark.parametrize("step", [4, 5, 8])
+def test_a_killed_run_goes_on_to_the_same_adapter(recipe, tmp_path, monkeypatch, step):
+    whole = llm_training.train(recipe, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "callbacks", lambda recipe: [KillAt(step)])
+        with pytest.raises(KilledError):
+            llm_training.train(recipe, tmp_path / "killed")
+    assert checkpoints.last(tmp_path / "killed")
+    resumed = llm_training.train(recipe, tmp_path / "killed")
+    assert same(adapter(whole), adapter(resumed))
+
+
+def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
+    lengths = [7 * index % 97 for index in range(1000)]
+    sampler = GroupedByLength(lengths, 8, 3)
+    first = list(sampler)
+    assert sorted(first) == list(range(1000))
+    assert first == list(GroupedByLength(lengths, 8, 3)) != list(GroupedByLength(lengths, 8, 4))
+    steps = [first[i : i + 8] for i in range(0, 1000, 8)]
+    spread = [max(lengths[i] for i in step) - min(lengths[i] for i in step) for step in steps]
+    assert sum(spread) / len(spread) < 10
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+
+
+def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
+    one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
+    two = written(tmp_path / "two.yaml", fields(base))
+    call("train", one, "--out", tmp_path / "one")
+    # On a processor `--cpu` starts several processes with MPI only; this way they are started as on GPUs.
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", "0", "-m", "bioner_bench", "train", two, "--out", tmp_path / "two"]
+    done = subprocess.run(
+        list(map(str, command)),
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("one", "two")]
+    assert [fact["devices"] for fact in facts] == [1, 2]
+    assert facts[0]["steps"] == facts[1]["steps"] > 1
+    for alone, together in zip(*(fact["training_loss"] for fact in facts), strict=True):
+        assert together["loss"] == pytest.approx(alone["loss"], abs=2e-3)
+    for name, tensor in adapter(tmp_path / "one").items():
+        torch.testing.assert_close(adapter(tmp_path / "two")[name], tensor, rtol=1e-2, atol=2e-4)
+
+
+def test_the_checkpoint_runs_in_the_stock_lm_eval_as_adapter_and_merged(base, recipe, tmp_path):
+    out = llm_training.train(recipe, tmp_path / "out")
+    call("models", "merge", out, "--out", tmp_path / "merged")
+    answers = []
+    for arguments in (f"pretrained={base},peft={out}", f"pretrained={tmp_path / 'merged'}"):
+        folder = tmp_path / f"run-{len(answers)}"
+        options = ["--model", "hf", "--model_args", f"{arguments},dtype=float32", "--apply_chat_template"]
+        options += ["--limit", 3, "--log_samples", "--output_path", folder, "--gen_kwargs", "max_gen_toks=8"]
+        call("--tasks", "bioner_sample", *options, program="lm_eval")
+        (samples,) = folder.glob("**/samples_bioner_sample_*.jsonl")
+        assert len(predictions.read(samples)) == 3
+        answers.append([json.loads(line)["resps"] for line in samples.read_text().splitlines()])
+    assert answers[0] == answers[1]
+
+
+def test_the_development_score_is_that_of_greedy_answers(base, mirror):
+    task = "bioner_ncbi"
+    sentences = [(task, s) for s in corpora.load(task, "validation").sentences[:6]]
+    model, tokenizer = load_llm(base)
+    counts = llm_training.answer_and_count(model, Chat(tokenizer), sentences, 4)
+    assert len(counts) == 6
+    assert sum(count["gold"] for count in counts) == sum(len(s.entities) for _, s in sentences)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"colour": "red"}, "'colour' was unexpected"),
+        ({"train": ["bioner_nothing"]}, "unknown corpus 'bioner_nothing'; train can be: bioner_bc2gm"),
+        ({"train": ["bioner_nlmchem"]}, "out of domain: it is never trained on"),
+        ({"select": {"strategy": "hybrid", "ratio": 0, "weak_model": "x"}}, "select.ratio"),
+        ({"select": {"strategy": "hybrid", "ratio": 1.5, "weak_model": "x"}}, "select.ratio"),
+        ({"select": {"strategy": "hybrid"}}, "weak_model is needed for hybrid"),
+        ({"select": {"strategy": "best"}}, "'best' is not one of"),
+        ({"validation": ["bioner_sample"]}, "bioner_sample has no validation split"),
+        ({"method": "magic"}, "'magic' is not one of ['lora', 'full']"),
+        ({"overlap": 3}, "'overlap' was unexpected"),
+    ],
+)
+def test_a_bad_recipe_is_one_line_that_says_what_is_allowed(tmp_path, changes, said):
+    path = written(tmp_path / "bad.yaml", fields("somewhere", **changes))
+    with pytest.raises(BenchmarkError) as error:
+        read_recipe(path)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
