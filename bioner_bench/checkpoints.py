@@ -62,7 +62,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
     every = "steps" if steps else "epoch"
     return TrainingArguments(
-        output_dir=str(out / _UNFINISHED),
+        output_dir=str((out / _UNFINISHED).absolute()),
         seed=recipe.seed,
         data_seed=recipe.seed,
         num_train_epochs=recipe.epochs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -224,7 +225,7 @@ def read_recipe(path: Path, seed: int | None = None) -> Recipe:
     import jsonschema
 
     try:
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
         language_model = isinstance(content, dict) and content.get("kind") == "llm"
         jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
     except (OSError, UnicodeDecodeError) as error:
@@ -249,6 +250,15 @@ def read_recipe(path: Path, seed: int | None = None) -> Recipe:
     for task in recipe.validation:
         needs_split(task, "validation", path)
     return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def _numbers(content: Any) -> Any:
+    """YAML 1.1 takes 5e-5 for a string, since it has no point."""
+    if isinstance(content, dict):
+        return {name: _numbers(value) for name, value in content.items()}
+    if isinstance(content, str) and re.fullmatch(r"\d+e[-+]?\d+", content, re.IGNORECASE):
+        return float(content)
+    return content
 
 
 def needs_split(task: str, split: str, where: Path | str) -> None:

@@ -160,7 +160,10 @@ def test_the_share_is_taken_of_each_corpus_unless_pooled():
     st.floats(0.01, 1),
 )
 def test_every_row_is_kept_or_left_out_with_a_reason_and_order_does_not_matter(found, strategy, ratio):
-    rows = [replace(row, positive=positive) for row, (positive, _) in zip(made_rows(len(found), 0), found, strict=True)]
+    rows = [
+        replace(row, positive=positive)
+        for row, (positive, _) in zip(made_rows(len(found), 0), found, strict=True)
+    ]
     scores = made_scores(rows, [value for _, value in found])
     made = select(rows, scores, strategy, ratio, 3)
     assert made.kept | set(made.left_out) == {row.id for row in rows}
