@@ -16,7 +16,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from bioner_bench import __version__, corpora, hardware
-from bioner_bench.recipes import LlmRecipe, Recipe
+from bioner_bench.recipes import EncoderRecipe, LlmRecipe, Recipe
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
@@ -58,7 +58,7 @@ def last(out: Path) -> str | None:
 
 def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
-    llm = isinstance(recipe, LlmRecipe)
+    grouped = isinstance(recipe, EncoderRecipe) and recipe.group_by_length
     steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
     every = "steps" if steps else "epoch"
     return TrainingArguments(
@@ -76,7 +76,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         weight_decay=recipe.weight_decay,
         bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
         gradient_checkpointing=isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing,
-        train_sampling_strategy="random" if llm else "group_by_length",
+        train_sampling_strategy="group_by_length" if grouped else "random",
         eval_strategy=every if best else "no",
         eval_steps=steps,
         save_strategy=every,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from contextlib import redirect_stdout
@@ -122,6 +123,7 @@ def run(
         print(f"$ {systems.command(options)}", file=sys.stderr)
         given = systems.arguments(options)
     sys.argv = ["lm_eval", "run", *given]
+    logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not _state["verbose"]:
         # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -516,6 +518,12 @@ def _json_option(name: str, value: str | None) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise BenchmarkError(f"{name} takes a JSON object, such as '{{\"enable_thinking\": false}}'")
     return found
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """A log filter: lm-eval logs a failed request with its headers, where the key stands."""
+    record.msg = re.sub(r"CIMultiDictProxy\(.*?\)>", "***>", str(record.msg))
+    return True
 
 
 def _server_failure(error: Exception, arguments: list[str]) -> str | None:

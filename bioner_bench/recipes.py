@@ -49,6 +49,7 @@ ENCODER_SCHEMA: dict[str, Any] = {
     "properties": _COMMON
     | {
         "overlap": _FROM_ZERO,
+        "group_by_length": {"type": "boolean"},
         "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
         "reinitialise_layers": _FROM_ZERO,
         "freeze_layers": _FROM_ZERO,
@@ -99,18 +100,19 @@ LLM_SCHEMA: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class EncoderRecipe:
-    """Fine-tuning of a token classifier.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all recipes say.
 
     Attributes:
         name: the file's stem.
+        kind: `encoder` or `llm`.
         model: a name of `bioner-bench models prepare`, a folder, or a hub id.
         revision: of the hub id.
-        train: tasks whose training splits are learned from; all of the same entity types.
-        validation: tasks whose development splits choose the best epoch; those of `train` if left out,
-            and with an empty list the last epoch is kept.
-        seed: of the new weights, the order of sentences and dropout.
+        train: tasks whose training splits are learned from.
+        validation: tasks whose development splits choose the best checkpoint; those of `train` if left
+            out, and with an empty list the last one is kept.
+        seed: of new weights, the order of sentences and dropout.
         epochs: passes over the training sentences, at most.
         batch_size: sentences of one step on one device.
         accumulate: steps whose gradients are summed before the weights change.
@@ -118,10 +120,40 @@ class EncoderRecipe:
         schedule: how the rate falls after warming up.
         warmup: share of all steps in which the rate rises.
         weight_decay: of all weights but biases and normalisations.
-        max_length: subwords of a window; null: as many as the model reads, at most 512.
+        max_length: in subwords. An encoder reads longer sentences in windows (null: as long as the model
+            reads, at most 512). For a language model a longer row is an error, since no target is ever
+            cut (null: as many as it has positions).
+        precision: of the forward pass; weights that are trained are float32.
+        patience: scorings on the development split without a better one before training stops; null: none.
+    """
+
+    name: str
+    kind: str
+    model: str
+    revision: str | None = None
+    train: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    seed: int
+    epochs: float
+    batch_size: int
+    accumulate: int = 1
+    learning_rate: float
+    schedule: str
+    warmup: float
+    weight_decay: float
+    max_length: int | None = None
+    precision: str = "auto"
+    patience: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe(Recipe):
+    """Fine-tuning of a token classifier; all corpora have the same entity types.
+
+    Attributes:
         overlap: subwords that two windows of a long sentence share.
-        precision: of the forward pass; weights are float32 in training.
-        patience: epochs without a better development score before training stops; null: none.
+        group_by_length: put sentences of similar length into one step: faster by half and more, but steps
+            differ more from each other.
         layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
         reinitialise_layers: the top layers that start from fresh weights.
         freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
@@ -129,24 +161,13 @@ class EncoderRecipe:
     The last three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
     """
 
-    name: str
-    model: str
-    train: tuple[str, ...]
-    seed: int
-    epochs: float
-    learning_rate: float
     kind: str = "encoder"
-    revision: str | None = None
-    validation: tuple[str, ...] = ()
     batch_size: int = 32
-    accumulate: int = 1
     schedule: str = "linear"
     warmup: float = 0.0
     weight_decay: float = 0.01
-    max_length: int | None = None
     overlap: int = 64
-    precision: str = "auto"
-    patience: int | None = None
+    group_by_length: bool = True
     layer_decay: float | None = None
     reinitialise_layers: int = 0
     freeze_layers: int = 0
@@ -162,60 +183,37 @@ class Lora:
     targets: str | tuple[str, ...] = "all-linear"
 
 
-@dataclass(frozen=True)
-class LlmRecipe:
+@dataclass(frozen=True, kw_only=True)
+class LlmRecipe(Recipe):
     """Supervised fine-tuning of a causal language model on prompts and their targets.
 
     Attributes:
-        name, model, revision, train, seed, epochs, accumulate, learning_rate, schedule, warmup,
-            weight_decay, precision: as in `EncoderRecipe`; batch_size counts rows, and with LoRA on a GPU
-            the base model's weights are of this precision as well.
-        validation: tasks on whose development splits the model is scored by generation to choose the best
-            checkpoint; those of `train` if left out, and with an empty list the last one is kept.
-        validation_sentences: how many of them, drawn by `seed`; null: all.
-        evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
-        patience: scorings without a better one before training stops; null: none.
-        select: the rows to learn from (`selecting.Choice`); all if left out.
-        method: `lora` or `full`.
+        select: the rows to learn from; all if left out.
+        method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well.
         lora: the adapters.
         steps: optimiser steps, in place of `epochs`.
-        max_length: tokens of a row; a longer one is an error, for no target is ever cut. null: as many as
-            the model has positions.
+        evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
+        validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
         gradient_checkpointing: less memory for more time.
         template: variables of the chat template, such as `enable_thinking: false`.
     """
 
-    name: str
-    model: str
-    train: tuple[str, ...]
-    seed: int
-    epochs: float
-    learning_rate: float
     kind: str = "llm"
-    revision: str | None = None
-    validation: tuple[str, ...] = ()
-    validation_sentences: int | None = 200
-    select: Choice = field(default_factory=lambda: Choice(strategy="full"))
-    method: str = "lora"
-    lora: Lora = field(default_factory=Lora)
     batch_size: int = 16
-    accumulate: int = 1
-    steps: int | None = None
     schedule: str = "cosine"
     warmup: float = 0.03
     weight_decay: float = 0.0
-    max_length: int | None = None
-    precision: str = "auto"
+    select: Choice = field(default_factory=lambda: Choice(strategy="full"))
+    method: str = "lora"
+    lora: Lora = field(default_factory=Lora)
+    steps: int | None = None
     evaluate_every: int | None = None
-    patience: int | None = None
+    validation_sentences: int | None = 200
     gradient_checkpointing: bool = False
     template: Mapping[str, Any] = field(default_factory=dict)
 
 
-Recipe = EncoderRecipe | LlmRecipe
-
-
-def read_recipe(path: Path, seed: int | None = None) -> Recipe:
+def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecipe:
     """Read and check a recipe; `seed` takes the place of its own.
 
     Raises:
@@ -236,7 +234,7 @@ def read_recipe(path: Path, seed: int | None = None) -> Recipe:
         raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     for name in ("train", "validation"):
         content[name] = tuple(content.get(name, content["train"]))
-    recipe: Recipe
+    recipe: EncoderRecipe | LlmRecipe
     if language_model:
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
         content["lora"] = Lora(**content.get("lora", {}))

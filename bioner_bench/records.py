@@ -459,7 +459,9 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
     if results["n-shot"][task] and config.get("fewshot_seed") is not None:
         seeds = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
         command += ["--seed", ",".join(str(config.get(seed)) for seed in seeds)]
-    command += ["--apply_chat_template"] if results.get("chat_template_sha") else []
+    # lm-eval knows no template of a chat API, but cannot do without the option there.
+    chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
+    command += ["--apply_chat_template"] if chat else []
     command += ["--fewshot_as_multiturn", "false"] if results.get("fewshot_as_multiturn") is False else []
     strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
     command += ["--metadata", json.dumps({"demonstrations": strategy})] if strategy != "random" else []

@@ -223,8 +223,12 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
     server.fail = lambda number: status
     if status is None:
         server.close()
-    run = ["run", *options(server.url, "max_retries=1"), "--tasks", "bioner_sample", "--limit", 2]
-    assert said in fails(*run)
+    arguments = options(server.url, "max_retries=1", "num_concurrent=2")
+    done = call("run", *arguments, "--tasks", "bioner_sample", "--limit", 2, code=2, OPENAI_API_KEY=ENV_KEY)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert said in line
+    assert "Traceback" not in done.stderr
+    assert ENV_KEY not in done.stderr
 
 
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
