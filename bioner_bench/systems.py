@@ -83,8 +83,8 @@ def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
     if str(merged.get("apply_chat_template") or "false").lower() == "false":
         merged.pop("apply_chat_template", None)
     model_args = merged["model_args"]
-    if card.recipe and not {"pretrained", "peft"} & set(model_args):
-        model_args |= _trained(card, folder / card.recipe)
+    if card.recipe and "pretrained" not in model_args:
+        model_args |= _trained(card, folder / card.recipe, model_args.get("peft"))
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -117,10 +117,13 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path) -> Options:
-    """The model arguments that load what the recipe trained: adapters with their base model, or weights."""
+def _trained(card: Card, recipe: Path, adapter: str | None) -> Options:
+    """The model arguments that load what the recipe trained: adapters with their base model, or weights.
+
+    `adapter` is the folder that the user named in place of the recipe's.
+    """
     read = read_recipe(recipe)
-    folder = checkpoint_folder(read)
+    folder = Path(adapter or checkpoint_folder(read))
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
             f"{card.system} is to be trained first, there is no checkpoint in {folder}; "

@@ -259,6 +259,23 @@ def test_a_checkpoint_is_found_or_the_error_says_how_to_make_it(tmp_path, monkey
     assert other["model_args"]["pretrained"] == "checkpoints/minilm-ncbi-seed-2"
 
 
+def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(systems, "resolve", lambda name: f"/prepared/{name}")
+    card = CARDS["smollm2-135m-ncbi-hybrid-50"]
+    with pytest.raises(BenchmarkError, match="trained first"):
+        chosen(card=card)
+    for seed in (1, 2):
+        folder = tmp_path / "checkpoints" / f"smollm2-135m-ncbi-hybrid-50-seed-{seed}"
+        folder.mkdir(parents=True)
+        (folder / "training.json").write_text("{}")
+    base = {"dtype": "float32", "pretrained": "/prepared/smollm2-135m"}
+    first, second = (f"checkpoints/smollm2-135m-ncbi-hybrid-50-seed-{seed}" for seed in (1, 2))
+    assert chosen(card=card)["model_args"] == base | {"peft": first}
+    assert chosen("--model_args", f"peft={second}", card=card)["model_args"] == base | {"peft": second}
+    assert "peft" not in chosen("--model_args", "pretrained=merged", card=card)["model_args"]
+
+
 # --- the command -----------------------------------------------------------------------------------------
 
 
