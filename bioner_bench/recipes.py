@@ -229,7 +229,10 @@ def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecip
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read the recipe {path}: {error}") from error
     except jsonschema.ValidationError as error:
-        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
+        allowed = ""
+        if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+            allowed = f"; there are: {', '.join(error.schema['properties'])}"
+        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}{allowed}") from error
     except yaml.YAMLError as error:
         raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     for name in ("train", "validation"):
@@ -267,7 +270,8 @@ def needs_split(task: str, split: str, where: Path | str) -> None:
     corpus = f"{task} has no {split} split" if task in corpora.names() else f"unknown corpus {task!r}"
     if task in corpora.names() and corpora.get(task).role == "out-of-domain":
         corpus = f"{task} is out of domain: it is never trained on"
-    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}")
+    without = "; or give validation: []" if split == "validation" else ""
+    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}{without}")
 
 
 def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
