@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bioner_bench.prompt import Message, plain_text
+from bioner_bench.schema import BenchmarkError
 
 _MARK = "@@"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chat:
     """A tokenizer and how its chat template is filled.
 
@@ -29,10 +31,19 @@ class Chat:
         Without a chat template it is the plain text, after the token that the tokenizer starts texts with.
         """
         if not self.tokenizer.chat_template:
-            ids = self.tokenizer(plain_text(messages))["input_ids"]
-            end = self.tokenizer.eos_token_id
-            return list(ids[:-1] if ids and ids[-1] == end else ids)  # some tokenizers end texts as well
-        return self._ids(self._rendered(messages, add_generation_prompt=True))
+            ids = list(self.tokenizer(plain_text(messages))["input_ids"])
+            if ids[-1] == self.tokenizer.eos_token_id:
+                raise BenchmarkError(
+                    "this tokenizer ends every text with its end token, so no model could go on from a "
+                    "prompt; set add_eos_token to false in its tokenizer_config.json"
+                )
+            return ids
+        text = self._rendered(messages, add_generation_prompt=True)
+        # As lm-eval does: the token that starts a text is added where the template has not written it.
+        start = self.tokenizer.bos_token
+        if start and text.startswith(start):
+            return self._ids(text)
+        return list(self.tokenizer(text)["input_ids"])
 
     def empty_prompt(self, messages: Sequence[Message]) -> list[int]:
         """The same prompt with nothing in it: every message's content is empty.
@@ -47,8 +58,9 @@ class Chat:
     def target(self, answer: str) -> list[int]:
         """What the model should write: the answer and the token that ends its turn."""
         before = "" if self.tokenizer.chat_template else " "  # as the demonstrations of a plain text have it
-        return [*self._ids(before + answer), self.end_of_turn()]
+        return [*self._ids(before + answer), self.end_of_turn]
 
+    @cached_property
     def end_of_turn(self) -> int:
         """The token that the chat template writes after an answer; without one, the end of the text."""
         end = int(self.tokenizer.eos_token_id)

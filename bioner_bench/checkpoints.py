@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from bioner_bench import __version__, corpora, hardware
+from bioner_bench import __version__, corpora, hardware, models, prompt
 from bioner_bench.recipes import EncoderRecipe, LlmRecipe, Recipe
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
@@ -61,7 +61,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     grouped = isinstance(recipe, EncoderRecipe) and recipe.group_by_length
     steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
     every = "steps" if steps else "epoch"
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=str((out / _UNFINISHED).absolute()),
         seed=recipe.seed,
         data_seed=recipe.seed,
@@ -91,6 +91,10 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    # One process uses one GPU: the Trainer would split each batch over all, and so change its size.
+    if made.device.type == "cuda":
+        made._n_gpu = 1
+    return made
 
 
 def callbacks(recipe: Recipe) -> list[TrainerCallback]:
@@ -131,6 +135,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
+        "prompt": {task: prompt.prompt_hash(corpora.get(task).types) for task in recipe.train},
         "steps": state.global_step,
         "kept": kept,
         "development": curve,
@@ -165,7 +170,7 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     ]
     front = ModelCardData(
         model_name=recipe.name,
-        base_model=recipe.model,
+        base_model=models.hub_name(recipe.model),
         library_name="peft" if summary["adapter"] else "transformers",
         pipeline_tag=kind,
         tags=["biomedical", "named-entity-recognition", "bioner_bench"],
@@ -174,16 +179,25 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
     return (
         f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
-        f"{recipe.model}, fine-tuned for biomedical named entity recognition with bioner_bench "
-        f"{__version__}.\n\n"
+        f"{models.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
+        f"bioner_bench {__version__}.\n\n"
         f"- Training data: {', '.join(recipe.train)} (training split"
         f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
         f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
         f"{summary['hardware']}; torch {summary['versions']['torch']}, "
         f"transformers {summary['versions']['transformers']}\n\n"
-        f"## Recipe\n\n```yaml\n{_yaml(recipe)}```\n"
+        f"## Recipe\n\n```yaml\n{_yaml(_public(recipe))}```\n"
     )
+
+
+def _public(recipe: Recipe) -> Recipe:
+    """The recipe without the folders of the machine it was run on."""
+    public = replace(recipe, model=models.public_name(recipe.model))
+    if isinstance(public, LlmRecipe) and public.select.weak_model:
+        choice = replace(public.select, weak_model=models.public_name(public.select.weak_model))
+        public = replace(public, select=choice)
+    return public
 
 
 def _yaml(recipe: Recipe) -> str:

@@ -297,7 +297,7 @@ def select(
     scores: Annotated[
         Path | None, typer.Option(help="A folder of an earlier `select`, to score nothing again.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the weak model: float32, bfloat16 or auto.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the weak model: float32, bfloat16 or auto.")] = "float32",
     template: Annotated[str | None, typer.Option(help="Variables of its chat template, as JSON.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that are scored at once.")] = 16,
     seed: Annotated[int, typer.Option(help="Of random selection.")] = 0,
@@ -321,7 +321,10 @@ def select(
         seed=seed,
         limit=limit,
     )
-    selecting.select_rows(tasks.split(","), choice, out, scores, batch_size)
+    try:
+        selecting.select_rows(tasks.split(","), choice, out, scores, batch_size)
+    except ImportError as error:
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     _print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])
 
 

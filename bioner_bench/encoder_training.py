@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from torch.nn import Module, ModuleList
@@ -39,8 +40,10 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
         BenchmarkError: the training corpora have different types, or `out` holds another run.
     """
     types = _types(recipe)
-    if checkpoints.begin(out, recipe):
-        return out
+    with PartialState().main_process_first():  # the others find what it wrote
+        if checkpoints.begin(out, recipe):
+            return out
+        models.resolve(recipe.model)
     training = recipes.sentences(recipe.train, "train")
     validation = recipes.sentences(recipe.validation, "validation")
     set_seed(recipe.seed)  # for the weights of the new layers

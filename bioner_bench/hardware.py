@@ -27,6 +27,8 @@ def computes_in_bfloat16() -> bool:
     """True if the GPU, or without one the CPU, multiplies in bfloat16."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not hasattr(torch.cpu, "get_capabilities"):  # older versions of torch
+        return False
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 

@@ -42,7 +42,7 @@ def score(
     batch_size: int = 16,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Score]:
-    """Score rows with a causal language model; a row's score does not depend on the others.
+    """Score rows with a causal language model; in float32 a row's score does not depend on the others.
 
     Scores come in order of length, not of rows.
 

@@ -9,12 +9,13 @@ from random import Random
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, set_seed
 
 from bioner_bench import checkpoints, corpora, hardware, models, prompt, rows
 from bioner_bench.answers import judge
@@ -43,10 +44,17 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
     Raises:
         BenchmarkError: a row is longer than the model can read, or `out` holds another run.
     """
-    if checkpoints.begin(out, recipe):
-        return out
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
-    source = models.resolve(recipe.model)
+    together = PartialState()
+    if together.num_processes > 1 and recipe.select.weak_model and scores_from is None:
+        raise BenchmarkError(
+            "several processes would score the same rows; run `bioner-bench select` first, and give its "
+            "folder with --scores"
+        )
+    with together.main_process_first():  # the others find what it wrote
+        if checkpoints.begin(out, recipe):
+            return out
+        chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+        source = models.resolve(recipe.model)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
@@ -71,6 +79,7 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
                 lora_dropout=recipe.lora.dropout,
                 target_modules=targets if isinstance(targets, str) else list(targets),
             ),
+            revision=recipe.revision,
         )
     trainer = _Trainer(
         model=model,
@@ -80,6 +89,11 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
         data_collator=collate,
         callbacks=checkpoints.callbacks(recipe),
     )
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise BenchmarkError(
+            "weights that are spread over processes (FSDP, DeepSpeed) can be neither scored nor written "
+            "here; use data parallel processes"
+        )
     trainer.development = _development(recipe)
     trainer.chat = chat
     trainer.model_accepts_loss_kwargs = True  # the number of target tokens in a step is given to compute_loss
@@ -179,6 +193,16 @@ class GroupedByLength(Sampler):  # type: ignore[misc]
         self.epoch = epoch
 
 
+class _EpochOfRows(TrainerCallback):  # type: ignore[misc]
+    """Tells the sampler its epoch: the Trainer fails to where several processes go on after a kill."""
+
+    def __init__(self, sampler: GroupedByLength) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.sampler.set_epoch(int(state.epoch or 0))
+
+
 class _Trainer(Trainer):  # type: ignore[misc]
     """Reads what the rows of a batch share only once, and scores the development split by generation."""
 
@@ -188,7 +212,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> GroupedByLength:
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         lengths = [len(row["input_ids"]) for row in self.train_dataset]
-        return GroupedByLength(lengths, step, self.args.seed)
+        sampler = GroupedByLength(lengths, step, self.args.seed)
+        self.add_callback(_EpochOfRows(sampler))
+        return sampler
 
     def compute_loss(
         self,
@@ -234,8 +260,12 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
     """
     labels = inputs["labels"]
     if not share:
-        found = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
-        first = 0
+        first = int((labels != IGNORED).int().argmax(dim=1).min()) - 1
+        found = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            logits_to_keep=labels.shape[1] - first,
+        ).logits
     else:
         sizes = inputs["attention_mask"].sum(dim=1).tolist()
         batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
@@ -253,11 +283,13 @@ def answer_and_count(
     model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], batch_size: int
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each, longest first."""
+    if not asked:  # more processes than sentences
+        return []
     prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
     room = 16 + max(
         len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
     )
-    pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_of_turn()
+    pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_of_turn
     order = sorted(range(len(asked)), key=lambda index: -len(prompts[index]))
     counts = []
     training = model.training
@@ -280,10 +312,12 @@ def answer_and_count(
                 top_p=None,
                 top_k=None,
                 use_cache=True,
-                eos_token_id=chat.end_of_turn(),
+                eos_token_id=chat.end_of_turn,
                 pad_token_id=pad,
             )
         answers = chat.tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
+        if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer
+            answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
         for index, answer in zip(batch, answers, strict=True):
             task, sentence = asked[index]
             counted = judge(sentence, answer, list(corpora.get(task).types)).counts

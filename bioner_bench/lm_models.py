@@ -133,6 +133,10 @@ class Dictionary(_SentenceModel):
         return answers
 
     def _collect(self, source: str) -> dictionaries.Dictionary:
+        if source not in corpora.names():
+            raise BenchmarkError(
+                f"{source} is no corpus; name one to learn from: --model_args train=bioner_ncbi"
+            )
         training = load_training(corpora.get(source))
         if not training:
             raise BenchmarkError(f"{source} has no training split; name one: --model_args train=bioner_ncbi")

@@ -99,7 +99,11 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
             raise BenchmarkError(f"{parts[0]} holds other weights than expected; run: {_install(model)}")
         written = Path(temporary) / "checkpoint"
         _convert(source, model, written, dtype)
-        shutil.move(written, folder)
+        try:
+            written.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():  # another process was faster
+                raise
     return folder
 
 
@@ -111,6 +115,13 @@ def resolve(name: str) -> str:
 def public_name(name: str) -> str:
     """The name without the folders of the machine it is on."""
     return Path(name).name if Path(name).is_absolute() else name
+
+
+def hub_name(name: str) -> str:
+    """The name on the hub, of packaged models as well; of a folder its last part."""
+    if name in MODELS:
+        return MODELS[name].source.removeprefix("https://huggingface.co/")
+    return public_name(name)
 
 
 def _parts(model: PackagedModel) -> list[Path]:
@@ -134,10 +145,11 @@ def _convert(source: Path, model: PackagedModel, folder: Path, dtype: str) -> No
     try:
         import torch
         import transformers
+
+        if source.suffix == ".gguf":
+            import gguf  # noqa: F401  # transformers reads the file with it
     except ImportError as error:
-        raise BenchmarkError(
-            'transformers and torch are missing; run: pip install "bioner-bench[demo]"'
-        ) from error
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[demo]"') from error
     where = {"gguf_file": source.name} if source.suffix == ".gguf" else {}
     tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, local_files_only=True, **where)
     network = getattr(transformers, model.auto_class).from_pretrained(

@@ -330,7 +330,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "system_instruction": results.get("system_instruction"),
             "generation": generation,
         },
-        "training": _training(results["config"].get("model_args") or {}),
+        "training": _training(results["config"].get("model_args") or {}, card),
         "model": _model(results),
         "run": _run(results, task),
         "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
@@ -421,10 +421,20 @@ def _model(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _training(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How the checkpoint was trained, if the run was of one that `bioner-bench train` wrote."""
+def _training(arguments: Mapping[str, Any], card: Card) -> dict[str, Any] | None:
+    """How the checkpoint was trained, if the run was of one that `bioner-bench train` wrote.
+
+    Raises:
+        BenchmarkError: the card has a recipe, but the checkpoint is not where the run had it. Without its
+            seed, records of several seeds would take each other's place.
+    """
     path = Path(str(arguments.get("peft") or arguments.get("pretrained") or "")) / "training.json"
     if not path.is_file():
+        if card.recipe:
+            raise BenchmarkError(
+                f"{path} is missing, so it is not known how {card.system} was trained; run this in the "
+                "folder that the run was started in, or bring the checkpoint there"
+            )
         return None
     summary = _read_json(path)
     facts = {name: summary[name] for name in ("recipe", "data", "steps", "seconds", "hardware", "precision")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,17 +83,14 @@ def _scores(
     options: dict[str, Any] = {"revision": choice.revision} if choice.revision else {}
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
     dtype = hardware.dtype(choice.dtype)
-    template = tokenizer.chat_template or ""
+    template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     settings = {
         "weak_model": models.public_name(choice.weak_model),
         "revision": choice.revision,
         "dtype": str(dtype).removeprefix("torch."),
         "template": dict(choice.template or {}),
         "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
-        "prompt": {
-            task: prompt.prompt_hash(corpora.get(task).types)
-            for task in dict.fromkeys(row.task for row in found)
-        },
+        "prompt": _prompts(dict.fromkeys(row.task for row in found)),
     }
     done = ifd.read(path, settings)
     if scores_from is not None:
@@ -132,6 +129,10 @@ def _scores(
     return {row.id: done[row.id] for row in found}, settings | cost
 
 
+def _prompts(tasks: Iterable[str]) -> dict[str, str]:
+    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
+
+
 def _console() -> Any:
     from rich.console import Console
 
@@ -160,6 +161,7 @@ def _report(
     report: dict[str, Any] = {
         "bioner_bench": __version__,
         "tasks": list(tasks),
+        "prompt": _prompts(tasks),
         "choice": asdict(choice) | {"weak_model": models.public_name(choice.weak_model or "") or None},
         "partial": choice.limit is not None,
         "corpora": {

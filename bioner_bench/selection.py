@@ -34,7 +34,7 @@ class Choice:
         weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
             and `random` need none.
         revision: of the hub id.
-        dtype: of the weak model, one of `hardware.DTYPES`.
+        dtype: of the weak model, one of `hardware.DTYPES`; in bfloat16 scores depend a little on batches.
         template: variables of its chat template.
         pooled: take the share of all corpora together, not of each.
         seed: of `random`, and of the random selection that the report compares with.
@@ -45,7 +45,7 @@ class Choice:
     ratio: float = 0.5
     weak_model: str | None = None
     revision: str | None = None
-    dtype: str = "auto"
+    dtype: str = "float32"
     template: Mapping[str, Any] | None = None
     pooled: bool = False
     seed: int = 0

@@ -16,7 +16,7 @@ from typing import Any
 from bioner_bench.cards import Card
 from bioner_bench.masking import masked
 from bioner_bench.models import resolve
-from bioner_bench.recipes import LlmRecipe, Recipe, read_recipe
+from bioner_bench.recipes import EncoderRecipe, LlmRecipe, Recipe, read_recipe
 from bioner_bench.schema import BenchmarkError
 
 CARDS = Path("baselines")
@@ -124,15 +124,17 @@ def _trained(card: Card, recipe: Path, adapter: str | None) -> Options:
     """
     read = read_recipe(recipe)
     folder = Path(adapter or checkpoint_folder(read))
+    named = "peft" if isinstance(read, LlmRecipe) and read.method == "lora" else "pretrained"
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
             f"{card.system} is to be trained first, there is no checkpoint in {folder}; "
-            f"run: bioner-bench train {recipe} (or name another one: --model_args pretrained=...)"
+            f"run: bioner-bench train {recipe} (or name another one: --model_args {named}=...)"
         )
     if isinstance(read, LlmRecipe) and read.method == "lora":
         base = {"pretrained": read.model, "peft": str(folder)}
         return base | ({"revision": read.revision} if read.revision else {})
-    return {"pretrained": str(folder)}
+    windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
+    return {"pretrained": str(folder)} | windows
 
 
 def _parse(given: Sequence[str]) -> Options:
