@@ -191,5 +191,6 @@ def test_committed_records_fit_the_tasks_of_today():
 
     for record in leaderboard.read_records(ROOT / "leaderboards" / "records"):
         assert record["task_version"] == records.task_version(record["task"])
-        assert record["prompt_hash"] == prompt.prompt_hash(corpora.get(record["task"]).types)
+        types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
+        assert record["prompt_hash"] == prompt.prompt_hash(types, chosen)
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
