@@ -22,6 +22,7 @@ from bioner_bench.chat import Chat
 from bioner_bench.rows import Row
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.shared_prefix import logits
+from bioner_bench.writing import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +112,23 @@ def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
     """The scores that a file holds, by row; a last line that a kill cut is dropped from the file.
 
     Raises:
-        BenchmarkError: they were made with other settings.
+        BenchmarkError: they were made with other settings, or the file is damaged elsewhere.
     """
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]
     if len(whole) < len(lines):
-        path.write_text("".join(whole), encoding="utf-8")
+        write_text(path, "".join(whole))
     if not whole:
         path.unlink()
         return {}
-    found = json.loads(whole[0])
+    try:
+        found, *lines_read = [dict(json.loads(line)) for line in whole]
+        scores = [Score(**line) for line in lines_read]
+    except (ValueError, TypeError) as error:
+        raise BenchmarkError(f"{path} is damaged ({error}); remove it to score again") from error
     if found != json.loads(json.dumps(settings)):
         other = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
         raise BenchmarkError(f"{path} was made with another {', '.join(other)}; name another folder")
-    scores = [Score(**json.loads(line)) for line in whole[1:]]
     return {item.id: item for item in scores}
