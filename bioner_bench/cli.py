@@ -307,8 +307,8 @@ def select(
 
     Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
     """
-    from bioner_bench import selecting
-    from bioner_bench.selection import Choice
+    from bioner_bench import selection
+    from bioner_bench.strategies import Choice
 
     choice = Choice(
         strategy=strategy,
@@ -322,7 +322,7 @@ def select(
         limit=limit,
     )
     try:
-        selecting.select_rows(tasks.split(","), choice, out, scores, batch_size)
+        selection.select_rows(tasks.split(","), choice, out, scores, batch_size)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     _print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])

