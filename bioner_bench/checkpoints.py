@@ -15,14 +15,16 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from bioner_bench import __version__, corpora, hardware, models, prompt
-from bioner_bench.recipes import EncoderRecipe, LlmRecipe, Recipe
+from bioner_bench import __version__, corpora, hardware, models, plotting, prompt
+from bioner_bench.recipes import LlmRecipe, Recipe
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
 RECIPE = "recipe.yaml"
 SUMMARY = "training.json"
 """Written last: a folder that has it is a finished checkpoint."""
+
+CURVE = "training.svg"
 
 _UNFINISHED = "unfinished"
 """Where the Trainer's checkpoints are until the run has ended."""
@@ -31,16 +33,19 @@ _UNFINISHED = "unfinished"
 def begin(out: Path, recipe: Recipe) -> bool:
     """Make the folder of a run, or find the same run in it; True if it has ended already.
 
+    A recipe that failed before its first checkpoint can be mended and started again in its folder.
+
     Raises:
         BenchmarkError: the folder holds something else.
     """
     text = _yaml(recipe)
-    if (out / RECIPE).is_file():
-        if (out / RECIPE).read_text(encoding="utf-8") != text:
-            raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
+    if not (out / RECIPE).is_file():
+        if out.exists() and any(out.iterdir()):
+            raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
+    elif (out / RECIPE).read_text(encoding="utf-8") == text:
         return (out / SUMMARY).is_file()
-    if out.exists() and any(out.iterdir()):
-        raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
+    elif (out / SUMMARY).is_file() or last(out):
+        raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
     write_text(out / RECIPE, text)
     return False
 
@@ -58,7 +63,6 @@ def last(out: Path) -> str | None:
 
 def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
-    grouped = isinstance(recipe, EncoderRecipe) and recipe.group_by_length
     steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
     every = "steps" if steps else "epoch"
     made = TrainingArguments(
@@ -76,7 +80,6 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         weight_decay=recipe.weight_decay,
         bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
         gradient_checkpointing=isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing,
-        train_sampling_strategy="group_by_length" if grouped else "random",
         eval_strategy=every if best else "no",
         eval_steps=steps,
         save_strategy=every,
@@ -112,6 +115,7 @@ def finish(
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
         tokenizer.save_pretrained(out)
         summary = _summary(recipe, trainer, data, seconds)
+        write_text(out / CURVE, _curve(summary))
         write_text(out / "README.md", _card(recipe, summary))
         write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
         shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
@@ -151,6 +155,26 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
     }
 
 
+def _curve(summary: Mapping[str, Any]) -> str:
+    """The training loss by step, and the development score where there is one, as SVG."""
+    with plotting.style():
+        figure, losses = plotting.figure(7, 3.2)
+        shown = summary["training_loss"]
+        losses.plot([item["step"] for item in shown], [item["loss"] for item in shown], color=plotting.GREY)
+        losses.set_xlabel("step")
+        losses.set_ylabel("training loss (nats per token)")
+        losses.set_ylim(bottom=0)
+        if summary["development"]:
+            scores = losses.twinx()
+            scores.spines["right"].set_visible(True)
+            shown = summary["development"]
+            values = [100 * item["strict_f1"] for item in shown]
+            scores.plot([item["step"] for item in shown], values, color=plotting.BLUE, marker="o")
+            scores.set_ylabel("strict F1, development split (%)", color=plotting.BLUE)
+            scores.set_ylim(0, 100)
+        return plotting.svg(figure)
+
+
 def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """The model card of the Hub: front matter with `model-index`, then the run in words."""
     kept = summary["kept"]
@@ -187,6 +211,7 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
         f"{summary['hardware']}; torch {summary['versions']['torch']}, "
         f"transformers {summary['versions']['transformers']}\n\n"
+        f"![training loss and development score]({CURVE})\n\n"
         f"## Recipe\n\n```yaml\n{_yaml(_public(recipe))}```\n"
     )
 

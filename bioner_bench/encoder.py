@@ -154,9 +154,10 @@ def decode(
     sentences: int,
     tags: Sequence[str],
 ) -> list[list[str]]:
-    """Scores of the owned words of every window -> the tags of every sentence."""
+    """Scores of the owned words of every window, in any order -> the tags of every sentence."""
     parts: list[list[NDArray[np.float32]]] = [[] for _ in range(sentences)]
-    for item, found in zip(inputs, scores, strict=True):
+    pairs = zip(inputs, scores, strict=True)
+    for item, found in sorted(pairs, key=lambda pair: (pair[0].window.sentence, pair[0].window.first)):
         if found is not None:
             parts[item.window.sentence].append(found)
     return [best_tags(np.concatenate(rows), tags) if rows else [] for rows in parts]

@@ -12,22 +12,21 @@ from accelerate import PartialState
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from torch.nn import Module, ModuleList
-from torch.utils.data import SequentialSampler
 from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
     DataCollatorForTokenClassification,
     EvalPrediction,
-    Trainer,
     set_seed,
 )
 
 from bioner_bench import checkpoints, corpora, models, recipes
-from bioner_bench.encoder import OVERLAP, Encoder, Input, decode, longest, read
+from bioner_bench.encoder import Encoder, Input, decode, longest, read
+from bioner_bench.grouped_trainer import GroupedTrainer
 from bioner_bench.recipes import EncoderRecipe
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tagging import tag_set, to_tags, words
+from bioner_bench.tagging import tag_set, to_tags
 
 IGNORED = -100
 """The label of everything that is not the first subword of an owned word."""
@@ -50,10 +49,10 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
     encoder = _start(recipe, tag_set(types))
     collator = DataCollatorForTokenClassification(encoder.tokenizer)
     development = _Development(encoder, validation)
-    trainer = _Trainer(
+    trainer = GroupedTrainer(
         model=encoder.model,
         args=checkpoints.arguments(recipe, out, "strict_f1" if validation else None),
-        train_dataset=_rows(encoder, training, recipe.overlap),
+        train_dataset=_read(encoder, training)[2],
         eval_dataset=development.rows if validation else None,
         data_collator=collator,
         compute_metrics=development.scores,
@@ -156,12 +155,15 @@ def _optimizer(model: Any, recipe: EncoderRecipe) -> torch.optim.Optimizer:
     )
 
 
-def _rows(encoder: Encoder, sentences: Sequence[Sentence], overlap: int) -> list[Mapping[str, Any]]:
-    """What the Trainer is given for every window of every sentence."""
-    spans, inputs = read([s.text for s in sentences], encoder.tokenizer, encoder.max_length, overlap)
+def _read(
+    encoder: Encoder, sentences: Sequence[Sentence]
+) -> tuple[list[list[str]], list[Input], list[Mapping[str, Any]]]:
+    """The gold tags of every sentence, its windows, and what the Trainer is given for each of them."""
+    spans, inputs = read([s.text for s in sentences], encoder.tokenizer, encoder.max_length)
     numbers = encoder.model.config.label2id
     gold = [to_tags(found, s.entities) for found, s in zip(spans, sentences, strict=True)]
-    return [_row(item, [numbers[tag] for tag in gold[item.window.sentence]]) for item in inputs]
+    rows = [_row(item, [numbers[tag] for tag in gold[item.window.sentence]]) for item in inputs]
+    return gold, inputs, rows
 
 
 def _row(item: Input, labels: Sequence[int]) -> Mapping[str, Any]:
@@ -173,28 +175,20 @@ def _row(item: Input, labels: Sequence[int]) -> Mapping[str, Any]:
     return {"input_ids": item.input_ids, "attention_mask": [1] * len(item.input_ids), "labels": row}
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
-    """Reads the development split in the order given: the Trainer would group it by length as well."""
-
-    def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
-        return SequentialSampler(eval_dataset)
-
-
 class _Development:
     """The development split, and the Trainer's function that scores it as evaluation would."""
 
     def __init__(self, encoder: Encoder, sentences: Sequence[Sentence]) -> None:
         self.tags = encoder.tags
-        self.gold = [to_tags(words(sentence.text), sentence.entities) for sentence in sentences]
-        self.inputs = read([s.text for s in sentences], encoder.tokenizer, encoder.max_length)[1]
-        rows = _rows(encoder, sentences, OVERLAP)
-        self.order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
-        self.rows = [rows[index] for index in self.order]
+        self.gold, inputs, rows = _read(encoder, sentences)
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
+        self.inputs = [inputs[index] for index in order]
+        self.rows = [rows[index] for index in order]
 
     def scores(self, evaluated: EvalPrediction) -> dict[str, float]:
         """Strict F1 of seqeval on the best valid tags."""
-        logits: list[Any] = [None] * len(self.inputs)
-        for index, row in zip(self.order, evaluated.predictions, strict=True):
-            logits[index] = row[self.inputs[index].first_subwords]
+        logits = [
+            row[item.first_subwords] for item, row in zip(self.inputs, evaluated.predictions, strict=True)
+        ]
         found = decode(self.inputs, logits, len(self.gold), self.tags)
         return {"strict_f1": float(f1_score(self.gold, found, mode="strict", scheme=IOB2, zero_division=0))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,17 +14,17 @@ from accelerate.utils import gather_object
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Sampler
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from bioner_bench import checkpoints, corpora, hardware, models, prompt, rows
 from bioner_bench.answers import judge
 from bioner_bench.chat import Chat
+from bioner_bench.grouped_trainer import GroupedTrainer
 from bioner_bench.recipes import LlmRecipe
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.scoring import scores, tabulate, total
-from bioner_bench.selecting import select_rows
-from bioner_bench.shared_prefix import logits
+from bioner_bench.selection import select_rows
+from bioner_bench.shared_prefix import greedy, logits
 
 IGNORED = -100
 """The label of a token that is not learned."""
@@ -161,60 +161,11 @@ def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
     return Random(recipe.seed).sample(pool, number)
 
 
-class GroupedByLength(Sampler):  # type: ignore[misc]
-    """Rows in a new order each epoch, such that those of one optimiser step are of similar length.
-
-    The order depends on seed and epoch alone, not on how many processes share a step, nor on what was
-    drawn before: so a run that goes on after a kill goes on with the same rows.
-    """
-
-    def __init__(self, lengths: Sequence[int], step: int, seed: int) -> None:
-        self.lengths, self.step, self.seed, self.epoch = lengths, step, seed, 0
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        random = Random(f"{self.seed}:{self.epoch}")
-        order = random.sample(range(len(self.lengths)), len(self.lengths))
-        # Long stretches are sorted, not everything, so that steps differ from epoch to epoch.
-        stretch = 50 * self.step
-        steps = []
-        for start in range(0, len(order), stretch):
-            part = sorted(order[start : start + stretch], key=lambda index: -self.lengths[index])
-            steps += [part[i : i + self.step] for i in range(0, len(part), self.step)]
-        whole = [step for step in steps if len(step) == self.step]
-        random.shuffle(whole)
-        rest = [step for step in steps if len(step) < self.step]  # stays last: only it is smaller
-        return iter([index for step in whole + rest for index in step])
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer."""
-        self.epoch = epoch
-
-
-class _EpochOfRows(TrainerCallback):  # type: ignore[misc]
-    """Tells the sampler its epoch: the Trainer fails to where several processes go on after a kill."""
-
-    def __init__(self, sampler: GroupedByLength) -> None:
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.sampler.set_epoch(int(state.epoch or 0))
-
-
-class _Trainer(Trainer):  # type: ignore[misc]
+class _Trainer(GroupedTrainer):
     """Reads what the rows of a batch share only once, and scores the development split by generation."""
 
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> GroupedByLength:
-        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        lengths = [len(row["input_ids"]) for row in self.train_dataset]
-        sampler = GroupedByLength(lengths, step, self.args.seed)
-        self.add_callback(_EpochOfRows(sampler))
-        return sampler
 
     def compute_loss(
         self,
@@ -289,33 +240,14 @@ def answer_and_count(
     room = 16 + max(
         len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
     )
-    pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_of_turn
     order = sorted(range(len(asked)), key=lambda index: -len(prompts[index]))
     counts = []
     training = model.training
     model.eval()
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        width = max(len(prompts[index]) for index in batch)
-        ids = torch.full((len(batch), width), pad)
-        mask = torch.zeros((len(batch), width), dtype=torch.long)
-        for place, index in enumerate(batch):
-            ids[place, width - len(prompts[index]) :] = torch.tensor(prompts[index])
-            mask[place, width - len(prompts[index]) :] = 1
-        with torch.no_grad():
-            written = model.generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                max_new_tokens=room,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                use_cache=True,
-                eos_token_id=chat.end_of_turn,
-                pad_token_id=pad,
-            )
-        answers = chat.tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
+        written = greedy(model, [prompts[index] for index in batch], room, chat.end_of_turn)
+        answers = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
         if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer
             answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
         for index, answer in zip(batch, answers, strict=True):

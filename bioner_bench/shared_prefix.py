@@ -1,4 +1,4 @@
-"""A batch whose rows begin alike -> logits of the rest, where the common beginning is read only once.
+"""A batch whose rows begin alike -> logits or answers, where the common beginning is read only once.
 
 All prompts of a task open with the same instruction, most of a short sentence's tokens. Its keys and values
 are computed for one row and repeated, in training with their gradients, which leaves every result what it
@@ -47,12 +47,7 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
-    cache = None
-    if shared:
-        beginning = torch.tensor([rows[0][:shared]], device=device)
-        cache = DynamicCache(config=model.config)
-        model(input_ids=beginning, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(rows))
+    cache = _cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
     output = model(
         input_ids=ids.to(device),
@@ -63,3 +58,47 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         logits_to_keep=shared + width - first,
     )
     return output.logits, first
+
+
+def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
+    """What the model writes after each row, greedily: up to `room` tokens, or to `end`, which is left out.
+
+    Args:
+        model: a causal language model of transformers, in evaluation mode.
+        rows: token ids.
+        room: tokens to write, at most.
+        end: the token that ends an answer.
+    """
+    shared = common_prefix(rows)
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), PAD)
+    mask = torch.ones((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):  # filled up between what is shared and what is not
+        ids[index, :shared] = torch.tensor(row[:shared])
+        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
+        mask[index, shared : shared + width - len(row)] = 0
+    with torch.no_grad():
+        written = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            past_key_values=_cache(model, rows[0][:shared], len(rows)) if shared else None,
+            max_new_tokens=room,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            use_cache=True,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    answers: list[list[int]] = written[:, width:].tolist()
+    return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
+
+
+def _cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
+    """Keys and values of a beginning, computed once, for so many rows."""
+    cache = DynamicCache(config=model.config)
+    ids = torch.tensor([beginning], device=model.device)
+    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    cache.batch_repeat_interleave(number)
+    return cache

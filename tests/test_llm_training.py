@@ -11,16 +11,18 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from test_cli import call
-from tiny_llm import load_llm, write_llm
+from tiny_llm import TEMPLATE, load_llm, write_llm
 from transformers import TrainerCallback
 
 from bioner_bench import checkpoints, corpora, llm_training, predictions
 from bioner_bench.chat import Chat
-from bioner_bench.llm_training import IGNORED, GroupedByLength, collate, encode, target_loss
+from bioner_bench.grouped_trainer import GroupedByLength
+from bioner_bench.llm_training import IGNORED, collate, encode, target_loss
 from bioner_bench.recipes import LlmRecipe, Lora, read_recipe
 from bioner_bench.rows import rows_of
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.selection import Choice
+from bioner_bench.shared_prefix import greedy
+from bioner_bench.strategies import Choice
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,21 @@ def test_what_rows_share_is_read_once_without_changing_loss_or_gradients(base):
         torch.testing.assert_close(gradient, plain_gradients[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("template", [TEMPLATE, None])
+def test_answers_are_those_of_one_row_at_a_time(tmp_path, template):
+    model, tokenizer = load_llm(write_llm(tmp_path, template=template))
+    chat = Chat(tokenizer)
+    prompts = [chat.prompt(row.messages) for row in rows_of("bioner_sample")[:7]]
+    assert len({len(asked) for asked in prompts}) > 3
+    alone = [greedy(model, [asked], 9, chat.end_of_turn)[0] for asked in prompts]
+    assert greedy(model, prompts, 9, chat.end_of_turn) == alone
+    assert len({tuple(answer) for answer in alone}) > 1
+    # The end is left out, wherever it comes.
+    end = alone[0][4]
+    cut = [answer[: answer.index(end)] if end in answer else answer for answer in alone]
+    assert greedy(model, prompts, 9, end) == cut
+
+
 def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
     with pytest.raises(
         BenchmarkError, match=r"row bioner_sample/\S+ has \d+ tokens, more than max_length 50"
@@ -154,6 +171,13 @@ def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
     assert same(before, adapter(out))
     with pytest.raises(BenchmarkError, match="another recipe or seed"):
         llm_training.train(replace(recipe, seed=2), out)
+
+
+def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_folder(recipe, tmp_path):
+    with pytest.raises(BenchmarkError, match="more than max_length 50"):
+        llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
+    assert llm_training.train(recipe, tmp_path / "out") == tmp_path / "out"
+    assert (tmp_path / "out" / "training.svg").read_text().startswith("<?xml")
 
 
 class KilledError(Exception):
@@ -255,7 +279,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror):
         ({"select": {"strategy": "best"}}, "'best' is not one of"),
         ({"validation": ["bioner_sample"]}, "bioner_sample has no validation split"),
         ({"method": "magic"}, "'magic' is not one of ['lora', 'full']"),
-        ({"overlap": 3}, "'overlap' was unexpected"),
+        ({"layer_decay": 0.9}, "'layer_decay' was unexpected"),
     ],
 )
 def test_a_bad_recipe_is_one_line_that_says_what_is_allowed(tmp_path, changes, said):

@@ -152,7 +152,7 @@ def test_it_learns_its_training_sentences_by_heart(base, tmp_path):
 
 
 def test_a_sentence_longer_than_a_window_is_learned_in_parts(base, tmp_path):
-    out = encoder_training.train(make_recipe(base, epochs=1, max_length=24, overlap=6), tmp_path / "out")
+    out = encoder_training.train(make_recipe(base, epochs=1, max_length=24), tmp_path / "out")
     assert summary(out)["steps"] > 9, "more windows than sentences"
 
 
@@ -327,7 +327,7 @@ def test_the_kept_weights_score_what_the_curve_says(base, tmp_path, developed):
 
 def test_the_development_score_is_that_of_windows_too(base, tmp_path, developed):
     """With sentences cut into windows: scored as prediction cuts them."""
-    recipe = with_development(base, epochs=12, learning_rate=1e-2, batch_size=4, max_length=40, overlap=3)
+    recipe = with_development(base, epochs=12, learning_rate=1e-2, batch_size=4, max_length=40)
     out = encoder_training.train(recipe, tmp_path / "out")
     found = encoder.predict(encoder.load(out, max_length=40), [s.text for s in developed])
     gold = [to_tags(words(s.text), s.entities) for s in developed]
