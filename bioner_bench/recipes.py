@@ -24,6 +24,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """`auto` is bfloat16 where the hardware multiplies in it, else float32."""
 
 _COMMON: dict[str, Any] = {
+    "name": {"type": "string", "minLength": 1},
     "kind": {"enum": ["encoder", "llm"]},
     "model": {"type": "string", "minLength": 1},
     "revision": {"type": ["string", "null"]},
@@ -65,7 +66,7 @@ LLM_SCHEMA: dict[str, Any] = {
             "properties": {
                 "strategy": {"enum": list(STRATEGIES)},
                 "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                "weak_model": {"type": "string", "minLength": 1},
+                "weak_model": {"type": ["string", "null"], "minLength": 1},
                 "revision": {"type": ["string", "null"]},
                 "dtype": {"enum": list(PRECISIONS)},
                 "template": {"type": ["object", "null"]},
@@ -103,7 +104,7 @@ class Recipe:
     """What all recipes say.
 
     Attributes:
-        name: the file's stem.
+        name: the file's stem, unless the recipe says otherwise.
         kind: `encoder` or `llm`.
         model: a name of `bioner-bench models prepare`, a folder, or a hub id.
         revision: of the hub id.
@@ -234,11 +235,11 @@ def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecip
     if language_model:
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
         content["lora"] = Lora(**content.get("lora", {}))
-        recipe = LlmRecipe(name=path.stem, **content)
+        recipe = LlmRecipe(**({"name": path.stem} | content))
         if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
             raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
     else:
-        recipe = EncoderRecipe(name=path.stem, **content)
+        recipe = EncoderRecipe(**({"name": path.stem} | content))
     for task in recipe.train:
         needs_split(task, "train", path)
     for task in recipe.validation:

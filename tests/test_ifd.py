@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import call
 from tiny_llm import load_llm, write_llm
+from verify_ifd import by_definition
 
 from bioner_bench import ifd, models, prompt
 from bioner_bench.chat import Chat
@@ -32,19 +33,6 @@ def llm(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plain_llm(tmp_path_factory):
     return write_llm(tmp_path_factory.mktemp("plain"), template=None)
-
-
-def by_definition(model, chat, row):
-    """One row, one pass a condition, float64, no padding, nothing shared."""
-    target = chat.target(row.target)
-
-    def loss(before):
-        with torch.no_grad():
-            logits = model(input_ids=torch.tensor([before + target])).logits[0].double()
-        logs = torch.log_softmax(logits[len(before) - 1 : -1], dim=-1)
-        return -float(logs[range(len(target)), target].mean())
-
-    return loss(chat.prompt(row.messages)), loss(chat.empty_prompt(row.messages))
 
 
 @pytest.mark.parametrize("folder", ["llm", "plain_llm"])

@@ -1,0 +1,253 @@
+"""Runs of the study and their records -> docs/STUDY.md. Pure: every figure in it is of a record."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bioner_bench import corpora, records
+from bioner_bench.bootstrap import Comparison, compare
+from bioner_bench.leaderboard import SIGNIFICANCE
+from bioner_bench.records import Record
+from bioner_bench.scoring import scores
+from bioner_bench.tables import markdown_table, percent
+
+PURPOSES = {
+    "baselines": "Prompting, the dictionary and MiniLM",
+    "epochs": "Strategies, for the same number of epochs",
+    "ratios": "Shares of the positives, on NCBI-disease",
+    "weak models": "Another weak model, Gemma 3 270M",
+    "all corpora": "One model of the four core corpora",
+    "steps": "Strategies, for the same number of optimiser steps",
+    "all weights": "All weights in place of LoRA, for the same number of epochs",
+    "all weights, steps": "All weights in place of LoRA, for the same number of steps",
+}
+"""The parts of the study, in the order of the report."""
+
+HEAD = """# Does half of the positives beat all of them?
+
+BioSelectTune (arXiv 2512.22738) claims that a language model tuned on the hardest half of the sentences
+with a mention, and all without one, finds more entities than one tuned on every sentence.
+[METHOD.md](METHOD.md) says what that means here; the paper's models have 4 and 8 billion parameters, the one
+of this study has 135 million. Written by `python scripts/study.py --report` from the records in
+`leaderboards/records/`; do not edit. Scores are of whole test sets, in percent, strict F1 with 95 % bootstrap
+intervals.
+"""
+
+Found = Sequence[tuple[Any, Record]]
+"""Runs of study.py, each with its record."""
+
+
+def markdown(runs, folder: Path) -> str:
+    """The whole report: what was asked, what came out, and what was not run."""
+    found = [(run, records.read(folder / run.record)) for run in runs if (folder / run.record).is_file()]
+    parts = [HEAD, answer(found), setup(found)]
+    for purpose, title in PURPOSES.items():
+        part = [(run, record) for run, record in found if run.purpose == purpose]
+        missing = sum(run.purpose == purpose for run in runs) - len(part)
+        parts.append(f"## {title}\n")
+        if not part:
+            parts.append(f"Not run: none of {missing} planned runs has a record.\n")
+            continue
+        tasks = dict.fromkeys(run.task for run, _ in part)
+        for task in tasks:
+            parts.append(table(corpora.get(task).name, [pair for pair in part if pair[0].task == task]))
+        if missing:
+            parts.append(f"Not run: {missing} of {missing + len(part)} planned runs.\n")
+    parts.append(cost(found))
+    return "\n".join(parts)
+
+
+def answer(found: Found) -> str:
+    """The title's question, corpus by corpus: the hardest half against all, and against a random half."""
+    lines = ["## Answer", ""]
+    body = []
+    verdicts = {}
+    for against in ("full", "random"):
+        verdicts[against] = []
+        for purpose in ("epochs", "steps"):
+            for run, record in found:
+                if run.purpose != purpose or run.card.train_strategy != "hybrid":
+                    continue
+                other = opponent(found, run, against)
+                if other is None or run.task not in run.recipe.train:
+                    continue
+                test = compared(record, other)
+                verdicts[against].append(test)
+                body.append(
+                    [
+                        corpora.get(run.task).name,
+                        {"full": "all rows", "random": "a random half"}[against],
+                        purpose,
+                        str(run.recipe.seed),
+                        value(record, "strict_f1"),
+                        value(other, "strict_f1"),
+                        f"{100 * test.difference:+.2f} [{100 * test.low:+.2f}, {100 * test.high:+.2f}]",
+                        f"{test.p_value:.3f}",
+                    ]
+                )
+    if not body:
+        return "\n".join([*lines, "Not answered yet: no two strategies have records.", ""])
+    lines += [
+        said(verdicts["full"], "the hardest half of the positives", "all rows", "as the paper claims"),
+        said(verdicts["random"], "the hardest half of the positives", "a random half", "so hardness matters"),
+        "",
+    ]
+    lines += markdown_table(
+        ["corpus", "hybrid against", "the same", "seed", "hybrid", "other", "difference", "p"], body
+    )
+    seeds = {run.recipe.seed for run, _ in found if run.purpose == "epochs"}
+    lines += [
+        "",
+        "Differences are in points, with intervals and p values of a paired bootstrap over test sentences. "
+        "They tell how much hangs on which sentences are in the test set, not how much on the training seed"
+        + (f"; there are {len(seeds)} seeds." if len(seeds) > 1 else ", and there is one seed only."),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def opponent(found: Found, run, strategy: str) -> Record | None:
+    """The record of the other strategy that `run` is held against: same corpus, seed and budget."""
+    for other, record in found:
+        same = (other.task, other.card.train_strategy) == (run.task, strategy)
+        # Learning every row is the measure of steps as well as of epochs.
+        purposes = {run.purpose, "epochs"} if strategy == "full" else {run.purpose}
+        if (
+            same
+            and other.purpose in purposes
+            and (other.recipe.seed, other.recipe.train)
+            == (
+                run.recipe.seed,
+                run.recipe.train,
+            )
+        ):
+            return record
+    return None
+
+
+def compared(record: Record, other: Record) -> Comparison:
+    """Paired bootstrap of the strict F1 of two records of the same test set."""
+    assert record["gold_sha256"] == other["gold_sha256"]
+    tables = records.counts_of(record), records.counts_of(other)
+    return compare(scores(record["types"])["strict_f1"], *tables, record["documents"])
+
+
+def said(tests: Sequence[Comparison], one: str, other: str, if_better: str) -> str:
+    """What comparisons amount to, in a sentence."""
+    if not tests:
+        return f"Whether {one} is better than {other} is not measured."
+    better = sum(test.p_value < SIGNIFICANCE and test.difference > 0 for test in tests)
+    worse = sum(test.p_value < SIGNIFICANCE and test.difference < 0 for test in tests)
+    span = f"differences of {100 * min(t.difference for t in tests):+.2f} to "
+    span += f"{100 * max(t.difference for t in tests):+.2f} points"
+    counted = f"of {len(tests)} comparisons, {better} significantly better and {worse} significantly worse"
+    if better == len(tests):
+        verdict = f"**{one[0].upper()}{one[1:]} beats {other}, {if_better}**"
+    elif worse and not better:
+        verdict = f"**{one[0].upper()}{one[1:]} does not beat {other}, it is worse**"
+    elif not better:
+        verdict = f"**{one[0].upper()}{one[1:]} does not beat {other}, and is not shown to be worse**"
+    else:
+        verdict = f"**{one[0].upper()}{one[1:]} does not always beat {other}**"
+    return f"{verdict}: {counted} ({span})."
+
+
+def setup(found: Found) -> str:
+    """The recipe that all tuned models share."""
+    recipes = [record["training"]["recipe"] for run, record in found if run.purpose == "epochs"]
+    if not recipes:
+        return ""
+    recipe = recipes[0]
+    lora = recipe["lora"]
+    return (
+        "## Setup\n\n"
+        f"SmolLM2-135M-Instruct, tuned for {recipe['epochs']:g} epoch(s) in batches of "
+        f"{recipe['batch_size']} with LoRA (rank {lora['r']}, alpha {lora['alpha']}, {lora['targets']}), "
+        f"learning rate {recipe['learning_rate']:g}, {recipe['schedule']}, warm-up {recipe['warmup']:g}; no "
+        "checkpoint is chosen, the last one counts. `hybrid` keeps the hardest half of the positives and "
+        "every negative, `random` as many positives by chance and every negative, `superfilter` the hardest "
+        "half of all rows, `positives` is `hybrid` without negatives, `full` keeps every row. Answers are "
+        "greedy, zero-shot, in float32.\n"
+    )
+
+
+def table(title: str, part: Found) -> str:
+    """The systems of one part of the study on one task; seeds of a system share a row."""
+    groups: dict[tuple[str, int], list[Record]] = {}
+    for run, record in part:
+        groups.setdefault((run.card.title, run.shots), []).append(record)
+    lines = [f"### {title}", ""]
+    lines += markdown_table(
+        [
+            *("system", "shots", "seeds", "rows learned", "positives", "steps", "strict F1"),
+            *("relaxed F1", "precision", "recall", "recall, unseen", "valid JSON", "false positives"),
+        ],
+        [
+            [
+                name,
+                str(shots),
+                ", ".join(str(r["training"]["recipe"]["seed"]) for r in group if r["training"]),
+                learned(group, lambda data: data.get("rows", data.get("sentences"))),
+                learned(group, lambda data: data.get("positives")),
+                "" if not group[0]["training"] else f"{group[0]['training']['steps']:,}",
+                strict(group),
+                *(
+                    averaged(group, score)
+                    for score in (
+                        *("relaxed_f1", "strict_precision", "strict_recall", "strict_recall_unseen"),
+                        *("json_valid", "false_positive_rate"),
+                    )
+                ),
+            ]
+            for (name, shots), group in groups.items()
+        ],
+    )
+    return "\n".join([*lines, ""])
+
+
+def learned(group: Sequence[Record], number: Callable[[dict], int | None]) -> str:
+    """A number of the data that a system was trained on."""
+    count = number(group[0]["training"]["data"]) if group[0]["training"] else None
+    return "" if count is None else f"{count:,}"
+
+
+def strict(group: Sequence[Record]) -> str:
+    """One seed with its interval, of several the mean and the range."""
+    if len(group) == 1:
+        score = group[0]["scores"]["strict_f1"]
+        return f"{percent(score['value'])} [{percent(score['low'])}, {percent(score['high'])}]"
+    values = [record["scores"]["strict_f1"]["value"] for record in group]
+    return f"{percent(mean(values))} ({percent(min(values))} to {percent(max(values))})"
+
+
+def averaged(group: Iterable[Record], name: str) -> str:
+    """The mean of a score over seeds."""
+    values = [record["scores"][name]["value"] for record in group]
+    return percent(mean(values)) if None not in values else ""
+
+
+def value(record: Record, name: str) -> str:
+    """A score of a record in percent."""
+    return percent(record["scores"][name]["value"])
+
+
+def cost(found: Found) -> str:
+    """What each run took, and on what."""
+    lines = ["## Cost", ""]
+    lines += markdown_table(
+        ["system", "task", "seed", "training, s", "on", "evaluation, s", "on"],
+        [
+            [
+                f"`{run.card.system}`{f', {run.shots} shots' if run.shots else ''}",
+                f"`{run.task}`",
+                str(run.recipe.seed) if run.recipe else "",
+                f"{record['training']['seconds']:,.0f}" if record["training"] else "",
+                record["training"]["hardware"] if record["training"] else "",
+                f"{record['run']['seconds']:,.0f}",
+                record["run"]["hardware"]["gpu"] or record["run"]["hardware"]["cpu"] or "",
+            ]
+            for run, record in found
+        ],
+    )
+    return "\n".join([*lines, ""])

@@ -1,0 +1,149 @@
+"""The study: its plan, one whole run of a tiny model, and the report that its records give."""
+
+from dataclasses import replace
+
+import pytest
+import study
+import study_report
+import yaml
+from conftest import ROOT
+from leaderboard_data import make_record
+from tiny_llm import write_llm
+
+from bioner_bench import checkpoints, records
+from bioner_bench.cards import Card
+from bioner_bench.ifd import Score
+from bioner_bench.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.rows import rows_of
+from bioner_bench.strategies import Choice, select
+
+
+def test_the_committed_report_is_what_the_committed_records_give():
+    assert study.REPORT.read_text() == study_report.markdown(study.plan(), study.RECORDS)
+
+
+def test_every_run_has_a_record_of_its_own_and_learns_from_training_splits_only(tmp_path):
+    plan = study.plan()
+    assert len({run.record for run in plan}) == len(plan)
+    assert {run.purpose for run in plan} == set(study_report.PURPOSES)
+    for recipe in {run.recipe.name: run.recipe for run in plan if isinstance(run.recipe, LlmRecipe)}.values():
+        # As a checkpoint keeps it, and as `bioner-bench train` would read it again.
+        checkpoints.begin(tmp_path / recipe.name, recipe)
+        assert read_recipe(tmp_path / recipe.name / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize("strategy", ["full", "hybrid-50", "random-50"])
+def test_the_recipes_of_the_readme_are_those_of_the_study(strategy):
+    name = f"smollm2-135m-ncbi-{strategy}"
+    recipe = read_recipe(ROOT / "baselines" / "bioselecttune" / f"{name}.yaml")
+    assert recipe in [run.recipe for run in study.plan() if run.card.system == name]
+
+
+@pytest.mark.parametrize("strategy", study.STRATEGIES)
+def test_rows_are_counted_as_they_are_selected(mirror, strategy):
+    rows = rows_of("bioner_ncbi")
+    scores = {row.id: Score(row.id, 0.5, 1.0, 1.0, 3) for row in rows}
+    kept = select(rows, scores, strategy, 0.5, 1).kept
+    assert study.rows_of(("bioner_ncbi",), strategy, 0.5) == len(kept)
+
+
+def test_as_many_steps_are_as_many_as_the_whole_corpus_takes():
+    (run,) = study.tuned("steps", ["ncbi"], "hybrid", 0.5, 1, same_steps=True)
+    assert run.recipe.steps == 678  # 5,424 rows in batches of 8
+    assert run.card.system == "smollm2-135m-ncbi-hybrid-50-steps"
+
+
+def tuned(strategy, skill, seed=1, purpose="epochs"):
+    """A planned run and a made-up record of it."""
+    runs = study.tuned(purpose, ["ncbi"], strategy, 0.5, seed, same_steps=purpose == "steps")
+    run = runs[0]
+    recipe = yaml.safe_load(checkpoints._yaml(run.recipe))
+    training = {
+        "recipe": recipe,
+        "data": {"rows": 4000, "positives": 1500, "negatives": 2500},
+        "steps": 500,
+        "seconds": 60.0,
+        "hardware": "a GPU",
+        "precision": "bfloat16",
+    }
+    record = make_record(
+        run.card.system,
+        title=run.card.title,
+        skill=skill,
+        sentences=600,
+        train_strategy=strategy,
+        train_ratio=run.card.train_ratio,
+        training=training,
+    )
+    return run, record
+
+
+def report(folder, *made):
+    for _, record in made:
+        records.write(record, folder)
+    return study_report.markdown([run for run, _ in made], folder)
+
+
+@pytest.mark.parametrize(
+    ("skills", "said"),
+    [
+        (
+            {"hybrid": 0.9, "full": 0.4},
+            "half of the positives beats all rows, as the paper claims",
+        ),
+        ({"hybrid": 0.4, "full": 0.9}, "does not beat all rows, it is worse"),
+        ({"hybrid": 0.6, "full": 0.6}, "does not beat all rows, and is not shown to be worse"),
+        ({"hybrid": 0.9, "random": 0.4}, "beats a random half, so hardness matters"),
+        ({"hybrid": 0.9, "random": 0.4}, "better than all rows is not measured"),
+        ({"hybrid": 0.9}, "Not answered yet"),
+    ],
+)
+def test_the_report_says_what_came_out(tmp_path, skills, said):
+    assert said in report(tmp_path, *(tuned(strategy, skill) for strategy, skill in skills.items()))
+
+
+def test_seeds_share_a_row_and_each_is_compared_with_its_own(tmp_path):
+    made = [tuned(s, skill, seed) for s, skill in (("hybrid", 0.6), ("full", 0.6)) for seed in (1, 2)]
+    text = report(tmp_path, *made)
+    assert "there are 2 seeds" in text
+    assert text.count("| 1, 2 | 4,000 | 1,500 | 500 |") == 2
+    assert text.count("all rows | epochs | 1 |") == text.count("all rows | epochs | 2 |") == 1
+
+
+def test_what_was_not_run_is_said(tmp_path):
+    run, record = tuned("full", 0.5)
+    records.write(record, tmp_path)
+    missing, _ = tuned("hybrid", 0.5)
+    text = study_report.markdown([run, missing], tmp_path)
+    assert "Not run: 1 of 2 planned runs." in text
+
+
+def test_a_run_trains_evaluates_and_records_and_goes_on_after_a_failure(tmp_path, monkeypatch):
+    """All of it, with a tiny model on the sample."""
+    base = write_llm(tmp_path / "base")
+    recipe = LlmRecipe(
+        name="tiny",
+        model=str(base),
+        train=("bioner_sample",),
+        select=Choice("hybrid", 0.5, weak_model=str(base)),
+        seed=1,
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-3,
+        precision="float32",
+        lora=Lora(r=2),
+    )
+    run = study.Run("epochs", Card("tiny", "Tiny", "llm"), "bioner_sample", recipe)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "RECORDS", tmp_path / "records")
+    failing = replace(run, task="bioner_nothing")
+    with pytest.raises(study.subprocess.CalledProcessError):
+        study.carry_out(failing)
+    trained = (tmp_path / "checkpoints" / "tiny-seed-1" / "training.json").stat().st_mtime_ns
+    study.carry_out(run)
+    assert (tmp_path / "checkpoints" / "tiny-seed-1" / "training.json").stat().st_mtime_ns == trained
+    record = records.read(tmp_path / "records" / "tiny" / "bioner_sample-0-shot-training-seed-1.json")
+    assert record["sentences"] == 76
+    assert record["training"]["data"]["negatives"] > 0
+    text = study_report.markdown([run], tmp_path / "records")
+    assert "| Tiny | 0 | 1 |" in text
