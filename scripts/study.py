@@ -10,6 +10,7 @@ leaderboards/. What was killed goes on where it was. It runs on a GPU if there i
 """
 
 import argparse
+import json
 import math
 import shlex
 import subprocess
@@ -21,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+import compare_scores
 import study_report
 
 from bioner_bench import corpora, hardware, models, recipes, records
@@ -35,6 +37,9 @@ from bioner_bench.writing import write_text
 ROOT = Path(__file__).parent.parent
 CARDS = ROOT / "baselines"
 RECORDS = ROOT / "leaderboards" / "records"
+WEAK_MODELS = ROOT / "leaderboards" / "weak_models.json"
+"""How far the scores of the two weak models agree, written when both have scored."""
+
 REPORT = ROOT / "docs" / "STUDY.md"
 WORK = Path("out") / "study"
 """Scores of the weak models and lm-eval's output, in the current folder."""
@@ -306,6 +311,12 @@ def show(runs: Sequence[Run]) -> None:
     )
 
 
+def report() -> str:
+    """The text of docs/STUDY.md."""
+    agreement = json.loads(WEAK_MODELS.read_text(encoding="utf-8")) if WEAK_MODELS.is_file() else None
+    return study_report.markdown(plan(), RECORDS, agreement)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -328,7 +339,11 @@ def main() -> None:
         for run in runs:
             if not (RECORDS / run.record).is_file():
                 carry_out(run)
-    write_text(REPORT, study_report.markdown(plan(), RECORDS))
+        scored = [WORK / "scores" / name for name in ("smollm2-135m", "gemma3-270m")]
+        if all((folder / "ifd" / "bioner_ncbi.jsonl").is_file() for folder in scored):
+            found = compare_scores.compare(*scored, "bioner_ncbi")
+            write_text(WEAK_MODELS, json.dumps(found, indent=2) + "\n")
+    write_text(REPORT, report())
     print(REPORT)
 
 

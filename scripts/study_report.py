@@ -1,6 +1,6 @@
 """Runs of the study and their records -> docs/STUDY.md. Pure: every figure in it is of a record."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -38,14 +38,22 @@ Found = Sequence[tuple[Any, Record]]
 """Runs of study.py, each with its record."""
 
 
-def markdown(runs, folder: Path) -> str:
-    """The whole report: what was asked, what came out, and what was not run."""
+def markdown(runs, folder: Path, agreement: Mapping[str, Any] | None = None) -> str:
+    """The whole report: what was asked, what came out, and what was not run.
+
+    Args:
+        runs: the plan of study.py.
+        folder: of records.
+        agreement: what compare_scores.py says of two weak models, if both have scored.
+    """
     found = [(run, records.read(folder / run.record)) for run in runs if (folder / run.record).is_file()]
     parts = [HEAD, answer(found), setup(found)]
     for purpose, title in PURPOSES.items():
         part = [(run, record) for run, record in found if run.purpose == purpose]
         missing = sum(run.purpose == purpose for run in runs) - len(part)
         parts.append(f"## {title}\n")
+        if purpose == "weak models" and agreement:
+            parts.append(agreeing(agreement))
         if not part:
             parts.append(f"Not run: none of {missing} planned runs has a record.\n")
             continue
@@ -204,6 +212,19 @@ def table(title: str, part: Found) -> str:
         ],
     )
     return "\n".join([*lines, ""])
+
+
+def agreeing(found: Mapping[str, Any]) -> str:
+    """How far two weak models find the same rows hard."""
+    one, other = found["weak_models"]
+    above, other_above = found["ifd_of_1_or_more"]
+    corpus, common = corpora.get(found["task"]).name, 100 * found["hardest_half_in_common"]
+    return (
+        f"On {found['positives']:,} positives of {corpus}, the IFD of {one} and that of {other} have a rank "
+        f"correlation of {found['rank_correlation']:.3f}, and {common:.1f} % of the hardest half of one are in "
+        f"the hardest half of the other (by chance: 50 %). IFD is 1 or more for {above} positives by {one}, "
+        f"for {other_above} by {other}.\n"
+    )
 
 
 def learned(group: Sequence[Record], number: Callable[[dict], int | None]) -> str:

@@ -1,7 +1,9 @@
 """The study: its plan, one whole run of a tiny model, and the report that its records give."""
 
+import json
 from dataclasses import replace
 
+import compare_scores
 import pytest
 import study
 import study_report
@@ -15,11 +17,12 @@ from bioner_bench.cards import Card
 from bioner_bench.ifd import Score
 from bioner_bench.recipes import LlmRecipe, Lora, read_recipe
 from bioner_bench.rows import rows_of
+from bioner_bench.schema import BenchmarkError
 from bioner_bench.strategies import Choice, select
 
 
 def test_the_committed_report_is_what_the_committed_records_give():
-    assert study.REPORT.read_text() == study_report.markdown(study.plan(), study.RECORDS)
+    assert study.REPORT.read_text() == study.report()
 
 
 def test_every_run_has_a_record_of_its_own_and_learns_from_training_splits_only(tmp_path):
@@ -30,6 +33,28 @@ def test_every_run_has_a_record_of_its_own_and_learns_from_training_splits_only(
         # As a checkpoint keeps it, and as `bioner-bench train` would read it again.
         checkpoints.begin(tmp_path / recipe.name, recipe)
         assert read_recipe(tmp_path / recipe.name / "recipe.yaml") == recipe
+
+
+def test_two_weak_models_are_compared_on_the_positives_that_both_scored(tmp_path):
+    rows = rows_of("bioner_sample")
+    positives = [row.id for row in rows if row.positive]
+    for name, sign in (("one", 1), ("same", 1), ("other", -1)):
+        scores = [{"id": id_, "ifd": 0.5 + sign * place / 100} for place, id_ in enumerate(positives)]
+        scores += [{"id": row.id, "ifd": 0.1} for row in rows if not row.positive]
+        scores[0]["ifd"] = None if name == "other" else 1.5
+        path = tmp_path / name / "ifd" / "bioner_sample.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in [{"weak_model": name}, *scores]))
+    same = compare_scores.compare(tmp_path / "one", tmp_path / "same", "bioner_sample")
+    assert (same["rank_correlation"], same["hardest_half_in_common"]) == (1.0, 1.0)
+    assert (same["positives"], same["ifd_of_1_or_more"]) == (len(positives), [1, 1])
+    other = compare_scores.compare(tmp_path / "one", tmp_path / "other", "bioner_sample")
+    assert (other["rank_correlation"], other["hardest_half_in_common"]) == (-1.0, 0.0)
+    assert other["positives"] == len(positives) - 1
+    text = study_report.markdown(study.plan(), tmp_path / "no records", other)
+    assert "one and that of other have a rank correlation of -1.000, and 0.0 % of" in text
+    with pytest.raises(BenchmarkError, match="name a folder that `select` wrote"):
+        compare_scores.compare(tmp_path / "one", tmp_path / "nothing", "bioner_sample")
 
 
 @pytest.mark.parametrize("strategy", ["full", "hybrid-50", "random-50"])
