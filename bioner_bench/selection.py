@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +18,10 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.strategies import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, check, select
 from bioner_bench.writing import write_text
 
-BINS = 50
-"""Of the histogram, from 0 to 1; what is 1 or more is counted apart."""
+EDGES = (0.0, *(10 ** (exponent / 20) for exponent in range(-60, 1)))
+"""Of the histogram's bins, even on a logarithmic scale: most scores are small, for the form of the answer
+follows from the prompt. What is 1 or more is counted apart.
+"""
 
 EXAMPLES = 10
 """Easiest and hardest rows that the report shows."""
@@ -174,7 +177,7 @@ def _report(
     }
     if scores:
         report["histogram"] = {
-            "edges": [index / BINS for index in range(BINS + 1)],
+            "edges": list(EDGES),
             "positives": _histogram([row for row in found if row.positive], scores),
             "negatives": _histogram([row for row in found if not row.positive], scores),
         }
@@ -227,8 +230,8 @@ def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) 
 
 
 def _histogram(group: Sequence[Row], scores: Mapping[str, Score]) -> dict[str, Any]:
-    """Rows by IFD in equal steps from 0 to 1, and apart those outside."""
-    bins = [0] * BINS
+    """Rows by IFD between `EDGES`, and apart those outside."""
+    bins = [0] * (len(EDGES) - 1)
     above = unknown = 0
     for row in group:
         value = scores[row.id].ifd
@@ -237,7 +240,7 @@ def _histogram(group: Sequence[Row], scores: Mapping[str, Score]) -> dict[str, A
         elif value >= 1:
             above += 1
         else:
-            bins[int(value * BINS)] += 1
+            bins[bisect_right(EDGES, value) - 1] += 1
     return {"bins": bins, NOT_HELPED: above, NOT_FINITE: unknown}
 
 
@@ -258,9 +261,12 @@ def _picture(found: Sequence[Row], scores: Mapping[str, Score], made: Selection)
     with plotting.style():
         figure, axes = plotting.figure(7, 3.6)
         for (label, group), colour in zip(groups.items(), colours, strict=True):
-            values = [min(ifd, 1.0) for row in group if (ifd := scores[row.id].ifd) is not None]
-            axes.hist(values, bins=[i / BINS for i in range(BINS + 1)], label=label, color=colour, alpha=0.7)
-        axes.set_xlabel("IFD (1 or more at the right edge)")
+            known = [ifd for row in group if (ifd := scores[row.id].ifd) is not None]
+            values = [min(max(ifd, EDGES[1]), EDGES[-1]) for ifd in known]
+            axes.hist(values, bins=EDGES[1:], label=label, color=colour, alpha=0.7)
+        axes.set_xscale("log")
+        axes.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+        axes.set_xlabel("IFD (what lies outside is at the edges)")
         axes.set_ylabel("rows")
         axes.legend(frameon=False)
         return plotting.svg(figure)

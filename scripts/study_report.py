@@ -221,8 +221,8 @@ def agreeing(found: Mapping[str, Any]) -> str:
     corpus, common = corpora.get(found["task"]).name, 100 * found["hardest_half_in_common"]
     return (
         f"On {found['positives']:,} positives of {corpus}, the IFD of {one} and that of {other} have a rank "
-        f"correlation of {found['rank_correlation']:.3f}, and {common:.1f} % of the hardest half of one are in "
-        f"the hardest half of the other (by chance: 50 %). IFD is 1 or more for {above} positives by {one}, "
+        f"correlation of {found['rank_correlation']:.3f}, and {common:.1f} % of the hardest half of one are "
+        f"in that of the other (by chance: 50 %). IFD is 1 or more for {above} positives by {one}, "
         f"for {other_above} by {other}.\n"
     )
 
