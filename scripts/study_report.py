@@ -13,8 +13,8 @@ from bioner_bench.scoring import scores
 from bioner_bench.tables import markdown_table, percent
 
 PURPOSES = {
-    "baselines": "Prompting, the dictionary and MiniLM",
     "epochs": "Strategies, for the same number of epochs",
+    "baselines": "Prompting, the dictionary and MiniLM",
     "ratios": "Shares of the positives, on NCBI-disease",
     "weak models": "Another weak model, Gemma 3 270M",
     "all corpora": "One model of the four core corpora",
@@ -147,9 +147,10 @@ def said(tests: Sequence[Comparison], one: str, other: str, if_better: str) -> s
         return f"Whether {one} is better than {other} is not measured."
     better = sum(test.p_value < SIGNIFICANCE and test.difference > 0 for test in tests)
     worse = sum(test.p_value < SIGNIFICANCE and test.difference < 0 for test in tests)
-    span = f"differences of {100 * min(t.difference for t in tests):+.2f} to "
-    span += f"{100 * max(t.difference for t in tests):+.2f} points"
-    counted = f"of {len(tests)} comparisons, {better} significantly better and {worse} significantly worse"
+    differences = sorted({f"{100 * test.difference:+.2f}" for test in tests}, key=float)
+    span = " to ".join(dict.fromkeys([differences[0], differences[-1]]))
+    counted = f"significantly better in {better} and significantly worse in {worse} of "
+    counted += f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}"
     if better == len(tests):
         verdict = f"**{one[0].upper()}{one[1:]} beats {other}, {if_better}**"
     elif worse and not better:
@@ -158,7 +159,7 @@ def said(tests: Sequence[Comparison], one: str, other: str, if_better: str) -> s
         verdict = f"**{one[0].upper()}{one[1:]} does not beat {other}, and is not shown to be worse**"
     else:
         verdict = f"**{one[0].upper()}{one[1:]} does not always beat {other}**"
-    return f"{verdict}: {counted} ({span})."
+    return f"{verdict}: {counted} ({span} points)."
 
 
 def setup(found: Found) -> str:
@@ -168,9 +169,10 @@ def setup(found: Found) -> str:
         return ""
     recipe = recipes[0]
     lora = recipe["lora"]
+    epochs = "one epoch" if recipe["epochs"] == 1 else f"{recipe['epochs']:g} epochs"
     return (
         "## Setup\n\n"
-        f"SmolLM2-135M-Instruct, tuned for {recipe['epochs']:g} epoch(s) in batches of "
+        f"SmolLM2-135M-Instruct, tuned for {epochs} in batches of "
         f"{recipe['batch_size']} with LoRA (rank {lora['r']}, alpha {lora['alpha']}, {lora['targets']}), "
         f"learning rate {recipe['learning_rate']:g}, {recipe['schedule']}, warm-up {recipe['warmup']:g}; no "
         "checkpoint is chosen, the last one counts. `hybrid` keeps the hardest half of the positives and "
