@@ -43,11 +43,27 @@ def begin(out: Path, recipe: Recipe) -> bool:
         if out.exists() and any(out.iterdir()):
             raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
     elif (out / RECIPE).read_text(encoding="utf-8") == text:
-        return (out / SUMMARY).is_file()
+        return _ended(out, recipe)
     elif (out / SUMMARY).is_file() or last(out):
         raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
     write_text(out / RECIPE, text)
     return False
+
+
+def _ended(out: Path, recipe: Recipe) -> bool:
+    """Whether the run has ended; one that learned from other prompts is refused."""
+    if not (out / SUMMARY).is_file():
+        return False
+    learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
+    if isinstance(recipe, LlmRecipe) and learned != _prompts(recipe):
+        raise BenchmarkError(
+            f"{out} was trained with another prompt than this version has; name another folder"
+        )
+    return True
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    return {task: prompt.prompt_hash(corpora.get(task).types) for task in recipe.train}
 
 
 def last(out: Path) -> str | None:
@@ -139,7 +155,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
-        "prompt": {task: prompt.prompt_hash(corpora.get(task).types) for task in recipe.train},
+        "prompt": _prompts(recipe),
         "steps": state.global_step,
         "kept": kept,
         "development": curve,
@@ -178,6 +194,7 @@ def _curve(summary: Mapping[str, Any]) -> str:
 def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """The model card of the Hub: front matter with `model-index`, then the run in words."""
     kept = summary["kept"]
+    sampled = recipe.validation_sentences if isinstance(recipe, LlmRecipe) else None
     kind = "token-classification" if recipe.kind == "encoder" else "text-generation"
     results = [
         EvalResult(
@@ -190,7 +207,8 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
             metric_value=round(kept["strict_f1"], 4),
         )
         for task in recipe.validation
-        if kept and len(recipe.validation) == 1
+        # A score of a sample is none of the split.
+        if kept and len(recipe.validation) == 1 and not sampled
     ]
     front = ModelCardData(
         model_name=recipe.name,
@@ -201,6 +219,7 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         eval_results=results or None,
     )
     found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
+    found += f", on {sampled:,} sentences of it" if kept and sampled else ""
     return (
         f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
         f"{models.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "

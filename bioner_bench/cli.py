@@ -307,7 +307,6 @@ def select(
 
     Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
     """
-    from bioner_bench import selection
     from bioner_bench.strategies import Choice
 
     choice = Choice(
@@ -322,7 +321,9 @@ def select(
         limit=limit,
     )
     try:
-        selection.select_rows(tasks.split(","), choice, out, scores, batch_size)
+        from bioner_bench.selection import select_rows
+
+        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     _print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])

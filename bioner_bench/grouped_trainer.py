@@ -17,8 +17,8 @@ from transformers import Trainer, TrainerCallback
 class GroupedByLength(Sampler):  # type: ignore[misc]
     """Rows in a new order each epoch, such that those of one optimiser step are of similar length.
 
-    The order depends on seed and epoch alone, not on how many processes share a step, nor on what was
-    drawn before: so a run that goes on after a kill goes on with the same rows.
+    The order depends on the seed, the epoch and the rows of a step alone, not on how processes share a step,
+    nor on what was drawn before: so a run that goes on after a kill goes on with the same rows.
     """
 
     def __init__(self, lengths: Sequence[int], step: int, seed: int) -> None:

@@ -106,31 +106,29 @@ def _finite(value: float) -> float | None:
 
 
 def append(path: Path, settings: Mapping[str, Any], scores: Iterator[Score]) -> None:
-    """Write scores as they come, behind a first line of settings that they depend on."""
+    """Write scores as they come, behind those that the file has and a first line of settings."""
+    _mend(path)
     new = not path.is_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as stream:
         if new:
             stream.write(json.dumps(settings, ensure_ascii=False) + "\n")
+            stream.flush()
         for item in scores:
             stream.write(json.dumps(asdict(item)) + "\n")
             stream.flush()
 
 
 def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
-    """The scores that a file holds, by row; a last line that a kill cut is dropped from the file.
+    """The scores that a file holds, by row; a last line that is cut, or being written, is passed over.
 
     Raises:
         BenchmarkError: they were made with other settings, or the file is damaged elsewhere.
     """
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    if len(whole) < len(lines):
-        write_text(path, "".join(whole))
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
     if not whole:
-        path.unlink()
         return {}
     try:
         found, *lines_read = [dict(json.loads(line)) for line in whole]
@@ -141,6 +139,17 @@ def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
         other = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
         raise BenchmarkError(f"{path} was made with another {', '.join(other)}; name another folder")
     return {item.id: item for item in scores}
+
+
+def _mend(path: Path) -> None:
+    """Drop the last line if a kill cut it, so that more can be written behind it."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        if not whole:
+            path.unlink()
+        elif len(whole) < len(lines):
+            write_text(path, "".join(whole))
 
 
 def copy(source: Path, path: Path, settings: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 import tempfile
@@ -110,6 +111,25 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
 def resolve(name: str) -> str:
     """What transformers can load: the prepared folder of a packaged model, else the name as it is."""
     return str(prepare(name)) if name in MODELS else name
+
+
+def revision(source: str, asked: str | None = None) -> str | None:
+    """What tells two versions of a model apart: the commit of a hub id, or a hash of a folder's weights.
+
+    Args:
+        source: as transformers loads it.
+        asked: a branch, tag or commit on the hub.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        files = [path for path in sorted(folder.iterdir()) if path.suffix in (".safetensors", ".bin")]
+        sums = [sha256(path) for path in files]
+        return f"sha256:{hashlib.sha256(''.join(sums).encode()).hexdigest()}"
+    from transformers import AutoConfig
+
+    return (
+        getattr(AutoConfig.from_pretrained(source, revision=asked or "main"), "_commit_hash", None) or asked
+    )
 
 
 def public_name(name: str) -> str:

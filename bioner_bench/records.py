@@ -443,14 +443,15 @@ def _training(arguments: Mapping[str, Any], card: Card) -> dict[str, Any] | None
 
 def _public(key: str, value: Any) -> Any:
     """A model argument without secrets and without the folders of the machine it ran on."""
-    return _without_folders(masked(key, value))
+    return without_folders(masked(key, value))
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
+    """A JSON value with the last part in place of each absolute path."""
     if isinstance(value, Mapping):
-        return {name: _without_folders(item) for name, item in value.items()}
+        return {name: without_folders(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_without_folders(item) for item in value]
+        return [without_folders(item) for item in value]
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return value

@@ -10,7 +10,6 @@ from pathlib import Path
 from bioner_bench import corpora, prompt
 from bioner_bench.prompt import Message
 from bioner_bench.recipes import needs_split
-from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
 
@@ -48,22 +47,3 @@ def rows_of(task: str, split: str = "train") -> list[Row]:
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write rows, one JSON line each."""
     write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
-
-
-def read(path: Path) -> list[Row]:
-    """Read what `write` wrote.
-
-    Raises:
-        BenchmarkError: the file is missing or a line is no row.
-    """
-    found = []
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                try:
-                    found.append(Row(**json.loads(line)))
-                except (ValueError, TypeError) as error:
-                    raise BenchmarkError(f"{path}:{number}: not a row ({error}); select again") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"cannot read the rows {path}: {error}") from error
-    return found

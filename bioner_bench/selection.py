@@ -92,7 +92,7 @@ def _scores(
     template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     settings = {
         "weak_model": models.public_name(choice.weak_model),
-        "revision": choice.revision,
+        "revision": models.revision(source, choice.revision),
         "dtype": str(dtype).removeprefix("torch."),
         "template": dict(choice.template or {}),
         "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,

@@ -159,6 +159,8 @@ def tuned(
     parts += ["gemma"] if weak_model != base.model else []
     parts += ["weights"] if method == "full" else []
     parts += ["steps"] if same_steps else []
+    whole = math.ceil(base.epochs * rows_of(tasks, "full", 1.0) / base.batch_size)
+    steps = whole if same_steps else None
     choice = Choice(strategy, 1.0 if strategy == "full" else ratio)
     if strategy not in UNSCORED:
         choice = replace(choice, weak_model=weak_model)
@@ -172,7 +174,8 @@ def tuned(
         select=choice,
         method=method,
         learning_rate=FULL_WEIGHTS_LEARNING_RATE if method == "full" else base.learning_rate,
-        steps=math.ceil(base.epochs * rows_of(tasks, "full", 1.0) / base.batch_size) if same_steps else None,
+        steps=steps,
+        evaluate_every=steps,  # once, at the end: of several checkpoints the best would be chosen
     )
     corpus = " and others" if len(names) > 1 else ""
     made = Card(
@@ -337,11 +340,12 @@ def main() -> None:
         return
     if not given.report:
         for run in runs:
-            if not (RECORDS / run.record).is_file():
+            if study_report.record_of(run, RECORDS) is None:
                 carry_out(run)
         scored = [WORK / "scores" / name for name in ("smollm2-135m", "gemma3-270m")]
         if all((folder / "ifd" / "bioner_ncbi.jsonl").is_file() for folder in scored):
             found = compare_scores.compare(*scored, "bioner_ncbi")
+            assert found["positives"] == rows_of(("bioner_ncbi",), "positives", 1.0), "scoring has not ended"
             write_text(WEAK_MODELS, json.dumps(found, indent=2) + "\n")
     write_text(REPORT, report())
     print(REPORT)

@@ -1,6 +1,8 @@
 """Runs of the study and their records -> docs/STUDY.md. Pure: every figure in it is of a record."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -8,7 +10,9 @@ from typing import Any
 from bioner_bench import corpora, records
 from bioner_bench.bootstrap import Comparison, compare
 from bioner_bench.leaderboard import SIGNIFICANCE
+from bioner_bench.recipes import LlmRecipe
 from bioner_bench.records import Record
+from bioner_bench.schema import BenchmarkError
 from bioner_bench.scoring import scores
 from bioner_bench.tables import markdown_table, percent
 
@@ -46,7 +50,7 @@ def markdown(runs, folder: Path, agreement: Mapping[str, Any] | None = None) -> 
         folder: of records.
         agreement: what compare_scores.py says of two weak models, if both have scored.
     """
-    found = [(run, records.read(folder / run.record)) for run in runs if (folder / run.record).is_file()]
+    found = [(run, record) for run in runs if (record := record_of(run, folder)) is not None]
     parts = [HEAD, answer(found), setup(found)]
     for purpose, title in PURPOSES.items():
         part = [(run, record) for run, record in found if run.purpose == purpose]
@@ -64,6 +68,24 @@ def markdown(runs, folder: Path, agreement: Mapping[str, Any] | None = None) -> 
             parts.append(f"Not run: {missing} of {missing + len(part)} planned runs.\n")
     parts.append(cost(found))
     return "\n".join(parts)
+
+
+def record_of(run, folder: Path) -> Record | None:
+    """The record of a run, if there is one.
+
+    Raises:
+        BenchmarkError: it is of a model that was trained by another recipe than the plan's.
+    """
+    if not (folder / run.record).is_file():
+        return None
+    record = records.read(folder / run.record)
+    if isinstance(run.recipe, LlmRecipe):
+        planned = records.without_folders(json.loads(json.dumps(asdict(run.recipe))))
+        if record["training"]["recipe"] != planned:
+            raise BenchmarkError(
+                f"{folder / run.record}: trained by another recipe than the plan's; remove it"
+            )
+    return record
 
 
 def answer(found: Found) -> str:
@@ -151,14 +173,16 @@ def said(tests: Sequence[Comparison], one: str, other: str, if_better: str) -> s
     span = " to ".join(dict.fromkeys([differences[0], differences[-1]]))
     counted = f"significantly better in {better} and significantly worse in {worse} of "
     counted += f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}"
+    subject = f"{one[0].upper()}{one[1:]}"
+    # With many tests some are significant by chance, so only what all of them say is claimed.
     if better == len(tests):
-        verdict = f"**{one[0].upper()}{one[1:]} beats {other}, {if_better}**"
-    elif worse and not better:
-        verdict = f"**{one[0].upper()}{one[1:]} does not beat {other}, it is worse**"
+        verdict = f"**{subject} beats {other}, {if_better}**"
+    elif worse == len(tests):
+        verdict = f"**{subject} does not beat {other}, it is worse**"
     elif not better:
-        verdict = f"**{one[0].upper()}{one[1:]} does not beat {other}, and is not shown to be worse**"
+        verdict = f"**{subject} is not shown to beat {other}**"
     else:
-        verdict = f"**{one[0].upper()}{one[1:]} does not always beat {other}**"
+        verdict = f"**{subject} beats {other} in some comparisons only**"
     return f"{verdict}: {counted} ({span} points)."
 
 
@@ -178,7 +202,8 @@ def setup(found: Found) -> str:
         "checkpoint is chosen, the last one counts. `hybrid` keeps the hardest half of the positives and "
         "every negative, `random` as many positives by chance and every negative, `superfilter` the hardest "
         "half of all rows, `positives` is `hybrid` without negatives, `full` keeps every row. Answers are "
-        "greedy, zero-shot, in float32.\n"
+        "greedy, zero-shot, in float32. Where all weights are tuned the learning rate is a tenth. A score of "
+        "several seeds is their mean, with the lowest and the highest.\n"
     )
 
 

