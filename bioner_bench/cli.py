@@ -335,7 +335,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint folder; checkpoints/NAME-seed-SEED by default.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="In place of the recipe's; that of `select` stays.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="In place of the recipe's; that of `select` stays.")
+    ] = None,
     scores: Annotated[
         Path | None, typer.Option(help="A folder of `select` with the recipe's weak model, to score nothing.")
     ] = None,
