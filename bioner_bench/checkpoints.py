@@ -203,12 +203,11 @@ def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
             dataset_name=corpora.get(task).name,
             dataset_split="validation",
             metric_type="f1",
-            metric_name="strict entity F1",
+            metric_name="strict entity F1" + (f" on {sampled:,} sentences" if sampled else ""),
             metric_value=round(kept["strict_f1"], 4),
         )
         for task in recipe.validation
-        # A score of a sample is none of the split.
-        if kept and len(recipe.validation) == 1 and not sampled
+        if kept and len(recipe.validation) == 1
     ]
     front = ModelCardData(
         model_name=recipe.name,

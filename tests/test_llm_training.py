@@ -180,6 +180,27 @@ def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_f
     assert (tmp_path / "out" / "training.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.parametrize(
+    ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
+)
+def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sampled, named):
+    recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=sampled)
+    summary = {
+        "kept": {"strict_f1": 0.5, "epoch": 1.0},
+        "adapter": True,
+        "data": {"rows": 12},
+        "steps": 3,
+        "seconds": 1.0,
+        "precision": "float32",
+        "hardware": "CPU",
+        "versions": {"torch": "2", "transformers": "5"},
+    }
+    front = yaml.safe_load(checkpoints._card(recipe, summary).split("---\n")[1])
+    (result,) = front["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
+    assert result["dataset"]["split"] == "validation"
+
+
 class KilledError(Exception):
     pass
 
