@@ -139,18 +139,13 @@ def answer(found: Found) -> str:
 
 def opponent(found: Found, run, strategy: str) -> Record | None:
     """The record of the other strategy that `run` is held against: same corpus, seed and budget."""
+    # Learning every row is the measure of steps as well as of epochs.
+    purposes = {run.purpose, "epochs"} if strategy == "full" else {run.purpose}
     for other, record in found:
-        same = (other.task, other.card.train_strategy) == (run.task, strategy)
-        # Learning every row is the measure of steps as well as of epochs.
-        purposes = {run.purpose, "epochs"} if strategy == "full" else {run.purpose}
         if (
-            same
-            and other.purpose in purposes
-            and (other.recipe.seed, other.recipe.train)
-            == (
-                run.recipe.seed,
-                run.recipe.train,
-            )
+            other.purpose in purposes
+            and (other.task, other.card.train_strategy) == (run.task, strategy)
+            and (other.recipe.seed, other.recipe.train) == (run.recipe.seed, run.recipe.train)
         ):
             return record
     return None
