@@ -8,6 +8,7 @@ the IFD of positive rows, and the share of the hardest half of one that is in th
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from scipy.stats import spearmanr
@@ -60,4 +61,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BenchmarkError as error:
+        sys.exit(f"error: {error}")
