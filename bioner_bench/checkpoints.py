@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import ExportableState
 
 from bioner_bench import __version__, corpora, hardware, models, plotting, prompt
 from bioner_bench.recipes import LlmRecipe, Recipe
@@ -81,6 +83,9 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
     steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
     every = "steps" if steps else "epoch"
+    options: dict[str, Any] = {}
+    if isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing:
+        options["gradient_checkpointing"] = True  # transformers warns of the name wherever it is given
     made = TrainingArguments(
         output_dir=str((out / _UNFINISHED).absolute()),
         seed=recipe.seed,
@@ -95,7 +100,6 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         warmup_steps=recipe.warmup,  # a share, where below 1
         weight_decay=recipe.weight_decay,
         bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
-        gradient_checkpointing=isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing,
         eval_strategy=every if best else "no",
         eval_steps=steps,
         save_strategy=every,
@@ -109,6 +113,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
+        **options,
     )
     # One process uses one GPU: the Trainer would split each batch over all, and so change its size.
     if made.device.type == "cuda":
@@ -116,21 +121,50 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     return made
 
 
+class Legs(TrainerCallback, ExportableState):  # type: ignore[misc]
+    """What a run that goes on after a kill must know of its earlier legs; kept in its checkpoints.
+
+    Attributes:
+        before: seconds of the earlier legs, up to the checkpoint.
+        rows: of an optimiser step, over all processes.
+    """
+
+    def __init__(self) -> None:
+        self.before, self.rows = 0.0, 0
+        self.began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of all legs until now."""
+        return self.before + time.monotonic() - self.began
+
+    def state(self) -> dict[str, Any]:
+        """Called by the Trainer for a checkpoint."""
+        return {"args": {}, "attributes": {"before": self.seconds, "rows": self.rows}}
+
+    def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        """Called by the Trainer."""
+        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        if self.rows not in (0, rows):
+            raise BenchmarkError(
+                f"{Path(args.output_dir).parent}: this run began with {self.rows} rows a step, with "
+                f"{args.world_size} processes it would go on with {rows}; start as many processes as before"
+            )
+        self.rows = rows
+
+
 def callbacks(recipe: Recipe) -> list[TrainerCallback]:
-    """Early stopping, where the recipe asks for it."""
-    if recipe.patience and recipe.validation:
-        return [EarlyStoppingCallback(recipe.patience)]
-    return []
+    """What counts the legs of a run, and early stopping where the recipe asks for it."""
+    patience = [EarlyStoppingCallback(recipe.patience)] if recipe.patience and recipe.validation else []
+    return [Legs(), *patience]
 
 
-def finish(
-    out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Mapping[str, Any], seconds: float
-) -> None:
+def finish(out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Mapping[str, Any]) -> None:
     """Write the best weights, the summary and the model card, and remove what only a resumption needs."""
     if trainer.is_world_process_zero():
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
         tokenizer.save_pretrained(out)
-        summary = _summary(recipe, trainer, data, seconds)
+        summary = _summary(recipe, trainer, data)
         write_text(out / CURVE, _curve(summary))
         write_text(out / "README.md", _card(recipe, summary))
         write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
@@ -138,8 +172,9 @@ def finish(
     trainer.accelerator.wait_for_everyone()
 
 
-def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[str, Any]:
     state = trainer.state
+    (legs,) = (item for item in trainer.callback_handler.callbacks if isinstance(item, Legs))
     curve = [
         {"epoch": entry["epoch"], "step": entry["step"], "strict_f1": entry["eval_strict_f1"]}
         for entry in state.log_history
@@ -160,7 +195,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any], seconds:
         "kept": kept,
         "development": curve,
         "training_loss": losses,
-        "seconds": round(seconds, 1),
+        "seconds": round(legs.seconds, 1),
         "precision": "bfloat16" if trainer.args.bf16 else "float32",
         "devices": trainer.args.world_size,
         "hardware": hardware.name(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,6 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
         callbacks=checkpoints.callbacks(recipe),
         optimizers=(_optimizer(encoder.model, recipe), None),
     )
-    began = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoints.last(out))
     checkpoints.finish(
         out,
@@ -67,7 +65,6 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
         trainer,
         encoder.tokenizer,
         {"sentences": len(training), "mentions": sum(len(sentence.entities) for sentence in training)},
-        time.monotonic() - began,
     )
     return out
 

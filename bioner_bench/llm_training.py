@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -96,8 +95,10 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
         )
     trainer.development = _development(recipe)
     trainer.chat = chat
+    # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
+    dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
+    trainer.share = not (dropout or recipe.gradient_checkpointing or together.num_processes > 1)
     trainer.model_accepts_loss_kwargs = True  # the number of target tokens in a step is given to compute_loss
-    began = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoints.last(out))
     checkpoints.finish(
         out,
@@ -111,7 +112,6 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
             "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
             "tokens": sum(len(row["input_ids"]) for row in learned),
         },
-        time.monotonic() - began,
     )
     return out
 
@@ -166,6 +166,7 @@ class _Trainer(GroupedTrainer):
 
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
+    share: bool
 
     def compute_loss(
         self,
@@ -175,11 +176,7 @@ class _Trainer(GroupedTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
-        loss, count = target_loss(
-            model,
-            inputs,
-            share=self.args.world_size == 1 and not self.args.gradient_checkpointing,
-        )
+        loss, count = target_loss(model, inputs, self.share)
         if num_items_in_batch is None:
             return loss / count
         # Processes average their gradients, but the number is of all their tokens.

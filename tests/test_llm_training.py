@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -218,12 +219,48 @@ class KillAt(TrainerCallback):
 def test_a_killed_run_goes_on_to_the_same_adapter(recipe, tmp_path, monkeypatch, step):
     whole = llm_training.train(recipe, tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "callbacks", lambda recipe: [KillAt(step)])
+        patched.setattr(checkpoints, "callbacks", lambda recipe: [checkpoints.Legs(), KillAt(step)])
         with pytest.raises(KilledError):
             llm_training.train(recipe, tmp_path / "killed")
-    assert checkpoints.last(tmp_path / "killed")
+    change_legs(tmp_path / "killed", before=1000.0)
     resumed = llm_training.train(recipe, tmp_path / "killed")
     assert same(adapter(whole), adapter(resumed))
+    assert json.loads((resumed / "training.json").read_text())["seconds"] > 1000
+
+
+def change_legs(folder, **changes):
+    """Change what the last checkpoint of a killed run says of its legs."""
+    path = Path(checkpoints.last(folder)) / "trainer_state.json"
+    state = json.loads(path.read_text())
+    legs = state["stateful_callbacks"]["Legs"]["attributes"]
+    assert legs["before"] > 0
+    legs |= changes
+    path.write_text(json.dumps(state))
+
+
+def test_a_killed_run_does_not_go_on_with_another_number_of_processes(recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "callbacks", lambda recipe: [checkpoints.Legs(), KillAt(5)])
+        with pytest.raises(KilledError):
+            llm_training.train(recipe, tmp_path / "out")
+    change_legs(tmp_path / "out", rows=8)  # as two processes have
+    with pytest.raises(
+        BenchmarkError, match="began with 8 rows a step, with 1 processes it would go on with 4"
+    ):
+        llm_training.train(recipe, tmp_path / "out")
+
+
+def test_with_dropout_every_row_is_read_apart(recipe, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(model, inputs, share=True):
+        seen.append(share)
+        return target_loss(model, inputs, share)
+
+    monkeypatch.setattr(llm_training, "target_loss", spy)
+    llm_training.train(replace(recipe, epochs=1), tmp_path / "without")
+    llm_training.train(replace(recipe, epochs=1, lora=Lora(r=4, dropout=0.1)), tmp_path / "with")
+    assert seen == [True] * 3 + [False] * 3
 
 
 def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
