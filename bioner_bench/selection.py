@@ -15,8 +15,17 @@ from bioner_bench import __version__, corpora, ifd, models, prompt, rows
 from bioner_bench.ifd import Score
 from bioner_bench.rows import Row
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.strategies import NOT_FINITE, NOT_HELPED, UNSCORED, Choice, Selection, check, select
-from bioner_bench.writing import write_text
+from bioner_bench.strategies import (
+    EASIER,
+    NOT_FINITE,
+    NOT_HELPED,
+    UNSCORED,
+    Choice,
+    Selection,
+    check,
+    select,
+)
+from bioner_bench.writing import only_writer, write_text
 
 EDGES = (0.0, *(10 ** (exponent / 20) for exponent in range(-60, 1)))
 """Of the histogram's bins, even on a logarithmic scale: most scores are small, for the form of the answer
@@ -36,7 +45,7 @@ def select_rows(
 ) -> list[Row]:
     """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
 
-    A killed run goes on where its scoring was.
+    A killed run goes on where its scoring was; of two at once in one folder the second waits.
 
     Args:
         tasks: corpora whose training splits are selected from.
@@ -56,18 +65,21 @@ def select_rows(
             f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
             "--weak-model smollm2-135m"
         )
-    scores: dict[str, Score] = {}
-    scoring: dict[str, Any] = {}
-    if choice.weak_model is not None:
-        scores, scoring = _scores(found, choice, out, scores_from, batch_size)
-    made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
-    kept = [row for row in found if row.id in made.kept]
-    rows.write(out / "rows.jsonl", kept)
-    write_text(out / "scores.jsonl", _lines(found, scores, made))
-    report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
-    write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    if scores:
-        write_text(out / "distribution.svg", _picture(found, scores, made))
+    with only_writer(out):
+        scores: dict[str, Score] = {}
+        scoring: dict[str, Any] = {}
+        if choice.weak_model is not None:
+            scores, scoring = _scores(found, choice, out, scores_from, batch_size)
+        made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
+        kept = [row for row in found if row.id in made.kept]
+        rows.write(out / "rows.jsonl", kept)
+        write_text(out / "scores.jsonl", _lines(found, scores, made))
+        report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
+        write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        if scores:
+            write_text(out / "distribution.svg", _picture(found, scores, made))
+        else:  # of an earlier selection
+            (out / "distribution.svg").unlink(missing_ok=True)
     return kept
 
 
@@ -208,8 +220,8 @@ def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) 
     positives = [row for row in group if row.positive]
     kept = [row for row in group if row.id in made.kept]
     values = sorted(ifd for row in positives if row.id in scores and (ifd := scores[row.id].ifd) is not None)
-    chosen = [ifd for row in kept if row.positive and row.id in scores and (ifd := scores[row.id].ifd)]
     reasons = [made.left_out.get(row.id) for row in group]
+    easier = [scores[row.id].ifd or 0.0 for row in group if made.left_out.get(row.id) == EASIER]
     counts: dict[str, Any] = {
         "rows": len(group),
         "positives": len(positives),
@@ -223,7 +235,8 @@ def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) 
         counts |= {
             "positives_not_finite": sum(scores[row.id].ifd is None for row in positives),
             "positives_of_1_or_more": sum(value >= 1 for value in values),
-            "threshold": min(chosen) if chosen else None,
+            # The hardest of what was left out as too easy; strategies that do not rank have none.
+            "threshold": max(easier, default=None),
             "median_of_positives": values[len(values) // 2] if values else None,
         }
     return counts

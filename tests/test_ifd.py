@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import call
@@ -180,6 +183,8 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     assert len(scores) == counts["rows"] == 24
     assert {item["id"] for item in scores if item["selected"]} == {row["id"] for row in rows}
     assert all((item["reason"] is None) is item["selected"] for item in scores)
+    positive = {row["id"] for row in rows if row["positive"]}
+    assert counts["threshold"] < min(item["ifd"] for item in scores if item["id"] in positive)
     assert counts["kept_negatives"] == counts["negatives"] == sum(not row["positive"] for row in rows)
     histogram = report["histogram"]["positives"]
     assert sum(histogram["bins"]) + histogram[NOT_HELPED] + histogram[NOT_FINITE] == counts["positives"]
@@ -200,6 +205,25 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     for old, new in zip(map(json.loads, before.splitlines()), after, strict=True):
         assert new["ifd"] == pytest.approx(old["ifd"], abs=1e-4)
         assert new["selected"] == old["selected"]
+    # The folder is of its last selection.
+    printed = call("select", "--tasks", "bioner_sample", "--strategy", "full", "--out", tmp_path / "half")
+    assert "threshold" not in json.loads(printed.stdout)["bioner_sample"]
+    assert not (tmp_path / "half/distribution.svg").exists()
+
+
+def test_of_two_selections_at_once_in_one_folder_the_second_waits(llm, tmp_path):
+    command = [sys.executable, "-m", "bioner_bench", "select", "--tasks", "bioner_sample"]
+    command += ["--weak-model", str(llm), "--out", str(tmp_path / "out")]
+    lock = FileLock(tmp_path / ".out.lock")
+    lock.acquire()
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    for process in started:
+        assert b"waiting for another process" in process.stderr.readline()
+    assert not (tmp_path / "out").exists()
+    lock.release()
+    assert [process.wait() for process in started] == [0, 0]
+    assert len((tmp_path / "out/ifd/bioner_sample.jsonl").read_text().splitlines()) == 1 + 24
+    assert json.loads((tmp_path / "out/report.json").read_text())["scoring"]["rows"] == 0
 
 
 def test_scores_of_several_corpora_serve_a_selection_from_one_and_one_after_another(llm, tmp_path):
