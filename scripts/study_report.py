@@ -28,6 +28,15 @@ PURPOSES = {
 }
 """The parts of the study, in the order of the report."""
 
+AGAINST = {"full": ("all rows", "as the paper claims"), "random": ("a random half", "so hardness matters")}
+"""What `hybrid` is held against, and what it would mean if it were better."""
+
+BUDGETS = {
+    "epochs": "For the same number of epochs",
+    "steps": "For as many optimiser steps as all rows take",
+}
+"""The two ways to compare strategies that keep different numbers of rows, keys of `PURPOSES`."""
+
 HEAD = """# Does half of the positives beat all of them?
 
 BioSelectTune (arXiv 2512.22738) claims that a language model tuned on the hardest half of the sentences
@@ -90,12 +99,10 @@ def record_of(run, folder: Path) -> Record | None:
 
 def answer(found: Found) -> str:
     """The title's question, corpus by corpus: the hardest half against all, and against a random half."""
-    lines = ["## Answer", ""]
-    body = []
-    verdicts = {}
-    for against in ("full", "random"):
-        verdicts[against] = []
-        for purpose in ("epochs", "steps"):
+    verdicts, body = [], []
+    for against, (other_rows, if_better) in AGAINST.items():
+        for purpose, budget in BUDGETS.items():
+            tests = []
             for run, record in found:
                 if run.purpose != purpose or run.card.train_strategy != "hybrid":
                     continue
@@ -103,11 +110,11 @@ def answer(found: Found) -> str:
                 if other is None or run.task not in run.recipe.train:
                     continue
                 test = compared(record, other)
-                verdicts[against].append(test)
+                tests.append((run, test))
                 body.append(
                     [
                         corpora.get(run.task).name,
-                        {"full": "all rows", "random": "a random half"}[against],
+                        other_rows,
                         purpose,
                         str(run.recipe.seed),
                         value(record, "strict_f1"),
@@ -116,22 +123,18 @@ def answer(found: Found) -> str:
                         f"{test.p_value:.3f}",
                     ]
                 )
+            verdicts.append(f"- {budget}, {said(tests, other_rows, if_better)}")
     if not body:
-        return "\n".join([*lines, "Not answered yet: no two strategies have records.", ""])
-    lines += [
-        said(verdicts["full"], "the hardest half of the positives", "all rows", "as the paper claims"),
-        said(verdicts["random"], "the hardest half of the positives", "a random half", "so hardness matters"),
-        "",
-    ]
+        return "## Answer\n\nNot answered yet: no two strategies have records.\n"
+    lines = ["## Answer", "", *verdicts, ""]
     lines += markdown_table(
         ["corpus", "hybrid against", "the same", "seed", "hybrid", "other", "difference", "p"], body
     )
-    seeds = {run.recipe.seed for run, _ in found if run.purpose == "epochs"}
     lines += [
         "",
         "Differences are in points, with intervals and p values of a paired bootstrap over test sentences. "
-        "They tell how much hangs on which sentences are in the test set, not how much on the training seed"
-        + (f"; there are {len(seeds)} seeds." if len(seeds) > 1 else ", and there is one seed only."),
+        "They tell how much hangs on which sentences are in the test set, not how much on the training seed: "
+        "that is what several seeds are for.",
         "",
     ]
     return "\n".join(lines)
@@ -158,27 +161,30 @@ def compared(record: Record, other: Record) -> Comparison:
     return compare(scores(record["types"])["strict_f1"], *tables, record["documents"])
 
 
-def said(tests: Sequence[Comparison], one: str, other: str, if_better: str) -> str:
-    """What comparisons amount to, in a sentence."""
+def said(tests: Sequence[tuple[Any, Comparison]], other: str, if_better: str) -> str:
+    """What the comparisons of runs with other ones amount to, in a sentence."""
     if not tests:
-        return f"Whether {one} is better than {other} is not measured."
-    better = sum(test.p_value < SIGNIFICANCE and test.difference > 0 for test in tests)
-    worse = sum(test.p_value < SIGNIFICANCE and test.difference < 0 for test in tests)
-    differences = sorted({f"{100 * test.difference:+.2f}" for test in tests}, key=float)
-    span = " to ".join(dict.fromkeys([differences[0], differences[-1]]))
-    counted = f"significantly better in {better} and significantly worse in {worse} of "
-    counted += f"{len(tests)} comparison{'s' if len(tests) > 1 else ''}"
-    subject = f"{one[0].upper()}{one[1:]}"
+        return f"whether the hardest half of the positives beats {other} is not measured."
+    better = sum(test.p_value < SIGNIFICANCE and test.difference > 0 for _, test in tests)
+    worse = sum(test.p_value < SIGNIFICANCE and test.difference < 0 for _, test in tests)
     # With many tests some are significant by chance, so only what all of them say is claimed.
     if better == len(tests):
-        verdict = f"**{subject} beats {other}, {if_better}**"
+        verdict = f"beats {other}, {if_better}"
     elif worse == len(tests):
-        verdict = f"**{subject} does not beat {other}, it is worse**"
+        verdict = f"does not beat {other}, it is worse"
     elif not better:
-        verdict = f"**{subject} is not shown to beat {other}**"
+        verdict = f"is not shown to beat {other}"
     else:
-        verdict = f"**{subject} beats {other} in some comparisons only**"
-    return f"{verdict}: {counted} ({span} points)."
+        verdict = f"beats {other} in some comparisons only"
+    differences = sorted({f"{100 * test.difference:+.2f}" for _, test in tests}, key=float)
+    span = " to ".join(dict.fromkeys([differences[0], differences[-1]]))
+    names = ", ".join(dict.fromkeys(corpora.get(run.task).name for run, _ in tests))
+    seeds = sorted({run.recipe.seed for run, _ in tests})
+    return (
+        f"**the hardest half of the positives {verdict}** ({span} points; significantly better in {better} "
+        f"and significantly worse in {worse} of {len(tests)} comparison{'s' if len(tests) > 1 else ''}; "
+        f"{names}, training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})."
+    )
 
 
 def setup(found: Found) -> str:
@@ -278,6 +284,9 @@ def value(record: Record, name: str) -> str:
 def cost(found: Found) -> str:
     """What each run took, and on what."""
     lines = ["## Cost", ""]
+    # A model that is evaluated on several corpora was trained once.
+    models = [(run.card.system, run.recipe.seed if run.recipe else None) for run, _ in found]
+    first = [model not in models[:index] for index, model in enumerate(models)]
     lines += markdown_table(
         ["system", "task", "seed", "training, s", "on", "evaluation, s", "on"],
         [
@@ -285,12 +294,12 @@ def cost(found: Found) -> str:
                 f"`{run.card.system}`{f', {run.shots} shots' if run.shots else ''}",
                 f"`{run.task}`",
                 str(run.recipe.seed) if run.recipe else "",
-                f"{record['training']['seconds']:,.0f}" if record["training"] else "",
-                record["training"]["hardware"] if record["training"] else "",
+                f"{record['training']['seconds']:,.0f}" if record["training"] and new else "",
+                record["training"]["hardware"] if record["training"] and new else "",
                 f"{record['run']['seconds']:,.0f}",
                 record["run"]["hardware"]["gpu"] or record["run"]["hardware"]["cpu"] or "",
             ]
-            for run, record in found
+            for (run, record), new in zip(found, first, strict=True)
         ],
     )
     return "\n".join([*lines, ""])
