@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _SECRET = re.compile(
-    r"(^|_)(api_?key|key|token|secret|password|passwd|auth|authorization|headers?)$", re.IGNORECASE
+    # A word of its own, as in `api_key`, `api-key` and `apiKey`.
+    r"(?:^|_|-|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:api_?key|key|token|secret|password|passwd|auth|authorization|bearer|credentials?|headers?)$"
 )
 _NO_SECRETS = {"think_end_token", "add_bos_token", "pad_token", "eos_token", "bos_token"}
 

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from bioner_bench import __version__, corpora, prompt
-from bioner_bench.answers import judge
+from bioner_bench import __version__, corpora, prompt, systems
+from bioner_bench.answers import Answer, judge
 from bioner_bench.bootstrap import RESAMPLES, SEED
-from bioner_bench.cards import Card
+from bioner_bench.cards import KINDS, Card
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.demonstrations import Chooser, chooser
 from bioner_bench.documents import Document, to_document, to_sentence
@@ -35,10 +34,12 @@ from bioner_bench.parsing import Level
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, tabulate, total
 from bioner_bench.summary import summarise
-from bioner_bench.systems import OWN_MODELS
 from bioner_bench.writing import write_text
 
 SCHEMA_VERSION = 1
+
+NAMING = {"pretrained", "peft", "delta", "model", "train"}
+"""Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
 
 Record = dict[str, Any]
 """A record as JSON, valid by `record.schema.json`."""
@@ -58,6 +59,8 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
     """
     chosen: dict[tuple[str, int, str, int], tuple[bool, str, Path, dict[str, Any]]] = {}
     results_files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
+    if not folder.is_dir():
+        raise BenchmarkError(f"there is no folder {folder}; name what was given to lm_eval --output_path")
     if not results_files:
         raise BenchmarkError(
             f"{folder} holds no results_*.json; run lm_eval with --output_path and --log_samples"
@@ -88,8 +91,35 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
     made = []
     for (task, *_), (_, _, path, results) in chosen.items():
         with _refusing(path):
-            made.append(_make(path, results, task, card, rescore))
+            record = _make(path, results, task, card, rescore)
+            _check_card(path, record, card)
+            made.append(record)
     return made
+
+
+def _check_card(path: Path, record: Record, card: Card) -> None:
+    """Raise a `BenchmarkError` if a run is of another system than the card's."""
+    source, arguments = record["model"]["source"], record["model"]["arguments"]
+    pairs: list[tuple[str, Any, Any]] = []
+    if source in systems.OWN_MODELS:
+        kind = source if source in KINDS else "reference"
+        pairs += [("kind", kind, card.kind)]
+    if card.run and {source, card.run["model"]} & set(systems.OWN_MODELS):
+        pairs += [("model", source, card.run["model"])]
+    for name in NAMING & arguments.keys() & card.run.get("model_args", {}).keys():
+        pairs += [(name, *(Path(str(of[name])).name for of in (arguments, card.run["model_args"])))]
+    if record["training"]:
+        recipe = record["training"]["recipe"]
+        pairs += [("trained_on", recipe["train"], list(card.trained_on))]
+        if chosen := recipe.get("select"):
+            pairs += [("train_strategy", chosen["strategy"], card.train_strategy)]
+            pairs += [("train_ratio", chosen["ratio"], card.train_ratio)]
+    for name, ran, described in pairs:
+        if described not in (None, []) and ran != described:  # what a card leaves open is not wrong
+            raise BenchmarkError(
+                f"{path}: the run is not of {card.system}: its {name} is {ran}, the card's is {described}; "
+                "name the card of what was run, or write one"
+            )
 
 
 @contextmanager
@@ -126,14 +156,23 @@ def read(path: Path) -> Record:
             f"{path}: {len(record['documents'])} documents of {record['sentences']} sentences"
         )
     sums = total(table)
-    for name, score in scores(record["types"]).items():
-        value = record["scores"].get(name, {}).get("value")
+    named = scores(record["types"])
+    if unknown := record["scores"].keys() - named.keys():
+        raise BenchmarkError(f"{path}: unknown scores {', '.join(sorted(unknown))}; make the record again")
+    for name, score in named.items():
+        found = record["scores"].get(name, {})
+        value = found.get("value")
         counted = float(score.of(sums)) if any(sums[column] for column in score.needs) else None
         if (value is None) != (counted is None) or (
             value is not None and counted is not None and not abs(value - counted) <= 1e-9
         ):
             raise BenchmarkError(
                 f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
+            )
+        if value is not None and not 0 <= found["low"] <= value <= found["high"] <= 1:
+            raise BenchmarkError(
+                f"{path}: {name} is {value}, which is not in its interval [{found['low']}, {found['high']}]; "
+                "make the record again"
             )
     return record
 
@@ -154,17 +193,29 @@ def write(record: Record, folder: Path) -> Path:
     return path
 
 
+def identity(record: Record) -> list[Any]:
+    """What two runs that a system's record may stand for must have in common: model, recipe and setup."""
+    model, recipe = record["model"], record["training"] and record["training"]["recipe"]
+    weights = [Path(str(model["arguments"].get(name, ""))).name for name in sorted(NAMING)]
+    return [model["source"], weights, model["sha"], recipe, record["setup"]]
+
+
 def place(record: Record) -> Path:
     """Where a record lies: system, task, and what else tells two runs of a system apart."""
+    return Path(record["system"]["name"]) / f"{record['task']}-{variant(record)}.json"
+
+
+def variant(record: Record) -> str:
+    """What tells two runs of a system on a task apart: shots, how they were chosen, and seeds."""
     setup = record["setup"]
-    variant = f"{setup['shots']}-shot"
+    name = f"{setup['shots']}-shot"
     if setup["shots"]:
         if setup["demonstrations"] != "random":
-            variant += f"-{setup['demonstrations']}"
-        variant += f"-seed-{setup['fewshot_seed']}"
+            name += f"-{setup['demonstrations']}"
+        name += f"-seed-{setup['fewshot_seed']}"
     if record["training"]:
-        variant += f"-training-seed-{record['training']['recipe']['seed']}"
-    return Path(record["system"]["name"]) / f"{record['task']}-{variant}.json"
+        name += f"-training-seed-{record['training']['recipe']['seed']}"
+    return name
 
 
 def counts_of(record: Record) -> Table:
@@ -257,41 +308,19 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     shots = int(results["n-shot"][task] or 0)
     seed = results["config"].get("fewshot_seed")
     samples_path = path.with_name(f"samples_{task}_{path.stem.removeprefix('results_')}.jsonl")
-    generation: dict[str, Any] = {}
-    rows: dict[int, Counts] = {}
-    levels: dict[int, Level] = {}
-    named = scores(types)
-    changed = False
     choose = chooser(expected.training, strategy, seed or 0)
-    for where, sample in _samples(samples_path):
-        doc_id = _check_sample(where, sample, expected, shots, choose)
-        if doc_id in rows:
-            raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
-        document = expected.documents[doc_id]
-        seen = [entity["seen"] for entity in document["entities"]]
-        answer = judge(expected.sentences[doc_id], sample["filtered_resps"][0], types, seen)
-        for name, score in named.items():
-            counted = [answer.counts[column] for column in score.columns]
-            if sample.get(name) == counted:
-                continue
-            changed = True
-            if not rescore:
-                raise BenchmarkError(
-                    f"{where}: the answer counts {counted} for {name}, but the run recorded "
-                    f"{sample.get(name)}: the file was changed, or scored by another version (--rescore)"
-                )
-        generation = sample["arguments"]["gen_args_0"]["arg_1"]
-        rows[doc_id], levels[doc_id] = answer.counts, answer.parsed.level
-
-    order = sorted(rows)
+    answers, generation, changed = _answers(samples_path, expected, shots, choose, rescore)
+    order = sorted(answers)
     evaluated = int(results["n-samples"][task]["effective"])
     if len(order) != evaluated:
         raise BenchmarkError(
             f"{samples_path}: {len(order)} sentences, but the run evaluated {evaluated}: a cut file"
         )
-    table = tabulate([rows[doc_id] for doc_id in order])
+    rows = [answers[doc_id].counts for doc_id in order]
+    table = tabulate(rows)
     documents = [expected.sentences[doc_id].document for doc_id in order]
     summary = summarise(table, types, documents)
+    named = scores(types)
     for name in named:
         recorded = results["results"][task].get(f"{name},none")
         if not rescore and (recorded is None or abs((summary[name] or 0.0) - recorded) > 1e-9):
@@ -328,7 +357,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
-            "generation": generation,
+            "generation": _public("gen_kwargs", generation),
         },
         "training": _training(results["config"].get("model_args") or {}, card),
         "model": _model(results),
@@ -345,16 +374,64 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         },
         "documents": documents if clustered else None,
         "sentence_hashes": hashes,
-        "counts": _pack([rows[i] for i in order], [levels[i] for i in order], types),
+        "counts": _pack(rows, [answers[doc_id].parsed.level for doc_id in order], types),
     }
     _validator().validate(record)
     return record
 
 
-def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int, choose: Chooser) -> int:
-    """Compare document, target and prompt of a sample with the task; return the sentence's place."""
+def _answers(
+    path: Path, task: _Task, shots: int, choose: Chooser, rescore: bool
+) -> tuple[dict[int, Answer], dict[str, Any], bool]:
+    """Read the samples of a run, check each, and count its answer again.
+
+    Returns:
+        place of a sentence -> its answer; how the answers were generated; whether the run counted otherwise.
+    """
+    answers: dict[int, Answer] = {}
+    types = list(task.corpus.types)
+    generation: dict[str, Any] = {}
+    around: list[str] | None = None
+    changed = False
+    for where, sample in _samples(path):
+        doc_id, markup = _check_sample(where, sample, task, shots, choose)
+        if markup != (around := around or markup):
+            raise BenchmarkError(
+                f"{where}: the prompt has other text around its turns than the samples before"
+            )
+        if doc_id in answers:
+            raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
+        document = task.documents[doc_id]
+        seen = [entity["seen"] for entity in document["entities"]]
+        answer = judge(task.sentences[doc_id], sample["filtered_resps"][0], types, seen)
+        for name, score in scores(types).items():
+            counted = [answer.counts[column] for column in score.columns]
+            if sample.get(name) == counted:
+                continue
+            changed = True
+            if not rescore:
+                raise BenchmarkError(
+                    f"{where}: the answer counts {counted} for {name}, but the run recorded "
+                    f"{sample.get(name)}: the file was changed, or scored by another version (--rescore)"
+                )
+        generation = sample["arguments"]["gen_args_0"]["arg_1"]
+        answers[doc_id] = answer
+    return answers, generation, changed
+
+
+def _check_sample(
+    where: str, sample: Mapping[str, Any], task: _Task, shots: int, choose: Chooser
+) -> tuple[int, list[str]]:
+    """Compare document, target and prompt of a sample with the task.
+
+    Returns:
+        the sentence's place, and the text around the turns of the prompt: a system instruction and the
+        markup of a template, the same for all sentences.
+    """
     try:
         doc_id = sample["doc_id"]
+        if type(doc_id) is not int or doc_id < 0:  # Python would count from the end
+            raise TypeError(f"doc_id {doc_id!r} is no place in the corpus")
         document = task.documents[doc_id]
         asked = _asked(sample["arguments"]["gen_args_0"]["arg_0"])
         given, target = sample["doc"], sample["target"]
@@ -370,15 +447,16 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: _Task, shots: int
         raise BenchmarkError(f"{where}: the target is not that of sentence {doc_id}")
     sentence = task.sentences[doc_id]
     shown = choose(sentence, shots) if shots else []
-    position = 0
+    around = []
+    rest = asked
     for turn in prompt.messages(sentence.text, task.corpus.types, shown):
-        position = asked.find(turn["content"], position)
-        if position < 0:
+        before, found, rest = rest.partition(turn["content"])
+        if not found:
             raise BenchmarkError(
                 f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"
             )
-        position += len(turn["content"])
-    return int(doc_id)
+        around.append(before)
+    return doc_id, [*around, rest]
 
 
 def _asked(prompt_text: Any) -> str:
@@ -462,26 +540,6 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
     environment = results.get("pretty_env_info") or ""
     seconds = float(results.get("total_evaluation_time_seconds") or 0)
     evaluated = sum(int(size["effective"]) for size in results["n-samples"].values())
-    model = ",".join(f"{key}={value}" for key, value in _model(results)["arguments"].items())
-    own = config.get("model") in OWN_MODELS
-    command = [*(["bioner-bench", "run"] if own else ["lm_eval"]), "--model", str(config.get("model"))]
-    command += ["--model_args", model] if model else []
-    command += ["--tasks", task, "--num_fewshot", str(results["n-shot"][task] or 0)]
-    if results["n-shot"][task] and config.get("fewshot_seed") is not None:
-        seeds = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
-        command += ["--seed", ",".join(str(config.get(seed)) for seed in seeds)]
-    # lm-eval knows no template of a chat API, but cannot do without the option there.
-    chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
-    command += ["--apply_chat_template"] if chat else []
-    command += ["--fewshot_as_multiturn", "false"] if results.get("fewshot_as_multiturn") is False else []
-    strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
-    command += ["--metadata", json.dumps({"demonstrations": strategy})] if strategy != "random" else []
-    if results.get("system_instruction"):
-        command += ["--system_instruction", str(results["system_instruction"])]
-    if config.get("gen_kwargs"):
-        command += ["--gen_kwargs", json.dumps(config["gen_kwargs"])]
-    command += ["--batch_size", str(config["batch_size"])] if config.get("batch_size") else []
-    command += ["--limit", f"{config['limit']:g}"] if config.get("limit") else []
 
     def of_environment(label: str) -> str | None:
         found = re.search(rf"^{label}:? *(.+)$", environment, re.MULTILINE)
@@ -492,7 +550,7 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
 
     return {
         "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": shlex.join(command),
+        "command": systems.command(_options(results, task)),
         "seconds": round(seconds, 1),
         "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
         "hardware": {
@@ -508,6 +566,31 @@ def _run(results: Mapping[str, Any], task: str) -> dict[str, Any]:
             "python": (of_environment("Python version") or "").split(" ")[0] or None,
         },
     }
+
+
+def _options(results: Mapping[str, Any], task: str) -> systems.Options:
+    """The options of `lm_eval run` that a run was made with, without secrets and folders."""
+    config = results["config"]
+    shots = results["n-shot"][task] or 0
+    strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
+    seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
+    # lm-eval knows no template of a chat API, but cannot do without the option there.
+    chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
+    given = {
+        "model": str(config.get("model")),
+        "model_args": _model(results)["arguments"],
+        "tasks": [task],
+        "num_fewshot": int(shots),
+        "seed": seeds if shots and seeds[-1] is not None else None,
+        "apply_chat_template": True if chat else None,
+        "fewshot_as_multiturn": False if results.get("fewshot_as_multiturn") is False else None,
+        "metadata": {"demonstrations": strategy} if strategy != "random" else None,
+        "system_instruction": results.get("system_instruction") or None,
+        "gen_kwargs": _public("gen_kwargs", config.get("gen_kwargs") or None),
+        "batch_size": config.get("batch_size") or None,
+        "limit": config.get("limit") or None,
+    }
+    return {name: value for name, value in given.items() if value not in (None, {})}
 
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

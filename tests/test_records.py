@@ -2,15 +2,17 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from leaderboard_data import make_record
 from test_cli import call, fails
 
-from bioner_bench import records
+from bioner_bench import records, systems
 from bioner_bench.cards import read_card
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.scoring import scores, total
@@ -54,6 +56,15 @@ def edit(folder, pattern, change):
     lines[2] = json.dumps(value)
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def edit_all(folder, change):
+    """Rewrite every line of the only file of samples."""
+    (path,) = folder.rglob("samples_*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def refused(output, said, **options):
@@ -127,6 +138,14 @@ def test_one_changed_answer_is_refused_unless_rescored(output):
         (lambda s: s["arguments"]["gen_args_0"].update(arg_0="Find all diseases."), "the prompt is not"),
         (lambda s: s.update(doc_id=1), "not sentence 1 of the corpus"),
         (lambda s: s.update(doc_id=1000), "not a sample of lm-eval"),
+        (lambda s: s.update(doc_id=s["doc_id"] - 76), "no place in the corpus"),
+        (lambda s: s.update(doc_id=str(s["doc_id"])), "no place in the corpus"),
+        (
+            lambda s: s["arguments"]["gen_args_0"].update(
+                arg_0=f"It is {s['target']}. {s['arguments']['gen_args_0']['arg_0']}"
+            ),
+            "other text around its turns",
+        ),
         (lambda s: s.pop("filtered_resps"), "not a sample of lm-eval"),
         (lambda s: s.update(filtered_resps=[["a"]]), "not a string"),
     ],
@@ -183,8 +202,16 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
         "extra": {"password": "pw-789"},
         "base_url": "http://me:pw-789@host:8000/v1?key=pw-789",
     }
-    edit(output, "results_*.json", lambda results: results["config"].update(model_args=arguments))
+    secrets = {"apiKey": "sk-123", "max_gen_toks": 5}
+    edit(
+        output,
+        "results_*.json",
+        lambda results: results["config"].update(model_args=arguments, gen_kwargs=secrets),
+    )
+    edit_all(output, lambda sample: sample["arguments"]["gen_args_0"]["arg_1"].update(secrets))
     (record,) = records.from_lm_eval(output, read_card(CARD))
+    assert record["setup"]["generation"]["apiKey"] == "***"
+    assert "max_gen_toks=5" in record["run"]["command"]
     text = json.dumps(record)
     assert "sk-123" not in text and "hf-456" not in text and "/home/me" not in text
     assert "Bearer" not in text and "pw-789" not in text
@@ -230,6 +257,56 @@ def test_a_limited_run_is_not_ranked(tmp_path):
     assert records.read(path)["partial"] is False
 
 
+def test_a_record_of_another_model_is_not_replaced_unasked(tmp_path):
+    card = tmp_path / "mine.yaml"
+    card.write_text("system: mine\ntitle: Mine\nkind: reference\n")
+    add = ["--system", card, "--folder", tmp_path]
+    for model in ("bioner-empty", "bioner-oracle"):
+        options = ["--model", model, "--tasks", "bioner_sample", "--log_samples"]
+        call("run", *options, "--output_path", tmp_path / model)
+    path = Path(call("leaderboard", "add", tmp_path / "bioner-empty", *add).stdout.strip())
+    call("leaderboard", "add", tmp_path / "bioner-empty", *add)
+    assert "of another model" in fails("leaderboard", "add", tmp_path / "bioner-oracle", *add)
+    assert records.read(path)["scores"]["strict_f1"]["value"] == 0
+    call("leaderboard", "add", tmp_path / "bioner-oracle", *add, "--replace")
+    assert records.read(path)["scores"]["strict_f1"]["value"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(kind="llm"), "its kind is reference, the card's is llm"),
+        (lambda c: c["run"].update(model="hf"), "its model is bioner-garbage, the card's is hf"),
+        (
+            lambda c: c["run"].update(model_args={"pretrained": "org/b"}),
+            "its pretrained is a, the card's is b",
+        ),
+    ],
+)
+def test_a_run_of_another_system_than_the_cards_is_refused(output, tmp_path, change, said):
+    edit(output, "results_*.json", lambda r: r["config"].update(model_args={"pretrained": "org/a"}))
+    card = yaml.safe_load(CARD.read_text())
+    change(card)
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(BenchmarkError, match=said):
+        records.from_lm_eval(output, read_card(tmp_path / "card.yaml"))
+
+
+def test_the_command_of_a_record_can_be_run(output):
+    def change(results):
+        results["config"]["model_args"] = {"seed": 3, "chat_template_args": {"enable_thinking": False}}
+        results["config"]["system_instruction"] = results["system_instruction"] = "It's a test."
+
+    edit(output, "results_*.json", change)
+    (record,) = records.from_lm_eval(output, read_card(CARD))
+    program, command, *given = shlex.split(record["run"]["command"])
+    assert (program, command) == ("bioner-bench", "run")
+    options = systems._parse(given)
+    assert options["model_args"] == {"seed": 3, "chat_template_args": {"enable_thinking": False}}
+    assert options["system_instruction"] == "It's a test."
+    assert options["num_fewshot"] == 2
+
+
 def test_runs_of_two_models_in_one_folder_are_not_mixed(output):
     (results,) = output.rglob("results_*.json")
     other = Path(shutil.copytree(results.parent, output / "other"))
@@ -250,7 +327,7 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
         ]
         sample["arguments"]["gen_args_0"]["arg_0"] = [json.dumps(turns)]
 
-    edit(output, "samples_*.jsonl", as_messages)
+    edit_all(output, as_messages)
     assert len(records.from_lm_eval(output, read_card(CARD))) == 1
 
 
@@ -264,6 +341,10 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
         (lambda r: r["counts"].update({"strict/Disease": [[1], 2]}), "not 120 whole numbers"),
         (lambda r: r["counts"].pop("strict/Disease"), "no counts of"),
         (lambda r: r.update(schema_version=2), "schema_version"),
+        (lambda r: r.update(task_version="1.0 | <b>"), "task_version"),
+        (lambda r: r["scores"].update(ranked=r["scores"]["strict_f1"]), "unknown scores ranked"),
+        (lambda r: r["scores"]["strict_f1"].update(low=0.99, high=1.0), "not in its interval"),
+        (lambda r: r["scores"]["strict_f1"].update(high=1.5), "not in its interval|maximum"),
         (lambda r: r["scores"]["strict_f1"].update(low=float("nan")), "NaN is no number"),
         (lambda r: r.update(partial=True), "partial is True"),
         (lambda r: r.update(documents=["a"]), "1 documents of 120"),
