@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bioner_bench.leaderboard import Row, corpus_name, newest_versions, tasks_of
+from bioner_bench.leaderboard import Row, corpus_name, current, tasks_of
 from bioner_bench.plotting import BLUE, GREEN, GREY, ORANGE, figure, style, svg
 
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ _COLOURS = {"llm": BLUE, "encoder": ORANGE, "dictionary": GREEN, "reference": GR
 
 def draw(table: Sequence[Row]) -> dict[str, str]:
     """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
-    versions = newest_versions(table)
-    shown = [
-        row
-        for row in table
-        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
-    ]
+    shown = current(table)
     tasks = tasks_of(shown)
     with style():
         drawn = {
@@ -135,22 +130,34 @@ def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
 
 
 def _training_share(shares: Sequence[Row]) -> Figure:
-    """Strict F1 against the share of training data, a line a strategy and corpus."""
+    """Strict F1 against the share that was learned, a line a strategy, way of training and corpus.
+
+    Of several training seeds the mean is drawn, with a bar from the lowest to the highest.
+    """
     drawn, axes = figure(6.5, 4.5)
-    lines: dict[tuple[str, str, str], list[Row]] = {}
+    lines: dict[str, dict[float, list[Row]]] = {}
     for row in shares:
-        lines.setdefault((row["base_model"] or "", row["train_strategy"] or "", row["task"]), []).append(row)
-    for base, strategy, task in sorted(lines):
-        points = sorted(lines[base, strategy, task], key=lambda row: (row["train_ratio"], row["seed"] or 0))
-        share = [100 * row["train_ratio"] for row in points]
-        value = [100 * row["strict_f1"] for row in points]
-        below = [100 * (row["strict_f1"] - row["strict_f1_low"]) for row in points]
-        above = [100 * (row["strict_f1_high"] - row["strict_f1"]) for row in points]
-        name = f"{base.split('/')[-1]}, {strategy}, {corpus_name(task)}"
+        base = (row["base_model"] or row["title"]).split("/")[-1]
+        how = [base, row["train_strategy"], row["train_setup"], *map(corpus_name, row["trained_on"])]
+        name = ", ".join(filter(None, how))
+        if row["trained_on"] != [row["task"]]:
+            name += f", on {corpus_name(row['task'])}"
+        lines.setdefault(name, {}).setdefault(row["train_ratio"], []).append(row)
+    for name, points in sorted(lines.items()):
+        share, value, below, above = [], [], [], []
+        for ratio, group in sorted(points.items()):
+            scores = [100 * row["strict_f1"] for row in group]
+            low, high = min(scores), max(scores)
+            if len(group) == 1:
+                low, high = 100 * group[0]["strict_f1_low"], 100 * group[0]["strict_f1_high"]
+            share.append(100 * ratio)
+            value.append(sum(scores) / len(scores))
+            below.append(value[-1] - low)
+            above.append(high - value[-1])
         axes.errorbar(share, value, yerr=[below, above], marker="o", markersize=4, capsize=2, label=name)
     axes.set_xlim(0, 105)
-    axes.set_xlabel("share of the positive training sentences (%)")
-    axes.set_ylabel("strict F1 (%), 95 % interval")
+    axes.set_xlabel("share that the strategy keeps (%)")
+    axes.set_ylabel("strict F1 (%); 95 % interval, or range of seeds")
     axes.set_title("Strict F1 against the share of training data")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
     return drawn

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench import corpora, records
-from bioner_bench.bootstrap import compare
+from bioner_bench.bootstrap import SIGNIFICANCE, compare
 from bioner_bench.cards import Card
 from bioner_bench.records import Record
 from bioner_bench.schema import BenchmarkError
@@ -23,8 +23,6 @@ from bioner_bench.writing import write_text
 
 RESAMPLES = 2_000
 """Of the paired tests that mark systems; they need a p value near 0.05 only."""
-
-SIGNIFICANCE = 0.05
 
 GROUPS = {
     "bioner_core": ("core",),
@@ -139,12 +137,27 @@ def _measured_row(record: Record) -> Row:
         "demonstrations": record["setup"]["demonstrations"] if record["setup"]["shots"] else None,
         "seed": record["setup"]["fewshot_seed"] if record["setup"]["shots"] else None,
         "train_seed": record["training"]["recipe"]["seed"] if record["training"] else None,
+        "train_setup": _train_setup(record["training"]["recipe"]) if record["training"] else None,
         "gold_sha256": record["gold_sha256"],
         "record": records.place(record).as_posix(),
     }
     for name, score in record["scores"].items():
         row |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
     return row
+
+
+def _train_setup(recipe: Mapping[str, Any]) -> str:
+    """How long and what a recipe trains, and by whose scores: what tells systems of one strategy apart."""
+    steps = recipe.get("steps")
+    long = f"{steps:,} steps" if steps else f"{recipe['epochs']:g} epoch{'s' * (recipe['epochs'] != 1)}"
+    weak_model = (recipe.get("select") or {}).get("weak_model")
+    return ", ".join(
+        [
+            long,
+            "LoRA" if recipe.get("method") == "lora" else "all weights",
+            *([f"scored by {weak_model}"] if weak_model not in (None, recipe["model"]) else []),
+        ]
+    )
 
 
 def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
@@ -171,6 +184,7 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
         "demonstrations": None,
         "seed": None,
         "train_seed": None,
+        "train_setup": None,
         "source": figure["source"],
         "certainty": figure["certainty"],
         "protocol": figure.get("protocol"),
@@ -181,10 +195,10 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
 def _mark(measured: Sequence[Row], found: Sequence[Record]) -> None:
     """Mark the best system of each task, and those not significantly worse, by a paired bootstrap."""
     newest = newest_versions(measured)
-    comparable: dict[tuple[str, str, str], list[int]] = {}
+    comparable: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(measured):
         if row["ranked"] and row["task_version"] == newest[row["task"]]:
-            comparable.setdefault((row["task"], row["task_version"], row["gold_sha256"]), []).append(index)
+            comparable.setdefault((row["task"], row["gold_sha256"]), []).append(index)
     for indices in comparable.values():
         best = min(
             indices, key=lambda i: (-measured[i]["strict_f1"], measured[i]["system"], measured[i]["shots"])
@@ -213,6 +227,17 @@ def newest_versions(table: Iterable[Row]) -> dict[str, str]:
     return versions
 
 
+def current(table: Iterable[Row]) -> list[Row]:
+    """The rows that are put side by side: measured in full, with the newest version of their task."""
+    table = list(table)
+    versions = newest_versions(table)
+    return [
+        row
+        for row in table
+        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
+    ]
+
+
 def _version_key(version: str) -> list[int]:
     return [int(part) if part.isdigit() else 0 for part in version.split(".")]
 
@@ -225,12 +250,9 @@ def group_means(table: Sequence[Row], group: str, score: str = "strict_f1") -> l
     averaged first.
     """
     tasks = members(group)
-    versions = newest_versions(table)
     systems: dict[tuple[str, str, str, int, str | None], dict[str, list[float]]] = {}
-    for row in table:
-        if row["measured"] and not row["partial"] and row["task"] in tasks:
-            if row["task_version"] != versions[row["task"]] or row[score] is None:
-                continue
+    for row in current(table):
+        if row["task"] in tasks and row[score] is not None:
             key = (row["system"], row["title"], row["kind"], row["shots"], row["demonstrations"])
             systems.setdefault(key, {}).setdefault(row["task"], []).append(row[score])
     result: list[Row] = []
@@ -273,12 +295,13 @@ def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:
 
     found = read_records(records_folder)
     table = rows(found, cards)
+    drawn = figures.draw(table)
     return {
-        "README.md": tables.markdown(table),
+        "README.md": tables.markdown(table, list(drawn)),
         "leaderboard.csv": _csv(table),
         "leaderboard.json": json.dumps(table, ensure_ascii=False, indent=1) + "\n",
         "index.html": page.html(table, found),
-        **{f"figures/{name}": svg for name, svg in figures.draw(table).items()},
+        **{f"figures/{name}": svg for name, svg in drawn.items()},
     }
 
 

@@ -24,6 +24,7 @@ from bioner_bench.cards import KINDS
 from bioner_bench.leaderboard import (
     Row,
     corpus_name,
+    current,
     group_means,
     members,
     newest_versions,
@@ -73,18 +74,17 @@ def html(table: Sequence[Row], found: Sequence[Record]) -> str:
 
 def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     by_place = {records.place(record).as_posix(): record for record in found}
-    versions = newest_versions(table)
     known = task_order()
     tasks = tasks_of(table)
     types: dict[str, list[str]] = {
         task: list(corpora.get(task).types) if task in known else [] for task in tasks
     }
     types |= {record["task"]: record["types"] for record in found}
-    rows = _rows(table, by_place, versions)
+    rows = _rows(table, by_place)
     place = {task: index for index, task in enumerate(tasks)}
     # Sorting is stable: within a task the order is that of the table, with older versions last.
     rows.sort(key=lambda row: (place[row["task"]], not row["measured"], row["older"]))
-    means = {group: _means(table, group, versions, rows) for group in _GROUP_NAMES}
+    means = {group: _means(table, group, rows) for group in _GROUP_NAMES}
     return {
         "columns": _COLUMNS,
         "kinds": [[kind, _KIND_NAMES[kind]] for kind in KINDS],
@@ -100,9 +100,8 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _rows(
-    table: Sequence[Row], by_place: Mapping[str, Record], versions: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _rows(table: Sequence[Row], by_place: Mapping[str, Record]) -> list[dict[str, Any]]:
+    versions = newest_versions(table)
     rivals: dict[tuple[str, str, str], int] = {}
     for row in table:
         if row["ranked"]:
@@ -195,33 +194,28 @@ def _counts(record: Record) -> dict[str, list[int]]:
 
 
 def _means(
-    table: Sequence[Row], group: str, versions: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
+    table: Sequence[Row], group: str, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], int]:
     """Means over a group, one row a system and setup that ran on all its corpora; how many did on some only.
 
     Args:
         table: what `leaderboard.rows` returns.
         group: its name.
-        versions: task -> its newest version.
         rows: the page's own.
     """
-    current = [
-        row
-        for row in table
-        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
-    ]
+    compared = current(table)
     # Some scores are not known of every row, such as recall of seen mentions without a training split.
     scores: dict[tuple[str, ...], dict[str, list[float | None]]] = {}
     for score in _MEAN_SCORES:
-        for mean in group_means([row for row in current if row.get(score) is not None], group, score):
+        for mean in group_means([row for row in compared if row.get(score) is not None], group, score):
             if mean["mean"] is not None:
                 scores.setdefault(_setup(mean), {})[score] = [round(mean["mean"], 6), None, None]
     runs: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     shown = {row["id"]: row for row in rows}
-    for row in current:
+    for row in compared:
         if row["task"] in members(group):
             runs.setdefault(_setup(row), []).append(shown[_row_id(row)])
-    means = group_means(current, group)
+    means = group_means(compared, group)
     complete = [
         {
             "id": f"mean/{group}/{mean['system']}/{shown_shots(mean).replace(' ', '-')}-shot",

@@ -9,9 +9,9 @@ from bioner_bench.leaderboard import (
     GROUPS,
     Row,
     corpus_name,
+    current,
     group_means,
     members,
-    newest_versions,
     shown_shots,
     tasks_of,
 )
@@ -39,23 +39,16 @@ _COLUMNS = (
 )
 
 
-def markdown(table: Sequence[Row]) -> str:
-    """The whole README: groups, then a table a corpus, then what others report."""
+def markdown(table: Sequence[Row], figures: Sequence[str]) -> str:
+    """The whole README: groups, figures by their file names, a table a corpus, what others report."""
     measured = [row for row in table if row["measured"]]
     parts = [_HEAD]
     for group in GROUPS:
         parts.append(_group(measured, group))
-    figures = ("f1_by_corpus", "precision_recall", "grid", "training_share")
-    parts.append(
-        "## Figures\n\n"
-        + "\n".join(
-            f"![{name.replace('_', ' ')}](figures/{name}.svg)" for name in figures[: _figures(measured)]
-        )
-        + "\n"
-    )
-    versions = newest_versions(measured)
+    links = [f"![{name.removesuffix('.svg').replace('_', ' ')}](figures/{name})" for name in figures]
+    parts.append("## Figures\n\n" + "\n".join(links) + "\n")
     for task in tasks_of(measured):
-        parts.append(_task(task, [row for row in measured if row["task"] == task], versions.get(task)))
+        parts.append(_task(task, [row for row in measured if row["task"] == task]))
     parts.append(_reported([row for row in table if not row["measured"]]))
     return "\n".join(parts)
 
@@ -75,18 +68,14 @@ def escape(text: object) -> str:
     return safe
 
 
-def _figures(measured: Sequence[Row]) -> int:
-    """How many of the figures there are: the last needs systems that were trained on a share of the data."""
-    return 4 if any(row["train_ratio"] for row in measured) else 3
-
-
 def _group(measured: Sequence[Row], group: str) -> str:
     means = group_means(measured, group)
     tasks = members(group)
     lines = [
         f"## {group}",
         "",
-        "Strict F1. The mean is unweighted, and empty unless a system ran on every corpus.",
+        "Strict F1, of several seeds their mean. The mean over corpora is unweighted, and empty unless a",
+        "system ran on every one.",
         "",
     ]
     lines += markdown_table(
@@ -105,16 +94,16 @@ def _group(measured: Sequence[Row], group: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _task(task: str, found: Sequence[Row], version: str | None) -> str:
-    current = [row for row in found if not row["partial"] and row["task_version"] == version]
+def _task(task: str, found: Sequence[Row]) -> str:
+    compared = current(found)
     lines = [f"## {escape(corpus_name(task))}", ""]
-    if current:
-        size = f"{current[0]['sentences']:,} test sentences"
+    if compared:
+        size = f"{compared[0]['sentences']:,} test sentences"
         if task in corpora.built_in():
             corpus = corpora.get(task)
             mentions = sum(corpus.files["test"].mentions.values())
             size += f", {mentions:,} mentions of {', '.join(corpus.types)}"
-        lines += [f"`{task}`, version {version}: {size}.", ""]
+        lines += [f"`{task}`, version {escape(compared[0]['task_version'])}: {size}.", ""]
         lines += markdown_table(
             ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
             [
@@ -125,10 +114,10 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
                     _strict(row),
                     *(percent(row.get(name)) for _, name in _COLUMNS),
                 ]
-                for row in current
+                for row in compared
             ],
         )
-    others = [row for row in found if row not in current]
+    others = [row for row in found if row not in compared]
     if others:
         lines += ["", "Not ranked: partial runs, and runs of older versions of the task.", ""]
         lines += markdown_table(
@@ -137,7 +126,7 @@ def _task(task: str, found: Sequence[Row], version: str | None) -> str:
                 [
                     _title(row),
                     shown_shots(row),
-                    row["task_version"],
+                    escape(row["task_version"]),
                     f"{row['sentences']}{' (partial)' if row['partial'] else ''}",
                     percent(row["strict_f1"]),
                 ]
