@@ -105,6 +105,8 @@ def read_card(path: Path) -> Card:
 
     try:
         card: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if card is None:
+            raise BenchmarkError(f"the card {path} is empty")
         jsonschema.validate(card, CARD_SCHEMA)
         json.dumps(card, allow_nan=False)  # a schema's bounds let NaN pass
     except (OSError, UnicodeDecodeError) as error:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import time
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -19,6 +21,7 @@ import typer
 
 from bioner_bench import __version__
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.strategies import STRATEGIES
 
 app = typer.Typer(
     name="bioner-bench",
@@ -59,14 +62,32 @@ _state = {"verbose": False}
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except Exception as error:  # exit code 1 means that a check failed, so nothing else may end with it
         if _state["verbose"]:
             traceback.print_exc()
-        known = isinstance(error, BenchmarkError | OSError)
-        reason = str(error) if known else f"{type(error).__name__}: {error} (a bug? -v shows the trace)"
-        print(f"error: {' '.join(reason.split())}", file=sys.stderr)
-        sys.exit(2)
+        print(_said(error), file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _said(error: Exception) -> str:
+    """What the user is told of an error; help, where a command without arguments only shows that."""
+    if isinstance(error, BenchmarkError | OSError):
+        reason = str(error)
+    elif hasattr(error, "format_message"):  # wrong use of the command line
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return str(error.format_message())
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "bioner-bench"
+        reason = f"{error.format_message().rstrip('.')}; see: {where} --help"
+    else:
+        reason = f"{type(error).__name__}: {error} (a bug? `bioner-bench -v ...` shows the trace)"
+    return f"error: {' '.join(reason.split())}"
 
 
 def _version(asked: bool) -> None:
@@ -122,29 +143,33 @@ def run(
         options = systems.options(read_card(card), card.parent, given)
         print(f"$ {systems.command(options)}", file=sys.stderr)
         given = systems.arguments(options)
+    given = _with_prepared_models(given)
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not _state["verbose"]:
         # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    began = time.time()
     try:
         cli_evaluate()
     except Exception as error:
-        if isinstance(error, ValueError) and "Tasks not found" in str(error):
-            raise BenchmarkError(
-                f"{' '.join(str(error).split())}; `bioner-bench corpora list` shows the tasks of this project"
-            ) from error
+        if failure := _wrong_use(error):
+            raise BenchmarkError(failure) from error
         failure = _server_failure(error, sys.argv)
         if failure is None:
             raise
         print(file=sys.stderr)  # the progress bar has left its line open
         raise BenchmarkError(failure) from error
+    _check_written(given, began)
 
 
 @app.command(epilog="Example: bioner-bench score out/model/samples_bioner_ncbi_2026-11-22T10-00-00.jsonl")
 def score(
-    file: Annotated[
-        Path, typer.Argument(help="lm-eval's samples_*.jsonl, or predictions, one JSON line a sentence.")
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="lm-eval's samples_*.jsonl or folders with some, or predictions, one JSON line a sentence."
+        ),
     ],
     as_json: Json = False,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 10_000,
@@ -152,27 +177,30 @@ def score(
 ) -> None:
     """Score answers without a model: strict, relaxed and string F1 with intervals, and all the rest.
 
-    A prediction has text, types, gold (a list of start, end, type) and either output (what a model wrote)
-    or predicted (a list of start, end, type).
+    A prediction has text, types, gold (a list of {"start": 0, "end": 6, "type": "Disease"}) and either output
+    (what a model wrote) or predicted (a list like gold). JSON of several files is an object of their paths.
     """
     from bioner_bench import predictions
     from bioner_bench.summary import summarise_judged
-
-    judged = predictions.read(file)
-    summary = summarise_judged(judged, resamples, seed)
-    if as_json:
-        mentions = sum(len(item.sentence.entities) for item in judged)
-        _print_json({"sentences": len(judged), "mentions": mentions, **summary})
-        return
     from bioner_bench.terminal import print_summary
 
-    print_summary(_console(), f"{file.name}: {len(judged)} sentences", summary)
+    printed = {}
+    for file, judged in [(file, predictions.read(file)) for file in predictions.files(files)]:
+        summary = summarise_judged(judged, resamples, seed)
+        mentions = sum(len(item.sentence.entities) for item in judged)
+        printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
+        if not as_json:
+            print_summary(_console(), f"{file.name}: {len(judged)} sentences", summary)
+    if as_json:
+        _print_json(printed if len(printed) > 1 else next(iter(printed.values())))
 
 
 @leaderboard_app.command(epilog="Example: bioner-bench leaderboard add out --system baselines/my-model.yaml")
 def add(
     lm_eval_output: Annotated[Path, typer.Argument(help="What was given to `lm_eval --output_path`.")],
-    system: Annotated[Path, typer.Option(help="The system's card, a YAML file.")],
+    system: Annotated[
+        str, typer.Option(metavar="CARD", help="The system's card, a name in baselines/ or a YAML file.")
+    ],
     folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboards"),
     rescore: Annotated[
         bool,
@@ -187,10 +215,10 @@ def add(
 
     Scores are counted again from the answers; documents, gold and prompts must be those of the task.
     """
-    from bioner_bench import records
+    from bioner_bench import records, systems
     from bioner_bench.cards import read_card
 
-    made = records.from_lm_eval(lm_eval_output, read_card(system), rescore)
+    made = records.from_lm_eval(lm_eval_output, read_card(systems.find(system)), rescore)
     for record in made:
         if record["partial"] and not partial:
             raise BenchmarkError(
@@ -200,8 +228,13 @@ def add(
         place = folder / "records" / records.place(record)
         if place.is_file() and not replace:
             old = records.read(place)
-            if old["setup"] != record["setup"] or (record["partial"] and not old["partial"]):
-                raise BenchmarkError(f"{place} is a whole run, or of another setup; --replace overwrites it")
+            if records.identity(old) != records.identity(record):
+                raise BenchmarkError(
+                    f"{place} is of another model, recipe or setup; --replace overwrites it, "
+                    "a card of its own keeps both"
+                )
+            if record["partial"] and not old["partial"]:
+                raise BenchmarkError(f"{place} is a whole run, this one is partial; --replace overwrites it")
     for record in made:
         print(records.write(record, folder / "records"))
 
@@ -218,7 +251,7 @@ def build(
 ) -> None:
     """Build tables, figures and the page from the records and cards: same input, same bytes.
 
-    The list of systems, README.md in the folder of cards, is built too.
+    The list of systems, README.md in the folder of cards, is built with the project's own leaderboard.
     """
     from bioner_bench import baselines, leaderboard
     from bioner_bench.cards import read_cards
@@ -228,8 +261,9 @@ def build(
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
     found = read_cards(cards)
     made = {folder: leaderboard.build(folder / "records", found)}
-    measured = leaderboard.measured_systems(folder / "records")
-    made[cards] = {"README.md": baselines.markdown(found, measured)}
+    if (cards.parent / "leaderboards").resolve() == folder.resolve():
+        measured = leaderboard.measured_systems(folder / "records")
+        made[cards] = {"README.md": baselines.markdown(found, measured)}
     if check_only:
         stale = [place / name for place, files in made.items() for name in leaderboard.stale(files, place)]
         for path in stale:
@@ -289,7 +323,7 @@ def select(
         str | None, typer.Option(help="Scores the rows: a packaged model, a folder, or a hub id.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Of the weak model on the hub.")] = None,
-    strategy: Annotated[str, typer.Option(help="hybrid, superfilter, random, positives or full.")] = "hybrid",
+    strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGIES)}.")] = "hybrid",
     ratio: Annotated[float, typer.Option(help="Share that is kept, of each corpus.")] = 0.5,
     pooled: Annotated[
         bool, typer.Option("--pooled", help="Take the share of all corpora together instead.")
@@ -347,6 +381,8 @@ def train(
     from bioner_bench.systems import checkpoint_folder
 
     read = read_recipe(recipe, seed)
+    if scores and not (isinstance(read, LlmRecipe) and read.select.weak_model):
+        raise BenchmarkError(f"{recipe} names no weak model, so there is nothing that --scores is for")
     folder = out or checkpoint_folder(read)
     try:
         with redirect_stdout(sys.stderr):  # the Trainer prints its losses
@@ -526,6 +562,57 @@ def _json_option(name: str, value: str | None) -> dict[str, Any] | None:
     return found
 
 
+def _with_prepared_models(given: list[str]) -> list[str]:
+    """The options of `lm_eval run` with folders in place of the names of packaged models."""
+    from bioner_bench import models, systems
+
+    if not any(name in word for name in models.MODELS for word in given):
+        return given
+    options = systems._parse(given)
+    arguments = options.get("model_args") or {}
+    if arguments.get("pretrained") not in models.MODELS:
+        return given
+    prepared = {"pretrained": models.resolve(arguments["pretrained"])}
+    return systems.arguments(options | {"model_args": arguments | prepared})
+
+
+def _wrong_use(error: Exception) -> str | None:
+    """What to say of an error of lm-eval that the user can mend; None if it is none of those."""
+    from bioner_bench.systems import OWN_MODELS
+
+    reason = " ".join(str(error).split())
+    if isinstance(error, ValueError) and "Tasks not found" in reason:
+        return f"{reason}; `bioner-bench corpora list` shows the tasks of this project"
+    if isinstance(error, ValueError) and "No tasks specified" in reason:
+        return "no task is named; for example: --tasks bioner_ncbi"
+    if isinstance(error, ValueError) and "Attempted to load model" in reason:
+        return f"{reason}; this project's own are {', '.join(OWN_MODELS)}"
+    if isinstance(error, TypeError) and "__init__()" in reason:
+        return f"--model_args do not fit the model: {reason}"
+    if isinstance(error, OSError) and "huggingface.co" in reason:
+        from bioner_bench.models import MODELS
+
+        return f"the model cannot be loaded: {reason}; without the hub there are: {', '.join(MODELS)}"
+    return None
+
+
+def _check_written(given: list[str], began: float) -> None:
+    """Raise a `BenchmarkError` if lm-eval has not written what it was to write: it only warns of that."""
+    from bioner_bench import systems
+
+    asked = systems._parse(given)
+    if "output_path" not in asked or os.environ.get("RANK", "0") != "0":
+        return
+    out = Path(asked["output_path"])
+    found = out.parent.glob(f"{out.stem}_*.json") if out.suffix == ".json" else out.rglob("results_*.json")
+    if not any(path.stat().st_mtime >= began - 1 for path in found):
+        raise BenchmarkError(f"lm-eval has not written its results to {out}; its warnings above say why")
+    if not asked.get("log_samples"):
+        print(
+            "The answers are not kept; with --log_samples they can be scored and recorded.", file=sys.stderr
+        )
+
+
 def _without_headers(record: logging.LogRecord) -> bool:
     """A log filter: lm-eval logs a failed request with its headers, where the key stands."""
     record.msg = re.sub(r"CIMultiDictProxy\(.*?\)>", "***>", str(record.msg))
@@ -575,11 +662,12 @@ def _print_json(value: Any) -> None:
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, no_wrap=column == columns[0])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     _console().print(table)

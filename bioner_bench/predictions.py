@@ -14,10 +14,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from bioner_bench.alignment import Aligned, align
 from bioner_bench.answers import judge
 from bioner_bench.schema import BenchmarkError, Entity, Mention, Sentence
 from bioner_bench.scoring import Counts, count
+
+_SPANS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "start": {"type": "integer"},
+            "end": {"type": "integer"},
+            "type": {"type": "string"},
+        },
+        "required": ["start", "end", "type"],
+    },
+}
+
+_PREDICTION = Draft202012Validator(
+    {
+        "type": "object",
+        "properties": {
+            "id": {"type": ["string", "integer"]},
+            "document": {"type": ["string", "null"]},
+            "text": {"type": "string"},
+            "types": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+            "gold": _SPANS,
+            "output": {"type": "string"},
+            "predicted": _SPANS,
+        },
+        "required": ["text", "types", "gold"],
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +62,21 @@ class Judged:
     counts: Counts
 
 
+def files(given: Sequence[Path]) -> list[Path]:
+    """The files that are meant, with the samples of lm-eval in place of a folder.
+
+    Raises:
+        BenchmarkError: a folder holds none.
+    """
+    found = []
+    for path in given:
+        samples = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not samples:
+            raise BenchmarkError(f"{path} holds no samples_*.jsonl; run lm_eval with --log_samples")
+        found += samples
+    return found
+
+
 def read(path: Path) -> list[Judged]:
     """Judge every line of a file.
 
@@ -38,21 +84,21 @@ def read(path: Path) -> list[Judged]:
         BenchmarkError: the file cannot be read, or a line is not of either format; names file and line.
     """
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}") from error
     judged = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        row = None
         try:
             row = json.loads(line)
             judged.append(_judge_sample(row) if "doc" in row else _judge_prediction(row, f"line-{number}"))
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise BenchmarkError(
-                f"{path}:{number}: neither a sample of lm-eval nor a prediction ({reason})"
-            ) from error
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            form = "a sample of lm-eval" if isinstance(row, dict) and "doc" in row else "a prediction"
+            raise BenchmarkError(f"{path}:{number}: not {form}: {reason}") from error
         if judged[-1].types != judged[0].types:
             raise BenchmarkError(
                 f"{path}:{number}: other types than the lines before; score one task at a time"
@@ -75,6 +121,10 @@ def _judge_sample(row: Mapping[str, Any]) -> Judged:
 
 
 def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
+    if error := next(_PREDICTION.iter_errors(row), None):
+        raise ValueError(f"{error.json_path}: {error.message}")
+    if ("output" in row) == ("predicted" in row):
+        raise ValueError("one of output and predicted is needed, and not both")
     text, types = row["text"], tuple(row["types"])
     gold = _spans(text, row["gold"], types)
     sentence = Sentence(str(row.get("id", name)), text, tuple(gold), row.get("document"))

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 
 from bioner_bench import records
-from bioner_bench.bootstrap import RESAMPLES, SEED, Comparison, compare
+from bioner_bench.bootstrap import RESAMPLES, SEED, SIGNIFICANCE, Comparison, compare
 from bioner_bench.records import Record
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.scoring import scores, total
-
-SIGNIFICANCE = 0.05
 
 
 class Outcome(IntEnum):
@@ -33,8 +31,9 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one task. Scores are in [0, 1], on the common sentences; None if not comparable."""
+    """The answer for one run. Scores are in [0, 1], on the common sentences; None if not comparable."""
 
+    system: str
     task: str
     setup: str
     outcome: Outcome
@@ -48,6 +47,7 @@ class Verdict:
         """For `--json`."""
         test = self.comparison
         return {
+            "system": self.system,
             "task": self.task,
             "setup": self.setup,
             "outcome": self.outcome.name.lower(),
@@ -87,9 +87,8 @@ def check_all(new: Path, old: Path, score: str = "strict_f1", max_drop: float | 
         if counterpart is not None:
             verdicts.append(check(counterpart, record, score, max_drop))
         else:
-            setup = f"{record['setup']['shots']}-shot"
             reason = f"{new} holds no such run of {record['system']['name']}"
-            verdicts.append(Verdict(record["task"], setup, Outcome.INCOMPARABLE, reason))
+            verdicts.append(_incomparable(record, records.variant(record), reason))
     return verdicts
 
 
@@ -103,8 +102,12 @@ def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
 
 def _records(path: Path) -> list[Record]:
     paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    if not paths:
-        raise BenchmarkError(f"{path} holds no record; make one with bioner-bench leaderboard add")
+    if not path.exists():
+        raise BenchmarkError(f"there is no file or folder {path}; name a record, or a folder of records")
+    if not paths or (path.is_dir() and any(path.rglob("results_*.json"))):
+        raise BenchmarkError(
+            f"{path} holds no records; make them of lm-eval's output with bioner-bench leaderboard add"
+        )
     return [records.read(each) for each in paths]
 
 
@@ -129,9 +132,7 @@ def check(
     """
     if score not in scores(new["types"]):
         raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(scores(new['types']))}")
-    setup = f"{new['setup']['shots']}-shot against {old['setup']['shots']}-shot"
-    if new["setup"]["shots"] == old["setup"]["shots"]:
-        setup = f"{new['setup']['shots']}-shot"
+    setup = " against ".join(dict.fromkeys([records.variant(new), records.variant(old)]))
     for what, field in (
         ("task", "task"),
         ("task version", "task_version"),
@@ -140,15 +141,15 @@ def check(
     ):
         if new[field] != old[field]:
             reason = f"other {what}: {new[field]} against {old[field]}"
-            return Verdict(new["task"], setup, Outcome.INCOMPARABLE, reason)
+            return _incomparable(new, setup, reason)
     needs = scores(new["types"])[score].needs
     if not all(any(records.counts_of(record)[column].any() for column in needs) for record in (new, old)):
-        return Verdict(new["task"], setup, Outcome.INCOMPARABLE, f"{score} is not known of both")
+        return _incomparable(new, setup, f"{score} is not known of both")
     common = sorted(set(new["sentence_hashes"]) & set(old["sentence_hashes"]))
     missing = min(new["sentences"], old["sentences"]) - len(common)
     if missing:
         reason = f"other gold or text in {missing} sentences"
-        return Verdict(new["task"], setup, Outcome.INCOMPARABLE, reason)
+        return _incomparable(new, setup, reason)
     tables, places = [], []
     for record in (new, old):
         place = {digest: index for index, digest in enumerate(record["sentence_hashes"])}
@@ -173,4 +174,20 @@ def check(
         reason = f"significantly better, p = {test.p_value:.4f}"
     elif drop == 0:
         reason = "the same"
-    return Verdict(new["task"], setup, outcome, reason, len(common), values[1], values[0], test)
+    if len(common) < new["corpus_sentences"]:
+        reason += f"; on {len(common):,} of {new['corpus_sentences']:,} sentences"
+    return Verdict(
+        new["system"]["name"],
+        new["task"],
+        setup,
+        outcome,
+        reason,
+        len(common),
+        values[1],
+        values[0],
+        test,
+    )
+
+
+def _incomparable(record: Record, setup: str, reason: str) -> Verdict:
+    return Verdict(record["system"]["name"], record["task"], setup, Outcome.INCOMPARABLE, reason)

@@ -33,14 +33,14 @@ def with_interval(summary: Summary, name: str) -> str:
 
 def print_summary(console: Console, title: str, summary: Summary) -> None:
     """One score a row, with its interval."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("score")
     table.add_column("%", justify="right")
     table.add_column("95 % interval", justify="right")
     for name, value in summary.items():
         if not name.endswith(("_low", "_high")):
             interval = f"{percent(summary[f'{name}_low'])} - {percent(summary[f'{name}_high'])}"
-            table.add_row(name, percent(value), "-" if value is None else interval)
+            table.add_row(escape(name), percent(value), "-" if value is None else interval)
     console.print(table)
 
 
@@ -61,8 +61,8 @@ def print_comparison(console: Console, summaries: Mapping[str, tuple[int, Summar
 def print_verdicts(console: Console, score: str, verdicts: Sequence[Verdict]) -> None:
     """One task a row: old and new score, their difference, and the verdict."""
     table = Table(title=f"{score}, %", title_justify="left")
-    for column in ("task", "setup", "sentences", "old", "new", "difference", "p", "verdict"):
-        table.add_column(column, no_wrap=column == "task")
+    for column in ("system", "task", "setup", "sentences", "old", "new", "difference", "p", "verdict"):
+        table.add_column(column, no_wrap=column in ("system", "task"))
     for verdict in verdicts:
         test = verdict.comparison
         change = p_value = "-"
@@ -71,8 +71,9 @@ def print_verdicts(console: Console, score: str, verdicts: Sequence[Verdict]) ->
             p_value = f"{test.p_value:.4f}"
         outcome = f"{verdict.outcome.name.lower()}: {verdict.reason}"
         row = [
+            verdict.system,
             verdict.task,
-            verdict.setup,
+            verdict.setup.replace("-", " "),
             str(verdict.sentences),
             percent(verdict.old),
             percent(verdict.new),
@@ -85,8 +86,10 @@ def print_examples(console: Console, judged: Iterable[Judged]) -> None:
     """Gold, answer and aligned spans of sentences, side by side."""
     for item in judged:
         sentence = item.sentence
-        legend = "  ".join(f"[{_style(type_, item.types)}]{type_}[/]" for type_ in item.types)
-        table = Table(title=f"{sentence.id}   {legend}", title_justify="left", show_lines=True, expand=True)
+        legend = "  ".join(f"[{_style(type_, item.types)}]{escape(type_)}[/]" for type_ in item.types)
+        table = Table(
+            title=f"{escape(sentence.id)}   {legend}", title_justify="left", show_lines=True, expand=True
+        )
         for column in ("gold", "answer", "aligned spans"):
             table.add_column(column, ratio=1)
         spans = [aligned.span for aligned in item.aligned if aligned.span is not None]

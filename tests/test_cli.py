@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SHARED_DATA
 
+from bioner_bench import cli
+
 BIN = Path(sys.executable).parent
 
 
@@ -44,26 +46,19 @@ def prediction(**fields):
     return json.dumps(row | fields) + "\n"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["run"],
-        ["score"],
-        ["demo"],
-        ["corpora"],
-        ["corpora", "list"],
-        ["corpora", "fetch"],
-        ["corpora", "stats"],
-        ["corpora", "verify"],
-        ["corpora", "ceiling"],
-        ["models"],
-        ["models", "prepare"],
-    ],
-)
+def commands(app=cli.app, path=()):
+    """Every command and group of the command line."""
+    yield list(path)
+    for command in app.registered_commands:
+        yield [*path, command.name or command.callback.__name__]
+    for group in app.registered_groups:
+        yield from commands(group.typer_instance, (*path, group.name))
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_command_has_help_with_an_example(command):
     shown = call(*command, "--help").stdout
-    assert "Example: bioner-bench" in shown or "Start with: bioner-bench" in shown
+    assert f"Example: bioner-bench {' '.join(command)}" in " ".join(shown.split()) or not command
 
 
 def test_help_imports_nothing_heavy():
@@ -107,8 +102,13 @@ def test_score_of_text_and_of_spans(tmp_path):
     [
         ("{", "samples.jsonl:2"),
         ("[]", "samples.jsonl:2"),
-        (prediction(), "KeyError: 'predicted'"),
-        (prediction(output=3), "samples.jsonl:2"),
+        (prediction(), "one of output and predicted is needed"),
+        (prediction(output="{}", predicted=[]), "and not both"),
+        (prediction(output=3), "$.output: 3 is not of type 'string'"),
+        (prediction(gold=[[0, 6, "Disease"]], output="{}"), "$.gold[0]"),
+        (prediction(gold=[{"start": "0", "end": 6, "type": "Disease"}], output="{}"), "$.gold[0].start"),
+        (prediction(types="Disease", output="{}"), "$.types"),
+        (prediction(types=[], gold=[], output="{}"), "$.types"),
         (prediction(predicted=[{"start": 3, "end": 99, "type": "Disease"}]), "3-99 is not a span"),
         (prediction(predicted=[{"start": 0, "end": 6, "type": "Gene"}]), "'Gene' is none of Disease"),
         (prediction(types=["Gene"], gold=[], output="{}"), "other types"),
@@ -123,11 +123,78 @@ def test_a_bad_line_is_named(tmp_path, line, said):
 
 def test_unreadable_and_empty_files(tmp_path):
     assert "cannot read" in fails("score", tmp_path / "absent.jsonl")
-    assert "cannot read" in fails("score", tmp_path)
+    assert "holds no samples_*.jsonl" in fails("score", tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     assert "cannot read" in fails("score", tmp_path / "binary")
     (tmp_path / "empty").write_text("")
     assert "has no lines" in fails("score", tmp_path / "empty")
+
+
+def test_several_files_and_folders_are_scored_at_once(tmp_path):
+    (tmp_path / "out").mkdir()
+    files = [tmp_path / "out" / "samples_a.jsonl", tmp_path / "b.jsonl"]
+    for file in files:
+        file.write_text("\ufeff" + prediction(output='{"Disease": ["ataxia"]}'), encoding="utf-8")
+    found = json.loads(call("score", tmp_path / "out", tmp_path / "b.jsonl", "--json").stdout)
+    assert list(found) == [str(file) for file in files]
+    assert [scores["strict_f1"] for scores in found.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["score", "x", "--jsn"], "No such option: --jsn"),
+        (["score"], "see: bioner-bench score --help"),
+        (["nope"], "No such command"),
+        (["check", "a", "--against", "b"], "there is no file or folder a"),
+        (["leaderboard", "add", "a", "--system", ROOT / "baselines/dictionary.yaml"], "there is no folder a"),
+        (["leaderboard", "add", ROOT, "--system", "a"], "no folder baselines"),
+        (["run", "--model", "bioner-oracle"], "no task is named"),
+        (
+            ["run", "--model", "bioner-oracl", "--tasks", "bioner_sample"],
+            "this project's own are bioner-oracle",
+        ),
+        (["run", "--model", "encoder", "--tasks", "bioner_sample"], "--model_args do not fit the model"),
+        (
+            ["run", "--model", "hf", "--model_args", "pretrained=org/none", "--tasks", "bioner_sample"],
+            "smollm2",
+        ),
+    ],
+)
+def test_wrong_use_is_one_line(tmp_path, arguments, said):
+    line = fails(*arguments, cwd=tmp_path)
+    assert said in line
+    assert "a bug?" not in line
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    done = subprocess.run(
+        f"{BIN / 'bioner-bench'} corpora list --json | head -1; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[\n0\n"
+    assert done.stderr == ""
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    folder = tmp_path / "[old]data[" / "x]"
+    folder.mkdir(parents=True)
+    wrong = call("corpora", "verify", "bioner_ncbi", code=1, BIONER_BENCH_MIRROR=str(folder), COLUMNS="500")
+    assert "[old]data[" in wrong.stdout
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(prediction(types=["Disease", "Gene[/]"], output="{}"))
+    assert "Gene[/]" in call("score", path).stdout
+
+
+def test_results_that_lm_eval_could_not_write_are_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    options = ["--model", "bioner-empty", "--tasks", "bioner_sample", "--limit", 2, "--output_path"]
+    assert "has not written its results" in fails("run", *options, tmp_path / "file" / "out")
+    assert "--log_samples" in call("run", *options, tmp_path / "out").stderr
 
 
 def test_unknown_names_list_the_known_ones():
@@ -135,8 +202,6 @@ def test_unknown_names_list_the_known_ones():
     assert "smollm2-135m" in fails("models", "prepare", "nope")
     assert "float32" in fails("models", "prepare", "smollm2-135m", "--dtype", "int3")
     assert "bioner_nope" in fails("run", "--model", "bioner-oracle", "--tasks", "bioner_nope")
-    call("corpora", "nope", code=2)
-    call("score", code=2)
 
 
 def test_a_mirror_that_is_gone_or_wrong(tmp_path):

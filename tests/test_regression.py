@@ -125,7 +125,7 @@ def test_wrong_use_is_one_line(tmp_path):
     few = records.write(make_record(shots=5), tmp_path / "few")
     (tmp_path / "empty").mkdir()
     assert "holds no record" in call("check", good, "--against", tmp_path / "empty", code=2).stderr
-    assert "cannot read" in call("check", good, "--against", tmp_path / "absent.json", code=2).stderr
+    assert "no file or folder" in call("check", good, "--against", tmp_path / "absent.json", code=2).stderr
     done = call("check", good.parent, "--against", few.parent, "--json", code=2)
     assert "holds no such run" in done.stdout
     assert "unknown score" in call("check", good, "--against", good, "--score", "nope", code=2).stderr
