@@ -51,7 +51,7 @@ def load(
 
     Args:
         source: a folder or a hub id.
-        max_length: subwords of a window; by default as many as the model has positions for, at most 512.
+        max_length: subwords of a window, 512 by default; never more than the model has positions for.
         device: of torch; by default, and in place of a GPU that is not there, what the machine has.
         options: further arguments of `from_pretrained`, such as `revision` and `dtype`.
 
@@ -63,7 +63,7 @@ def load(
     if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):
         device = hardware.device()
     model.to(device).eval()
-    encoder = Encoder(model, tokenizer, max_length or longest(model.config))
+    encoder = Encoder(model, tokenizer, longest(model.config, max_length or 512))
     tags = encoder.tags
     types = {tag[2:] for tag in tags if tag != "O"}
     if (
@@ -78,7 +78,7 @@ def load(
     return encoder
 
 
-def longest(config: Any, limit: int = 512) -> int:
+def longest(config: Any, limit: int) -> int:
     """Subwords that a model of this configuration can read at once, at most `limit`."""
     positions = getattr(config, "max_position_embeddings", None) or limit
     # RoBERTa counts positions from after its padding token.

@@ -22,21 +22,25 @@ from transformers import (
 
 from bioner_bench import checkpoints, corpora, models, recipes
 from bioner_bench.encoder import Encoder, Input, decode, longest, read
-from bioner_bench.grouped_trainer import GroupedTrainer
+from bioner_bench.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.recipes import EncoderRecipe
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tagging import tag_set, to_tags
-
-IGNORED = -100
-"""The label of everything that is not the first subword of an owned word."""
 
 
 def train(recipe: EncoderRecipe, out: Path) -> Path:
     """Fine-tune, or go on with what a killed run left in `out`; return the checkpoint folder.
 
+    Of two runs at once in one folder the second waits, and finds what the first has made.
+
     Raises:
         BenchmarkError: the training corpora have different types, or `out` holds another run.
     """
+    with checkpoints.claimed(out):
+        return _train(recipe, out)
+
+
+def _train(recipe: EncoderRecipe, out: Path) -> Path:
     types = _types(recipe)
     with PartialState().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
@@ -84,7 +88,8 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
     """The model before training: weights of the base model, a new head, what is fresh and what is frozen."""
     source = models.resolve(recipe.model)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
-    config = AutoConfig.from_pretrained(source, **options)
+    with models.loading(recipe.model):
+        config = AutoConfig.from_pretrained(source, **options)
     config.id2label = dict(enumerate(tags))
     config.label2id = {tag: number for number, tag in enumerate(tags)}
     tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **options)
@@ -104,7 +109,7 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
         kept = [_embeddings(model), *list(layers)[: recipe.freeze_layers]]
         for parameter in (parameter for module in kept for parameter in module.parameters()):
             parameter.requires_grad = False
-    return Encoder(model, tokenizer, min(recipe.max_length or 512, longest(config)))
+    return Encoder(model, tokenizer, longest(config, recipe.max_length or 512))
 
 
 def _reset(module: Module, deviation: float) -> None:
@@ -164,6 +169,7 @@ def _read(
 
 
 def _row(item: Input, labels: Sequence[int]) -> Mapping[str, Any]:
+    """A window for the Trainer; only the first subwords of words that it owns have a label."""
     row = [IGNORED] * len(item.input_ids)
     for place, word in zip(
         item.first_subwords, range(item.window.owned_first, item.window.owned_last), strict=True

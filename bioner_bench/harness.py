@@ -210,8 +210,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         """Called by lm-eval for the generation request of one document.
 
         In a chat the end-of-turn token ends the answer; the stop string of plain-text prompts would cut
-        thinking and answers that open with prose, so it is taken out unless the user set it. A chat that
-        a server will be sent is no string yet.
+        thinking and answers that open with prose, so it is taken out; another one that the user set stays.
+        A chat that a server will be sent is no string yet.
         """
         chat = kwargs.get("apply_chat_template", False)
         request = super().construct_requests(doc, ctx, **kwargs)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bioner_bench.corpora.files import cache_folder, sha256
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,15 @@ MODELS = {
 
 DTYPES = ("float32", "bfloat16")
 
+_PREPARED = "prepared.json"
+"""Tells what a folder holds that `prepare` wrote."""
+
 
 def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
     """Write a packaged model as a checkpoint folder that transformers and lm-eval load by its path.
 
-    The weights are dequantised, so the folder can be fine-tuned and saved again. An existing folder is
-    left as it is.
+    The weights are dequantised, so the folder can be fine-tuned and saved again. A folder that holds just
+    that is left as it is.
 
     Args:
         name: a key of `MODELS`.
@@ -74,7 +81,8 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
         dtype: of the written weights, one of `DTYPES`.
 
     Raises:
-        BenchmarkError: unknown name or dtype, the package is missing, or its file is another one.
+        BenchmarkError: unknown name or dtype, the package is missing, its file is another one, or the folder
+            holds something else.
     """
     if name not in MODELS:
         raise BenchmarkError(f"unknown model {name!r}; there are: {', '.join(MODELS)}")
@@ -83,10 +91,14 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
     model = MODELS[name]
     suffix = "" if dtype == DTYPES[0] else f"-{dtype}"
     folder = (out or cache_folder() / "models" / f"{name}{suffix}").absolute()
-    if (folder / "config.json").is_file():
+    content = {"model": name, "dtype": dtype, "sha256": model.sha256}
+    if _prepared(folder) == content:
         return folder
     if folder.exists():
-        raise BenchmarkError(f"{folder} exists and is not a checkpoint; remove it or name another folder")
+        raise BenchmarkError(
+            f"{folder} exists and is not {name} in {dtype} as this version prepares it; remove it or name "
+            "another folder"
+        )
     parts = _parts(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
@@ -100,17 +112,35 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
             raise BenchmarkError(f"{parts[0]} holds other weights than expected; run: {_install(model)}")
         written = Path(temporary) / "checkpoint"
         _convert(source, model, written, dtype)
+        write_text(written / _PREPARED, json.dumps(content, indent=2) + "\n")
         try:
             written.rename(folder)
         except OSError:
-            if not (folder / "config.json").is_file():  # another process was faster
+            if _prepared(folder) != content:  # else another process was faster
                 raise
     return folder
+
+
+def _prepared(folder: Path) -> dict[str, str] | None:
+    """What `prepare` wrote into a folder, if it did."""
+    path = folder / _PREPARED
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def resolve(name: str) -> str:
     """What transformers can load: the prepared folder of a packaged model, else the name as it is."""
     return str(prepare(name)) if name in MODELS else name
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Say which model it is that transformers cannot load, and which there are without the hub."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchmarkError(
+            f"the model {name!r} cannot be loaded: {error}; without the hub there are: {', '.join(MODELS)}"
+        ) from error
 
 
 def revision(source: str, asked: str | None = None) -> str | None:

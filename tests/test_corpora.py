@@ -376,6 +376,7 @@ def test_jsonl_takes_nested_mentions_and_one_span_with_two_types(tmp_path):
         with_entity(start=3, end=3),
         with_entity(start=3, end=0),
         {"text": "p53", "entities": GOOD["entities"] * 2},
+        GOOD | {"document": 1},
         [GOOD],
         "p53",
         3,
@@ -396,6 +397,12 @@ def test_jsonl_malformed_row_is_an_error_naming_file_and_line(tmp_path, row):
 def test_jsonl_line_that_is_no_row_is_an_error_naming_file_and_line(tmp_path, line):
     with pytest.raises(BenchmarkError, match=re.escape(f"{tmp_path / 'file.txt'}:2")):
         read(tmp_path, "jsonl", f"{json.dumps(GOOD)}\n{line}\n{json.dumps(GOOD)}\n")
+
+
+def test_jsonl_ids_are_unique(tmp_path):
+    rows = [json.dumps(GOOD | {"id": "a"}), json.dumps(GOOD), json.dumps(GOOD | {"id": "a"})]
+    with pytest.raises(BenchmarkError, match=r"jsonl:3: the id 'a' is that of line 1 too"):
+        read(tmp_path, "jsonl", "\n".join(rows) + "\n")
 
 
 def test_jsonl_wrong_slice_error_shows_both_strings(tmp_path):

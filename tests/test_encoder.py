@@ -239,6 +239,7 @@ def test_predictions_depend_on_neither_order_nor_batch_size(folder):
 
 def test_a_sentence_that_fits_is_read_at_once_and_a_longer_limit_is_that_of_the_model(folder):
     assert encoder.load(folder).max_length == 128
+    assert encoder.load(folder, max_length=1024).max_length == 128
     (item,) = encoder.read([TEXTS[0]], encoder.load(folder).tokenizer, 128)[1]
     assert item.window.owned_last == len(words(TEXTS[0]))
 

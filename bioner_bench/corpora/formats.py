@@ -109,9 +109,10 @@ def read_jsonl(
     path: Path, types: Sequence[str], rename: Mapping[str, str]
 ) -> tuple[list[Sentence], Counter[str]]:
     """One JSON object a line: `text`, `entities` of `start`, `end`, `type` and optionally `text`, and
-    optionally `id` and `document`.
+    optionally `id` and `document`, strings; ids are unique.
     """
     sentences: list[Sentence] = []
+    names: dict[str, int] = {}
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
@@ -133,8 +134,13 @@ def read_jsonl(
                         f"but the entity says {given['text']!r}"
                     )
                 entities.append(entity)
-            name = str(row.get("id", len(sentences)))
-            sentences.append(Sentence(name, row["text"], tuple(sorted(entities)), row.get("document")))
+            name, document = str(row.get("id", len(sentences))), row.get("document")
+            if name in names:
+                raise BenchmarkError(f"{where}: the id {name!r} is that of line {names[name]} too")
+            if not isinstance(document, str | None):
+                raise TypeError(f"document is a string, not {document!r}")
+            names[name] = number
+            sentences.append(Sentence(name, row["text"], tuple(sorted(entities)), document))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BenchmarkError(f"{where}: {type(error).__name__}: {error}") from error
     return sentences, Counter()
