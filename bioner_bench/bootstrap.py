@@ -17,6 +17,9 @@ from bioner_bench.scoring import Score, Table
 
 RESAMPLES = 10_000
 SEED = 1234
+SIGNIFICANCE = 0.05
+"""The p value below which a difference is more than chance."""
+
 _CHUNK = 4_000_000
 """Numbers drawn at once; bounds memory to some 32 MB."""
 

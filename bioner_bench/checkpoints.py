@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from accelerate import PartialState
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from bioner_bench import __version__, corpora, hardware, models, plotting, prompt
-from bioner_bench.recipes import LlmRecipe, Recipe
+from bioner_bench import __version__, corpora, hardware, models, plotting, rows
+from bioner_bench.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.writing import write_text
+from bioner_bench.writing import only_writer, write_text
 
 RECIPE = "recipe.yaml"
 SUMMARY = "training.json"
@@ -32,6 +35,13 @@ _UNFINISHED = "unfinished"
 """Where the Trainer's checkpoints are until the run has ended."""
 
 
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold a folder against other runs, which wait; of the processes of one run the first does."""
+    with only_writer(out) if PartialState().is_main_process else nullcontext():
+        yield
+
+
 def begin(out: Path, recipe: Recipe) -> bool:
     """Make the folder of a run, or find the same run in it; True if it has ended already.
 
@@ -40,16 +50,23 @@ def begin(out: Path, recipe: Recipe) -> bool:
     Raises:
         BenchmarkError: the folder holds something else.
     """
-    text = _yaml(recipe)
     if not (out / RECIPE).is_file():
         if out.exists() and any(out.iterdir()):
             raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
-    elif (out / RECIPE).read_text(encoding="utf-8") == text:
+    elif _read(out / RECIPE) == recipe:
         return _ended(out, recipe)
     elif (out / SUMMARY).is_file() or last(out):
         raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
-    write_text(out / RECIPE, text)
+    write_text(out / RECIPE, _yaml(recipe))
     return False
+
+
+def _read(path: Path) -> Recipe | None:
+    """A recipe that a run left, unless another version wrote it in a form that is none today."""
+    try:
+        return read_recipe(path)
+    except BenchmarkError:
+        return None
 
 
 def _ended(out: Path, recipe: Recipe) -> bool:
@@ -57,15 +74,11 @@ def _ended(out: Path, recipe: Recipe) -> bool:
     if not (out / SUMMARY).is_file():
         return False
     learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
-    if isinstance(recipe, LlmRecipe) and learned != _prompts(recipe):
+    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train):
         raise BenchmarkError(
             f"{out} was trained with another prompt than this version has; name another folder"
         )
     return True
-
-
-def _prompts(recipe: Recipe) -> dict[str, str]:
-    return {task: prompt.prompt_hash(corpora.get(task).types) for task in recipe.train}
 
 
 def last(out: Path) -> str | None:
@@ -127,10 +140,11 @@ class Legs(TrainerCallback, ExportableState):  # type: ignore[misc]
     Attributes:
         before: seconds of the earlier legs, up to the checkpoint.
         rows: of an optimiser step, over all processes.
+        learned: a hash of all rows, as tokens in their order.
     """
 
     def __init__(self) -> None:
-        self.before, self.rows = 0.0, 0
+        self.before, self.rows, self.learned = 0.0, 0, ""
         self.began = time.monotonic()
 
     @property
@@ -140,10 +154,21 @@ class Legs(TrainerCallback, ExportableState):  # type: ignore[misc]
 
     def state(self) -> dict[str, Any]:
         """Called by the Trainer for a checkpoint."""
-        return {"args": {}, "attributes": {"before": self.seconds, "rows": self.rows}}
+        kept = {"before": self.seconds, "rows": self.rows, "learned": self.learned}
+        return {"args": {}, "attributes": kept}
 
-    def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: Any, control: Any, train_dataloader: Any = None, **_: Any
+    ) -> None:
         """Called by the Trainer."""
+        tokens = json.dumps([row["input_ids"] for row in train_dataloader.dataset])
+        learned = hashlib.sha256(tokens.encode()).hexdigest()
+        if self.learned not in ("", learned):
+            raise BenchmarkError(
+                f"{Path(args.output_dir).parent}: this run began with other rows or another prompt; "
+                "name another folder"
+            )
+        self.learned = learned
         rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         if self.rows not in (0, rows):
             raise BenchmarkError(
@@ -190,7 +215,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
-        "prompt": _prompts(recipe),
+        "prompt": rows.prompt_hashes(recipe.train),
         "steps": state.global_step,
         "kept": kept,
         "development": curve,

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import torch
 
+from bioner_bench.recipes import PRECISIONS
 from bioner_bench.schema import BenchmarkError
-
-DTYPES = ("auto", "float32", "bfloat16")
-"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
 
 
 def dtype(name: str) -> torch.dtype:
-    """The torch dtype of one of `DTYPES`.
+    """The torch dtype of one of `PRECISIONS`.
 
     Raises:
         BenchmarkError: another name.
     """
-    if name not in DTYPES:
-        raise BenchmarkError(f"unknown dtype {name!r}; there are: {', '.join(DTYPES)}")
+    if name not in PRECISIONS:
+        raise BenchmarkError(f"unknown dtype {name!r}; there are: {', '.join(PRECISIONS)}")
     if name == "auto":
         return torch.bfloat16 if computes_in_bfloat16() else torch.float32
     return torch.float32 if name == "float32" else torch.bfloat16

@@ -41,7 +41,7 @@ def score(
     model: Any,
     chat: Chat,
     batch_size: int = 16,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> Iterator[Score]:
     """Score rows with a causal language model; in float32 a row's score does not depend on the others.
 
@@ -120,25 +120,34 @@ def append(path: Path, settings: Mapping[str, Any], scores: Iterator[Score]) -> 
 
 
 def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
-    """The scores that a file holds, by row; a last line that is cut, or being written, is passed over.
+    """The scores that a file holds, by row; none if there is no file.
 
     Raises:
-        BenchmarkError: they were made with other settings, or the file is damaged elsewhere.
+        BenchmarkError: they were made with other settings, or the file is damaged.
     """
-    if not path.is_file():
-        return {}
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
-    if not whole:
-        return {}
-    try:
-        found, *lines_read = [dict(json.loads(line)) for line in whole]
-        scores = [Score(**line) for line in lines_read]
-    except (ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path} is damaged ({error}); remove it to score again") from error
-    if found != json.loads(json.dumps(settings)):
+    found, scores = load(path)
+    if found is not None and found != json.loads(json.dumps(settings)):
         other = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
         raise BenchmarkError(f"{path} was made with another {', '.join(other)}; name another folder")
-    return {item.id: item for item in scores}
+    return scores
+
+
+def load(path: Path) -> tuple[dict[str, Any] | None, dict[str, Score]]:
+    """The settings and scores, by row, of a file; a last line that is cut, or being written, is passed over.
+
+    Raises:
+        BenchmarkError: the file is damaged elsewhere.
+    """
+    if not path.is_file():
+        return None, {}
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+    if not whole:
+        return None, {}
+    try:
+        settings, *lines = [dict(json.loads(line)) for line in whole]
+        return settings, {line["id"]: Score(**line) for line in lines}
+    except (ValueError, TypeError, KeyError) as error:
+        raise BenchmarkError(f"{path} is damaged ({error}); remove it to score again") from error
 
 
 def _mend(path: Path) -> None:

@@ -18,15 +18,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from bioner_bench import checkpoints, corpora, hardware, models, prompt, rows
 from bioner_bench.answers import judge
 from bioner_bench.chat import Chat
-from bioner_bench.grouped_trainer import GroupedTrainer
+from bioner_bench.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.recipes import LlmRecipe
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.scoring import scores, tabulate, total
 from bioner_bench.selection import select_rows
 from bioner_bench.shared_prefix import greedy, logits
-
-IGNORED = -100
-"""The label of a token that is not learned."""
 
 COUNTED = ("strict", "predicted", "gold")
 """What strict F1 needs of a sentence."""
@@ -34,6 +31,8 @@ COUNTED = ("strict", "predicted", "gold")
 
 def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path:
     """Select rows, fine-tune, or go on with what a killed run left in `out`; return the checkpoint folder.
+
+    Of two runs at once in one folder the second waits, and finds what the first has made.
 
     Args:
         recipe: what to train, on what, and how.
@@ -43,6 +42,11 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
     Raises:
         BenchmarkError: a row is longer than the model can read, or `out` holds another run.
     """
+    with checkpoints.claimed(out):
+        return _train(recipe, out, scores_from)
+
+
+def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     together = PartialState()
     if together.num_processes > 1 and recipe.select.weak_model and scores_from is None:
         raise BenchmarkError(
@@ -55,7 +59,8 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
         chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
         source = models.resolve(recipe.model)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
-    tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    with models.loading(recipe.model):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
     # On a processor half-precision weights are slower than float32 ones under autocast.
     narrow = recipe.method == "lora" and hardware.device() != "cpu"
@@ -64,7 +69,7 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
         source, dtype=hardware.dtype(recipe.precision) if narrow else torch.float32, **options
     )
     model.config.use_cache = False
-    learned = [encode(row, chat, recipe.max_length or longest(model.config)) for row in chosen]
+    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
     if recipe.method == "lora":
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
@@ -145,7 +150,7 @@ def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     }
 
 
-def longest(config: Any) -> int:
+def positions(config: Any) -> int:
     """Tokens that a model of this configuration has positions for."""
     return int(getattr(config, "max_position_embeddings", None) or 2048)
 

@@ -119,8 +119,8 @@ class Recipe:
         schedule: how the rate falls after warming up.
         warmup: share of all steps in which the rate rises.
         weight_decay: of all weights but biases and normalisations.
-        max_length: in subwords. An encoder reads longer sentences in windows (null: as long as the model
-            reads, at most 512). For a language model a longer row is an error, since no target is ever
+        max_length: in subwords. An encoder reads longer sentences in windows (null: 512; never more than
+            it has positions). For a language model a longer row is an error, since no target is ever
             cut (null: as many as it has positions).
         precision: of the forward pass; weights that are trained are float32.
         patience: scorings on the development split without a better one before training stops; null: none.
@@ -218,6 +218,8 @@ def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecip
 
     try:
         content: dict[str, Any] = _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if content is None:
+            raise BenchmarkError(f"the recipe {path} is empty")
         language_model = isinstance(content, dict) and content.get("kind") == "llm"
         jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
     except (OSError, UnicodeDecodeError) as error:
@@ -249,11 +251,15 @@ def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecip
 
 def _numbers(content: Any) -> Any:
     """YAML 1.1 takes 5e-5 for a string, since it has no point."""
-    if isinstance(content, dict):
-        return {name: _numbers(value) for name, value in content.items()}
-    if isinstance(content, str) and re.fullmatch(r"\d+e[-+]?\d+", content, re.IGNORECASE):
-        return float(content)
-    return content
+    if not isinstance(content, dict):
+        return content
+    numbers = ("learning_rate", "weight_decay", "epochs", "warmup", "layer_decay")
+    return {
+        name: float(value)
+        if name in numbers and isinstance(value, str) and re.fullmatch(r"\d+e[-+]?\d+", value, re.IGNORECASE)
+        else value
+        for name, value in content.items()
+    }
 
 
 def needs_split(task: str, split: str, where: Path | str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,6 +42,11 @@ def rows_of(task: str, split: str = "train") -> list[Row]:
         )
         for sentence in corpora.load(task, split).sentences
     ]
+
+
+def prompt_hashes(tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> the hash of the prompt that its rows have."""
+    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -6,12 +6,12 @@ import hashlib
 import json
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bioner_bench import __version__, corpora, ifd, models, prompt, rows
+from bioner_bench import __version__, corpora, ifd, models, rows
 from bioner_bench.ifd import Score
 from bioner_bench.rows import Row
 from bioner_bench.schema import BenchmarkError
@@ -51,7 +51,8 @@ def select_rows(
         tasks: corpora whose training splits are selected from.
         choice: how.
         out: the folder to write.
-        scores_from: a folder that this function wrote with the same weak model, to score nothing again.
+        scores_from: a folder that this function wrote with the same weak model for all these rows, to score
+            nothing again.
         batch_size: rows that the weak model reads at once.
 
     Raises:
@@ -91,7 +92,7 @@ def _scores(
     Each corpus has a file of its own, so that a folder of several serves a selection from one of them.
     """
     import transformers
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from tqdm import tqdm
 
     from bioner_bench import hardware
     from bioner_bench.chat import Chat
@@ -99,7 +100,8 @@ def _scores(
     assert choice.weak_model is not None
     source = models.resolve(choice.weak_model)
     options: dict[str, Any] = {"revision": choice.revision} if choice.revision else {}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+    with models.loading(choice.weak_model):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
     dtype = hardware.dtype(choice.dtype)
     template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     settings = {
@@ -112,7 +114,10 @@ def _scores(
     groups: dict[str, list[Row]] = {}
     for row in found:
         groups.setdefault(row.task, []).append(row)
-    files = {task: settings | {"prompt": prompt_hash} for task, prompt_hash in _prompts(groups).items()}
+    files = {
+        task: settings | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
+        for task, prompt_hash in rows.prompt_hashes(groups).items()
+    }
     done: dict[str, Score] = {}
     for task, file_settings in files.items():
         if scores_from is not None:
@@ -120,16 +125,19 @@ def _scores(
         done |= ifd.read(out / _file(task), file_settings)
     waiting = {task: [row for row in rows_ if row.id not in done] for task, rows_ in groups.items()}
     number = sum(map(len, waiting.values()))
+    if number and scores_from is not None:
+        raise BenchmarkError(
+            f"{scores_from} has scores of {len(found) - number:,} of {len(found):,} rows; "
+            "let `bioner-bench select` finish it, without --limit"
+        )
     began = time.monotonic()
     if number:
         model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
         model.to(hardware.device()).eval()
         chat = Chat(tokenizer, choice.template or {})
-        columns = (TextColumn("IFD"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=_console()) as bar:
-            shown = bar.add_task("IFD", total=len(found), completed=len(found) - number)
+        with tqdm(total=len(found), initial=len(found) - number, desc="IFD", unit="row") as bar:
             for task, rows_ in waiting.items():
-                scored = ifd.score(rows_, model, chat, batch_size, lambda n: bar.advance(shown, n))
+                scored = ifd.score(rows_, model, chat, batch_size, bar.update)
                 ifd.append(out / _file(task), files[task], scored)
                 done |= ifd.read(out / _file(task), files[task])
     seconds = time.monotonic() - began
@@ -145,16 +153,6 @@ def _scores(
 
 def _file(task: str) -> str:
     return f"ifd/{task}.jsonl"
-
-
-def _prompts(tasks: Iterable[str]) -> dict[str, str]:
-    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(stderr=True)
 
 
 def _lines(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
@@ -179,7 +177,7 @@ def _report(
     report: dict[str, Any] = {
         "bioner_bench": __version__,
         "tasks": list(tasks),
-        "prompt": _prompts(tasks),
+        "prompt": rows.prompt_hashes(tasks),
         "choice": asdict(choice) | {"weak_model": models.public_name(choice.weak_model or "") or None},
         "partial": choice.limit is not None,
         "corpora": {

@@ -34,7 +34,7 @@ class Choice:
         weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
             and `random` need none.
         revision: of the hub id.
-        dtype: of the weak model, one of `hardware.DTYPES`; in bfloat16 scores depend a little on batches.
+        dtype: of the weak model, one of `recipes.PRECISIONS`; in bfloat16 scores depend a little on batches.
         template: variables of its chat template.
         pooled: take the share of all corpora together, not of each.
         seed: of `random`, and of the random selection that the report compares with.

@@ -3,49 +3,47 @@
     python scripts/compare_scores.py selections/smollm2 selections/gemma --task bioner_ncbi
 
 Reads the scores that `bioner-bench select` wrote into two folders, and prints as JSON the rank correlation of
-the IFD of positive rows, and the share of the hardest half of one that is in the hardest half of the other.
+the IFD of positive rows, and the share of the hardest half of one, as `select` keeps it, that is in that of
+the other.
 """
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
 from scipy.stats import spearmanr
 
+from bioner_bench import ifd
 from bioner_bench.rows import rows_of
 from bioner_bench.schema import BenchmarkError
-
-
-def read(folder, task):
-    """The weak model, and the IFD of every row that has a finite one."""
-    path = folder / "ifd" / f"{task}.jsonl"
-    try:
-        settings, *scores = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(f"{path}: no scores ({error}); name a folder that `select` wrote") from error
-    return settings["weak_model"], {row["id"]: row["ifd"] for row in scores if row["ifd"] is not None}
+from bioner_bench.strategies import select
 
 
 def compare(one, other, task):
     """Both weak models, the positives that both scored, and how far they agree."""
-    (name, scores), (other_name, other_scores) = read(one, task), read(other, task)
-    both = scores.keys() & other_scores.keys()
-    ids = [row.id for row in rows_of(task) if row.positive and row.id in both]
-    if len(ids) < 2:
-        raise BenchmarkError(f"{one} and {other} share {len(ids)} positive rows of {task}")
-    hardest, other_hardest = (
-        set(sorted(ids, key=lambda id_: (-found[id_], id_))[: len(ids) // 2])
-        for found in (scores, other_scores)
-    )
-    ranks = spearmanr([scores[id_] for id_ in ids], [other_scores[id_] for id_ in ids])
+    models, scores = [], []
+    for folder in (one, other):
+        settings, found = ifd.load(folder / "ifd" / f"{task}.jsonl")
+        if settings is None:
+            raise BenchmarkError(f"{folder} holds no scores of {task}; name a folder that `select` wrote")
+        models.append(settings["weak_model"])
+        scores.append(found)
+    rows = [row for row in rows_of(task) if row.positive and all(row.id in found for found in scores)]
+    if len(rows) < 2:
+        raise BenchmarkError(f"{one} and {other} share {len(rows)} positive rows of {task}")
+    values = [[found[row.id].ifd for row in rows] for found in scores]
+    # What is not finite is as far from being helped as can be.
+    ranks = spearmanr(*[[math.inf if value is None else value for value in found] for found in values])
+    kept, other_kept = (select(rows, found, "hybrid", 0.5, 0).kept for found in scores)
     return {
         "task": task,
-        "weak_models": [name, other_name],
-        "positives": len(ids),
-        "ifd_of_1_or_more": [sum(found[id_] >= 1 for id_ in ids) for found in (scores, other_scores)],
+        "weak_models": models,
+        "positives": len(rows),
+        "ifd_of_1_or_more": [sum(value is None or value >= 1 for value in found) for found in values],
         "rank_correlation": round(float(ranks.statistic), 4),
-        "hardest_half_in_common": round(len(hardest & other_hardest) / len(hardest), 4),
+        "hardest_half_in_common": round(len(kept & other_kept) / len(kept), 4),
     }
 
 

@@ -25,7 +25,7 @@ from statistics import median
 import compare_scores
 import study_report
 
-from bioner_bench import corpora, hardware, models, recipes, records
+from bioner_bench import corpora, hardware, ifd, models, recipes, records
 from bioner_bench.cards import Card, read_cards
 from bioner_bench.leaderboard import read_records
 from bioner_bench.recipes import LlmRecipe, Recipe, read_recipe
@@ -316,11 +316,14 @@ def show(runs: Sequence[Run]) -> None:
 
 def compare_weak_models() -> None:
     """Write how far the two weak models agree, once both have scored every positive of NCBI-disease."""
+    (task,) = compared = ("bioner_ncbi",)
     scored = [WORK / "scores" / name for name in ("smollm2-135m", "gemma3-270m")]
-    if all((folder / "ifd" / "bioner_ncbi.jsonl").is_file() for folder in scored):
-        found = compare_scores.compare(*scored, "bioner_ncbi")
-        if found["positives"] == rows_of(("bioner_ncbi",), "positives", 1.0):
-            write_text(WEAK_MODELS, json.dumps(found, indent=2) + "\n")
+    if all(
+        len(ifd.load(folder / "ifd" / f"{task}.jsonl")[1]) >= rows_of(compared, "full", 1.0)
+        for folder in scored
+    ):
+        found = compare_scores.compare(*scored, task)
+        write_text(WEAK_MODELS, json.dumps(found, indent=2) + "\n")
 
 
 def report() -> str:

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from bioner_bench import corpora, records
-from bioner_bench.bootstrap import Comparison, compare
-from bioner_bench.leaderboard import SIGNIFICANCE
+from bioner_bench.bootstrap import SIGNIFICANCE, Comparison, compare
 from bioner_bench.recipes import LlmRecipe
 from bioner_bench.records import Record
 from bioner_bench.schema import BenchmarkError
@@ -83,14 +82,16 @@ def record_of(run, folder: Path) -> Record | None:
     """The record of a run, if there is one.
 
     Raises:
-        BenchmarkError: it is of a model that was trained by another recipe than the plan's.
+        BenchmarkError: it is of a language model that was trained by another recipe than the plan's.
     """
     if not (folder / run.record).is_file():
         return None
     record = records.read(folder / run.record)
     if isinstance(run.recipe, LlmRecipe):
-        planned = records.without_folders(json.loads(json.dumps(asdict(run.recipe))))
-        if record["training"]["recipe"] != planned:
+        planned = json.loads(json.dumps(asdict(run.recipe)))
+        # A record from before a field was there was trained with what is its default now.
+        defaults = {field.name: field.default for field in fields(LlmRecipe)}
+        if defaults | record["training"]["recipe"] != records.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )
@@ -296,10 +297,11 @@ def cost(found: Found) -> str:
                 str(run.recipe.seed) if run.recipe else "",
                 f"{record['training']['seconds']:,.0f}" if record["training"] and new else "",
                 record["training"]["hardware"] if record["training"] and new else "",
-                f"{record['run']['seconds']:,.0f}",
+                f"{record['sentences'] / record['run']['sentences_per_second']:,.0f}",
                 record["run"]["hardware"]["gpu"] or record["run"]["hardware"]["cpu"] or "",
             ]
             for (run, record), new in zip(found, first, strict=True)
         ],
     )
+    lines += ["", "An evaluation of several tasks in one run is divided among them by their sentences."]
     return "\n".join([*lines, ""])

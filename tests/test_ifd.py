@@ -1,5 +1,6 @@
 """IFD scores against their definition, and what is selected by them."""
 
+import hashlib
 import importlib.util
 import json
 import math
@@ -269,6 +270,38 @@ def test_scores_that_are_being_written_can_be_read_and_are_not_touched(tmp_path)
     assert list(ifd.read(tmp_path / "copy.jsonl", settings)) == ["t/0", "t/1"]
     ifd.append(path, settings, iter(scores[2:]))
     assert list(ifd.read(path, settings)) == ["t/0", "t/1", "t/2"]
+
+
+def test_scores_of_another_text_are_not_taken(llm, tmp_path):
+    text = {"text": "Gout in mice.", "entities": [{"start": 0, "end": 4, "type": "Disease"}]}
+    entry = {
+        "task": "mine",
+        "name": "Mine",
+        "role": "extended",
+        "types": {"Disease": "a disease"},
+        "format": "jsonl",
+        "licence": "none",
+        "citation": "none",
+    }
+
+    def choose(text, **more):
+        (tmp_path / "train.jsonl").write_text(json.dumps(text) + "\n")
+        found = hashlib.sha256((tmp_path / "train.jsonl").read_bytes()).hexdigest()
+        split = {"path": "train.jsonl", "sha256": found, "sentences": 1, "mentions": {"Disease": 1}}
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(entry | {"files": {"train": split}}))
+        command = ["select", "--tasks", "mine", "--weak-model", llm, "--out", tmp_path / "out"]
+        return call(*command, BIONER_BENCH_CORPORA=str(tmp_path), **more)
+
+    choose(text)
+    done = choose(text | {"text": "Gout in rats."}, code=2)
+    assert "was made with another corpus_sha256" in done.stderr
+
+
+def test_scores_of_a_part_of_the_rows_do_not_pass_for_all(llm, tmp_path):
+    options = ["--tasks", "bioner_sample", "--weak-model", llm]
+    call("select", *options, "--limit", 6, "--out", tmp_path / "part")
+    done = call("select", *options, "--scores", tmp_path / "part", "--out", tmp_path / "out", code=2)
+    assert "part has scores of 6 of 24 rows" in done.stderr
 
 
 def test_another_model_in_the_same_folder_is_not_taken_for_the_one_that_scored(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from safetensors.torch import load_file
 from test_cli import call
 from tiny_llm import TEMPLATE, load_llm, write_llm
 from transformers import TrainerCallback
 
-from bioner_bench import checkpoints, corpora, llm_training, predictions
+from bioner_bench import checkpoints, corpora, llm_training, predictions, prompt
 from bioner_bench.chat import Chat
 from bioner_bench.grouped_trainer import GroupedByLength
 from bioner_bench.llm_training import IGNORED, collate, encode, target_loss
@@ -152,10 +154,22 @@ def test_it_learns_eight_rows_by_heart(base, tmp_path, method):
     assert not list(out.rglob("*.bin")) + list(out.rglob("*.pt"))
 
 
-def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path):
-    before = load_file(base / "model.safetensors")
+def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path, monkeypatch):
+    trained = []
+    finish = checkpoints.finish
+
+    def watched(out, recipe, trainer, *rest):
+        trained.append({name: w.detach().clone() for name, w in trainer.model.named_parameters()})
+        finish(out, recipe, trainer, *rest)
+
+    monkeypatch.setattr(checkpoints, "finish", watched)
+    before = load_llm(base)[0].state_dict()
     out = llm_training.train(recipe, tmp_path / "out")
-    assert same(before, load_file(base / "model.safetensors"))
+    (after,) = trained
+    plain = {name: w for name, w in after.items() if "lora_" not in name}
+    names = {name: name.removeprefix("base_model.model.").replace(".base_layer", "") for name in plain}
+    assert len(plain) > 10
+    assert all(torch.equal(weight, before[names[name]]) for name, weight in plain.items())
     learned = adapter(out)
     assert any("lora_B" in name and tensor.abs().max() > 0 for name, tensor in learned.items())
     assert all("lora" in name for name in learned)
@@ -172,6 +186,21 @@ def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
     assert same(before, adapter(out))
     with pytest.raises(BenchmarkError, match="another recipe or seed"):
         llm_training.train(replace(recipe, seed=2), out)
+
+
+def test_of_two_runs_at_once_in_one_folder_the_second_finds_what_the_first_made(base, tmp_path):
+    path = written(tmp_path / "recipe.yaml", fields(base))
+    command = [sys.executable, "-m", "bioner_bench", "train", path, "--out", tmp_path / "out"]
+    lock = FileLock(tmp_path / ".out.lock")
+    lock.acquire()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(list(map(str, command)), **pipes) for _ in range(2)]
+    for process in started:
+        assert any("waiting for another process" in line for line in process.stdout)
+    lock.release()
+    printed = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert sorted("train_loss" in text for text in printed) == [False, True]
 
 
 def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_folder(recipe, tmp_path):
@@ -238,11 +267,17 @@ def change_legs(folder, **changes):
     path.write_text(json.dumps(state))
 
 
-def test_a_killed_run_does_not_go_on_with_another_number_of_processes(recipe, tmp_path, monkeypatch):
+def test_a_killed_run_does_not_go_on_with_other_rows_or_another_number_of_processes(
+    recipe, tmp_path, monkeypatch
+):
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "callbacks", lambda recipe: [checkpoints.Legs(), KillAt(5)])
         with pytest.raises(KilledError):
             llm_training.train(recipe, tmp_path / "out")
+    shutil.copytree(tmp_path / "out", tmp_path / "other")
+    change_legs(tmp_path / "other", learned="0")
+    with pytest.raises(BenchmarkError, match="began with other rows or another prompt"):
+        llm_training.train(recipe, tmp_path / "other")
     change_legs(tmp_path / "out", rows=8)  # as two processes have
     with pytest.raises(
         BenchmarkError, match="began with 8 rows a step, with 1 processes it would go on with 4"
@@ -316,13 +351,53 @@ def test_the_checkpoint_runs_in_the_stock_lm_eval_as_adapter_and_merged(base, re
     assert answers[0] == answers[1]
 
 
-def test_the_development_score_is_that_of_greedy_answers(base, mirror):
+def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypatch):
+    """Of a model that answers every other sentence rightly, and the rest with an empty answer."""
     task = "bioner_ncbi"
-    sentences = [(task, s) for s in corpora.load(task, "validation").sentences[:6]]
+    sentences = [s for s in corpora.load(task, "validation").sentences if s.entities][:6]
     model, tokenizer = load_llm(base)
-    counts = llm_training.answer_and_count(model, Chat(tokenizer), sentences, 4)
-    assert len(counts) == 6
-    assert sum(count["gold"] for count in counts) == sum(len(s.entities) for _, s in sentences)
+    chat = Chat(tokenizer)
+    types = corpora.get(task).types
+    targets = {}
+    for number, sentence in enumerate(sentences):
+        right = prompt.target(sentence.text, sentence.entities if number % 2 else (), types)
+        targets[tuple(chat.prompt(prompt.messages(sentence.text, types)))] = chat.target(right)
+
+    def answer(model, prompts, room, end):
+        assert end == chat.end_of_turn
+        answers = [targets[tuple(asked)] for asked in prompts]
+        assert all(len(tokens) <= room for tokens in answers)
+        return [tokens[: tokens.index(end)] for tokens in answers]
+
+    monkeypatch.setattr(llm_training, "greedy", answer)
+    counts = llm_training.answer_and_count(model, chat, [(task, s) for s in sentences], 4)
+    gold = [len(s.entities) for s in sentences]
+    assert sum(count["gold"] for count in counts) == sum(gold)
+    assert sum(count["strict"] for count in counts) == sum(count["predicted"] for count in counts)
+    assert sum(count["strict"] for count in counts) == sum(gold[1::2]) > 0
+
+
+def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
+    seen = []
+
+    def counted(model, chat, asked, batch_size):
+        weights = {name: w.detach().clone() for name, w in model.named_parameters() if "lora_" in name}
+        seen.append(({task for task, _ in asked}, len(asked), weights))
+        strict = (1, 3, 2)[len(seen) - 1]
+        return [{"strict": strict, "predicted": 4, "gold": 4}]
+
+    monkeypatch.setattr(llm_training, "answer_and_count", counted)
+    recipe = make_recipe(base, validation=("bioner_ncbi",), validation_sentences=5)
+    out = llm_training.train(recipe, tmp_path / "out")
+    assert [(tasks, number) for tasks, number, _ in seen] == [({"bioner_ncbi"}, 5)] * 3
+    facts = json.loads((out / "training.json").read_text())
+    assert [point["strict_f1"] for point in facts["development"]] == [0.25, 0.75, 0.5]
+    assert facts["kept"] == {"epoch": 2.0, "step": 6, "strict_f1": 0.75}
+    best = {name.replace(".default", ""): w for name, w in seen[1][2].items()}
+    kept = adapter(out)
+    assert {name for name in kept if name in best} == set(best) == set(kept)
+    assert same(kept, best)
+    assert not same(kept, {name.replace(".default", ""): w for name, w in seen[2][2].items()})
 
 
 @pytest.mark.parametrize(
