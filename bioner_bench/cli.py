@@ -123,7 +123,8 @@ def run(
 ) -> None:
     """Evaluate: everything that `lm_eval run` takes, with this project's models as well.
 
-    The models: encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
+    The models: hf-prefix (hf, which reads what all prompts begin with once a batch: faster without a GPU),
+    encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
     """
     given = context.args
     if not (given or system) or set(given) & {"-h", "--help"}:

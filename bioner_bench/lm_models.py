@@ -16,13 +16,16 @@ from typing import Any
 import lm_eval.models  # noqa: F401  # first, else lm-eval takes ours for the whole list of models
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from lm_eval.api.registry import register_model
+from lm_eval.api.registry import model_registry, register_model
 
 from bioner_bench import corpora, prompt
 from bioner_bench import dictionary as dictionaries
 from bioner_bench.corpora.loading import load_training
 from bioner_bench.documents import to_sentence
 from bioner_bench.schema import BenchmarkError, Entity
+
+# Found when it is asked for, since it needs torch and transformers.
+model_registry.register("hf-prefix", target="bioner_bench.hf_prefix:SharedPrefixLM")
 
 
 class _SentenceModel(LM):  # type: ignore[misc]

@@ -25,7 +25,7 @@ import numpy as np
 from bioner_bench import __version__, corpora, prompt, systems
 from bioner_bench.answers import Answer, judge
 from bioner_bench.bootstrap import RESAMPLES, SEED
-from bioner_bench.cards import KINDS, Card
+from bioner_bench.cards import Card
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.demonstrations import Chooser, chooser
 from bioner_bench.documents import Document, to_document, to_sentence
@@ -102,9 +102,8 @@ def _check_card(path: Path, record: Record, card: Card) -> None:
     source, arguments = record["model"]["source"], record["model"]["arguments"]
     pairs: list[tuple[str, Any, Any]] = []
     if source in systems.OWN_MODELS:
-        kind = source if source in KINDS else "reference"
-        pairs += [("kind", kind, card.kind)]
-    if card.run and {source, card.run["model"]} & set(systems.OWN_MODELS):
+        pairs += [("kind", systems.OWN_MODELS[source], card.kind)]
+    if card.run and card.kind != "llm":  # the same weights may run in `hf`, `vllm` or on a server
         pairs += [("model", source, card.run["model"])]
     for name in NAMING & arguments.keys() & card.run.get("model_args", {}).keys():
         pairs += [(name, *(Path(str(of[name])).name for of in (arguments, card.run["model_args"])))]

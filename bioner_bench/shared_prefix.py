@@ -47,7 +47,7 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
-    cache = _cache(model, rows[0][:shared], len(rows)) if shared else None
+    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
     output = model(
         input_ids=ids.to(device),
@@ -69,19 +69,13 @@ def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> li
         room: tokens to write, at most.
         end: the token that ends an answer.
     """
-    shared = common_prefix(rows)
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), PAD)
-    mask = torch.ones((len(rows), width), dtype=torch.long)
-    for index, row in enumerate(rows):  # filled up between what is shared and what is not
-        ids[index, :shared] = torch.tensor(row[:shared])
-        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
-        mask[index, shared : shared + width - len(row)] = 0
     with torch.no_grad():
+        ids, mask, cache = to_continue(model, rows)
+        width = ids.shape[1]
         written = model.generate(
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            past_key_values=_cache(model, rows[0][:shared], len(rows)) if shared else None,
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=cache,
             max_new_tokens=room,
             do_sample=False,
             temperature=None,
@@ -95,7 +89,26 @@ def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> li
     return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
 
 
-def _cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
+def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, DynamicCache | None]:
+    """What `model.generate` is to be given to continue rows whose common beginning is read already.
+
+    Returns:
+        ids and attention mask, rows x width, filled up between what is shared and what is not; and the
+        keys and values of what is shared, None if that is nothing.
+    """
+    shared = common_prefix(rows)
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), PAD)
+    mask = torch.ones((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids[index, :shared] = torch.tensor(row[:shared])
+        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
+        mask[index, shared : shared + width - len(row)] = 0
+    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
+    return ids.to(model.device), mask.to(model.device), cache
+
+
+def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
     """Keys and values of a beginning, computed once, for so many rows."""
     cache = DynamicCache(config=model.config)
     ids = torch.tensor([beginning], device=model.device)

@@ -25,8 +25,15 @@ CARDS = Path("baselines")
 CHECKPOINTS = Path("checkpoints")
 """Where `bioner-bench train` writes, in the current folder."""
 
-OWN_MODELS = ("bioner-oracle", "bioner-empty", "bioner-garbage", "dictionary", "encoder")
-"""Models of `lm_models`, which the stock `lm_eval` does not know."""
+OWN_MODELS = {
+    "bioner-oracle": "reference",
+    "bioner-empty": "reference",
+    "bioner-garbage": "reference",
+    "dictionary": "dictionary",
+    "encoder": "encoder",
+    "hf-prefix": "llm",
+}
+"""Models of `lm_models`, which the stock `lm_eval` does not know, and the kinds of systems that they are."""
 
 Options = dict[str, Any]
 """Options of `lm_eval run` by their long names, in the form that its parser gives them."""

@@ -2,9 +2,11 @@
 
     python scripts/benchmark_models.py encoder checkpoints/minilm-ncbi-seed-1 --task bioner_ncbi
     python scripts/benchmark_models.py ifd smollm2-135m --task bioner_ncbi --rows 64
+    python scripts/benchmark_models.py answers smollm2-135m --task bioner_ncbi --rows 64
 
 `encoder` times the reading of a test set in float32 and bfloat16. `ifd` times batches against a plain loop of
-one row at a time in the same run, and prints the ratio and the largest difference of a score.
+one row at a time in the same run, and prints the ratio and the largest difference of a score. `answers` times
+the zero-shot answers of lm-eval's model `hf-prefix` against those of `hf`, and counts those that differ.
 """
 
 import argparse
@@ -12,9 +14,12 @@ import resource
 import time
 
 import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.registry import get_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bioner_bench import corpora, encoder, hardware, ifd, models
+import bioner_bench.lm_models  # noqa: F401  # registers `hf-prefix`
+from bioner_bench import corpora, encoder, hardware, ifd, models, prompt
 from bioner_bench.chat import Chat
 from bioner_bench.rows import rows_of
 
@@ -50,11 +55,34 @@ def time_ifd(source, task, number, batch_size, dtype):
     )
 
 
+def time_answers(source, task, number, batch_size, dtype):
+    arguments = {"pretrained": models.resolve(source), "dtype": dtype, "batch_size": batch_size}
+    arguments["device"] = hardware.device()
+    types = corpora.get(task).types
+    texts = [sentence.text for sentence in corpora.load(task, "test").sentences[:number]]
+    options = {"until": [], "do_sample": False, "max_gen_toks": 64}
+    answers, seconds = {}, {}
+    for name in ("hf", "hf-prefix"):
+        model = get_model(name)(**arguments)
+        chats = [model.apply_chat_template(prompt.messages(text, types)) for text in texts]
+        requests = [Instance("generate_until", {}, (chat, options), 0) for chat in chats]
+        model.generate_until(requests[:batch_size], disable_tqdm=True)
+        began = time.perf_counter()
+        answers[name] = model.generate_until(requests, disable_tqdm=True)
+        seconds[name] = time.perf_counter() - began
+    differing = sum(one != other for one, other in zip(*answers.values(), strict=True))
+    rates = ", ".join(f"{name} {number / taken:.2f} sentences/s" for name, taken in seconds.items())
+    print(
+        f"{number} answers in {dtype}, batches of {batch_size}: {rates}, ratio "
+        f"{seconds['hf'] / seconds['hf-prefix']:.2f}; {differing} answers differ"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["encoder", "ifd"])
+    parser.add_argument("what", choices=["encoder", "ifd", "answers"])
     parser.add_argument("model")
     parser.add_argument("--task", default="bioner_ncbi")
     parser.add_argument("--rows", type=int, default=64)
@@ -64,6 +92,8 @@ def main():
     print(f"{hardware.name()}, torch {torch.__version__}")
     if given.what == "encoder":
         time_encoder(given.model, given.task)
+    elif given.what == "answers":
+        time_answers(given.model, given.task, given.rows, given.batch_size, given.dtype)
     else:
         time_ifd(given.model, given.task, given.rows, given.batch_size, given.dtype)
 

@@ -218,7 +218,7 @@ def carry_out(run: Run) -> None:
         source = (
             f"pretrained={base},peft={trained}" if run.recipe.method == "lora" else f"pretrained={trained}"
         )
-        command += ["--model", "hf", "--model_args", f"{source},dtype=float32"]
+        command += ["--model", "hf-prefix", "--model_args", f"{source},dtype=float32"]
         command += ["--apply_chat_template", "--batch_size", "16"]
     else:
         command += ["--system", str(CARDS / f"{run.card.system}.yaml"), "--num_fewshot", str(run.shots)]

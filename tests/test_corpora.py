@@ -401,7 +401,7 @@ def test_jsonl_line_that_is_no_row_is_an_error_naming_file_and_line(tmp_path, li
 
 def test_jsonl_ids_are_unique(tmp_path):
     rows = [json.dumps(GOOD | {"id": "a"}), json.dumps(GOOD), json.dumps(GOOD | {"id": "a"})]
-    with pytest.raises(BenchmarkError, match=r"jsonl:3: the id 'a' is that of line 1 too"):
+    with pytest.raises(BenchmarkError, match=r":3: the id 'a' is that of line 1 too"):
         read(tmp_path, "jsonl", "\n".join(rows) + "\n")
 
 

@@ -276,7 +276,7 @@ def test_a_record_of_another_model_is_not_replaced_unasked(tmp_path):
     ("change", "said"),
     [
         (lambda c: c.update(kind="llm"), "its kind is reference, the card's is llm"),
-        (lambda c: c["run"].update(model="hf"), "its model is bioner-garbage, the card's is hf"),
+        (lambda c: c["run"].update(model="encoder"), "its model is bioner-garbage, the card's is encoder"),
         (
             lambda c: c["run"].update(model_args={"pretrained": "org/b"}),
             "its pretrained is a, the card's is b",
