@@ -19,7 +19,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from bioner_bench import hardware, ifd, models
 from bioner_bench.chat import Chat
 from bioner_bench.rows import rows_of
-from bioner_bench.strategies import select
 
 
 def by_definition(model, chat, row):
@@ -47,13 +46,8 @@ def superfiltering(model, chat, row):
     return math.exp(conditional - mean_loss(model, answer[:1], answer[1:]))
 
 
-def hardest_half(rows, scores, strategy):
-    """The ids that `select` keeps of rows with these scores (id -> IFD)."""
-    known = {
-        id_: ifd.Score(id_, None if math.isnan(value) else value, None, None, 0)
-        for id_, value in scores.items()
-    }
-    return select(rows, known, strategy, 0.5, 0).kept
+def hardest_half(rows, scores):
+    return set(sorted((row.id for row in rows), key=lambda id_: scores[id_])[len(rows) // 2 :])
 
 
 def main():
@@ -89,13 +83,13 @@ def main():
             difference = max(abs(item.ifd - exact[item.id]) for item in found)
             print(f"batches of {size}, padding on the {side}: largest difference {difference:.1e}")
 
-    ours_kept, theirs_kept = (hardest_half(positives, scores, "hybrid") for scores in (exact, theirs))
+    ours_kept, theirs_kept = hardest_half(positives, exact), hardest_half(positives, theirs)
     rank = spearmanr([exact[row.id] for row in positives], [theirs[row.id] for row in positives]).statistic
     print("Beside the definition of tianyi-lab/Superfiltering:")
     print(f"  rank correlation on positives: {rank:.3f}")
     print(f"  hardest half of the positives in common: {len(ours_kept & theirs_kept)} of {len(ours_kept)}")
     for name, scores in (("here", exact), ("there", theirs)):
-        kept = hardest_half(rows, scores, "superfilter")
+        kept = hardest_half(rows, scores)
         negatives = [row for row in rows if not row.positive]
         print(
             f"  {name}: {sum(row.id in kept for row in negatives)} of {len(negatives)} negatives in the "
