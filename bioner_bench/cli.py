@@ -56,6 +56,10 @@ Tasks = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+LEADERBOARD = Path("leaderboards")
+CARDS = Path("baselines")
+"""The project's own, in the current folder."""
+
 _state = {"verbose": False}
 
 
@@ -202,7 +206,7 @@ def add(
     system: Annotated[
         str, typer.Option(metavar="CARD", help="The system's card, a name in baselines/ or a YAML file.")
     ],
-    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboards"),
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
     rescore: Annotated[
         bool,
         typer.Option("--rescore", help="Accept answers that another version scored; say so in the record."),
@@ -242,17 +246,17 @@ def add(
 
 @leaderboard_app.command(epilog="Example: bioner-bench leaderboard build --check")
 def build(
-    folder: Annotated[Path, typer.Option(help="The leaderboard's folder, with records/ in it.")] = Path(
-        "leaderboards"
-    ),
-    cards: Annotated[Path, typer.Option(help="The folder of system cards.")] = Path("baselines"),
+    folder: Annotated[
+        Path, typer.Option(help="The leaderboard's folder, with records/ in it.")
+    ] = LEADERBOARD,
+    cards: Annotated[Path, typer.Option(help="The folder of system cards.")] = CARDS,
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is stale.")
     ] = False,
 ) -> None:
     """Build tables, figures and the page from the records and cards: same input, same bytes.
 
-    The list of systems, README.md in the folder of cards, is built with the project's own leaderboard.
+    The list of systems, README.md in the folder of cards, is built too; with --folder alone it is not.
     """
     from bioner_bench import baselines, leaderboard
     from bioner_bench.cards import read_cards
@@ -262,7 +266,7 @@ def build(
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
     found = read_cards(cards)
     made = {folder: leaderboard.build(folder / "records", found)}
-    if (cards.parent / "leaderboards").resolve() == folder.resolve():
+    if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
         measured = leaderboard.measured_systems(folder / "records")
         made[cards] = {"README.md": baselines.markdown(found, measured)}
     if check_only:

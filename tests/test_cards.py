@@ -250,8 +250,8 @@ def test_ends_of_the_range_are_values(write, value):
         ("system: [good\n", "not YAML"),
         ("system: good: better\n", "not YAML"),
         (f"{GOOD}---\n{GOOD}", "not YAML"),
-        ("", "None is not of type 'object'"),
-        ("# nothing but a comment\n", "None is not of type 'object'"),
+        ("", "is empty"),
+        ("# nothing but a comment\n", "is empty"),
         ("- good\n", "is not of type 'object'"),
     ],
 )
@@ -352,3 +352,9 @@ def test_the_list_of_systems_is_built_and_checked_with_the_leaderboard(write, tm
     assert call("leaderboard", "build", "--check", *options, code=1).stdout == f"stale: {readme}\n"
     call("leaderboard", "build", *options)
     assert "Better" in readme.read_text(encoding="utf-8")
+    # A leaderboard elsewhere leaves the project's list as it is.
+    (tmp_path / "cards").rename(tmp_path / "baselines")
+    readme = tmp_path / "baselines" / "README.md"
+    readme.write_text("mine")
+    call("leaderboard", "build", "--folder", "board", cwd=tmp_path)
+    assert readme.read_text() == "mine"
