@@ -2,7 +2,7 @@
 
     python scripts/benchmark_models.py encoder checkpoints/minilm-ncbi-seed-1 --task bioner_ncbi
     python scripts/benchmark_models.py ifd smollm2-135m --task bioner_ncbi --rows 64
-    python scripts/benchmark_models.py answers smollm2-135m --task bioner_ncbi --rows 64
+    python scripts/benchmark_models.py answers smollm2-135m --rows 64 --adapter checkpoints/my-adapter
 
 `encoder` times the reading of a test set in float32 and bfloat16. `ifd` times batches against a plain loop of
 one row at a time in the same run, and prints the ratio and the largest difference of a score. `answers` times
@@ -55,9 +55,9 @@ def time_ifd(source, task, number, batch_size, dtype):
     )
 
 
-def time_answers(source, task, number, batch_size, dtype):
+def time_answers(source, adapter, task, number, batch_size, dtype):
     arguments = {"pretrained": models.resolve(source), "dtype": dtype, "batch_size": batch_size}
-    arguments["device"] = hardware.device()
+    arguments |= {"device": hardware.device()} | ({"peft": adapter} if adapter else {})
     types = corpora.get(task).types
     texts = [sentence.text for sentence in corpora.load(task, "test").sentences[:number]]
     options = {"until": [], "do_sample": False, "max_gen_toks": 64}
@@ -88,12 +88,13 @@ def main():
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--adapter", help="of the model whose answers are timed")
     given = parser.parse_args()
     print(f"{hardware.name()}, torch {torch.__version__}")
     if given.what == "encoder":
         time_encoder(given.model, given.task)
     elif given.what == "answers":
-        time_answers(given.model, given.task, given.rows, given.batch_size, given.dtype)
+        time_answers(given.model, given.adapter, given.task, given.rows, given.batch_size, given.dtype)
     else:
         time_ifd(given.model, given.task, given.rows, given.batch_size, given.dtype)
 
