@@ -143,19 +143,22 @@ def _training_share(shares: Sequence[Row]) -> Figure:
         if row["trained_on"] != [row["task"]]:
             name += f", on {corpus_name(row['task'])}"
         lines.setdefault(name, {}).setdefault(row["train_ratio"], []).append(row)
-    for name, points in sorted(lines.items()):
+    for index, (name, points) in enumerate(sorted(lines.items())):
+        aside = min(1.5, 10 / len(lines)) * (
+            index - (len(lines) - 1) / 2
+        )  # so that bars of one share do not cover each other
         share, value, below, above = [], [], [], []
         for ratio, group in sorted(points.items()):
             scores = [100 * row["strict_f1"] for row in group]
             low, high = min(scores), max(scores)
             if len(group) == 1:
                 low, high = 100 * group[0]["strict_f1_low"], 100 * group[0]["strict_f1_high"]
-            share.append(100 * ratio)
+            share.append(100 * ratio + aside)
             value.append(sum(scores) / len(scores))
             below.append(value[-1] - low)
             above.append(high - value[-1])
         axes.errorbar(share, value, yerr=[below, above], marker="o", markersize=4, capsize=2, label=name)
-    axes.set_xlim(0, 105)
+    axes.set_xlim(0, 110)
     axes.set_xlabel("share that the strategy keeps (%)")
     axes.set_ylabel("strict F1 (%); 95 % interval, or range of seeds")
     axes.set_title("Strict F1 against the share of training data")
