@@ -38,8 +38,14 @@ _UNFINISHED = "unfinished"
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
     """Hold a folder against other runs, which wait; of the processes of one run the first does."""
-    with only_writer(out) if PartialState().is_main_process else nullcontext():
+    with only_writer(out) if processes().is_main_process else nullcontext():
         yield
+
+
+def processes() -> PartialState:
+    """The processes that `accelerate launch` started, or the only one."""
+    # Without a GPU they know each other only if they are told that they use none.
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def begin(out: Path, recipe: Recipe) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from torch.nn import Module, ModuleList
@@ -42,7 +41,7 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
 
 def _train(recipe: EncoderRecipe, out: Path) -> Path:
     types = _types(recipe)
-    with PartialState().main_process_first():  # the others find what it wrote
+    with checkpoints.processes().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
         models.resolve(recipe.model)

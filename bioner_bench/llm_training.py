@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
@@ -47,7 +46,7 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
 
 
 def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
-    together = PartialState()
+    together = checkpoints.processes()
     if together.num_processes > 1 and recipe.select.weak_model and scores_from is None:
         raise BenchmarkError(
             "several processes would score the same rows; run `bioner-bench select` first, and give its "

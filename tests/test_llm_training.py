@@ -311,21 +311,34 @@ def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
     assert list(sampler) != first
 
 
-def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
-    one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
-    two = written(tmp_path / "two.yaml", fields(base))
-    call("train", one, "--out", tmp_path / "one")
+def launch_two(recipe, out):
+    """`bioner-bench train` on two processes."""
     # On a processor `--cpu` starts several processes with MPI only; this way they are started as on GPUs.
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "bioner_bench", "train", two, "--out", tmp_path / "two"]
-    done = subprocess.run(
+    command += ["--main_process_port", "0", "-m", "bioner_bench", "train", recipe, "--out", out]
+    return subprocess.run(
         list(map(str, command)),
         env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_two_processes_do_not_score_the_same_rows(base, tmp_path):
+    select = {"strategy": "hybrid", "weak_model": str(base)}
+    done = launch_two(written(tmp_path / "recipe.yaml", fields(base, select=select)), tmp_path / "out")
+    assert done.returncode != 0
+    assert "several processes would score the same rows; run `bioner-bench select` first" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
+    one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
+    two = written(tmp_path / "two.yaml", fields(base))
+    call("train", one, "--out", tmp_path / "one")
+    done = launch_two(two, tmp_path / "two")
     assert done.returncode == 0, done.stderr[-2000:]
     facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("one", "two")]
     assert [fact["devices"] for fact in facts] == [1, 2]
