@@ -288,7 +288,9 @@ def test_scores_of_another_text_are_not_taken(llm, tmp_path):
         (tmp_path / "train.jsonl").write_text(json.dumps(text) + "\n")
         found = hashlib.sha256((tmp_path / "train.jsonl").read_bytes()).hexdigest()
         split = {"path": "train.jsonl", "sha256": found, "sentences": 1, "mentions": {"Disease": 1}}
-        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(entry | {"files": {"train": split}}))
+        (tmp_path / "mine.yaml").write_text(
+            yaml.safe_dump(entry | {"files": {"train": split, "test": split}})
+        )
         command = ["select", "--tasks", "mine", "--weak-model", llm, "--out", tmp_path / "out"]
         return call(*command, BIONER_BENCH_CORPORA=str(tmp_path), **more)
 
