@@ -113,6 +113,7 @@ def plan() -> tuple[Run, ...]:
                 runs += tuned("ratios", ["ncbi"], strategy, ratio, seed)
         runs += tuned("weak models", ["ncbi"], "hybrid", 0.5, seed, weak_model="gemma3-270m")
         for strategy in ("full", "hybrid", "random"):
+            runs += tuned("three epochs", ["ncbi"], strategy, 0.5, seed, epochs=3)
             runs += tuned("all corpora", list(CORPORA), strategy, 0.5, seed)
         for name in CORPORA:
             for strategy in STRATEGIES[1:]:
@@ -146,10 +147,12 @@ def tuned(
     method: str = "lora",
     same_steps: bool = False,
     weak_model: str = "smollm2-135m",
+    epochs: float | None = None,
 ) -> list[Run]:
     """The runs of one tuned model: on the corpora that it learned from, and on unseen ones of their types.
 
-    With `same_steps` it takes as many optimiser steps as a model that learns every row.
+    With `same_steps` it takes as many optimiser steps as a model that learns every row; `epochs` takes the
+    place of the base recipe's.
     """
     tasks = tuple(CORPORA[name] for name in names)
     base = read_recipe(BASE, seed)
@@ -159,6 +162,7 @@ def tuned(
     parts += ["gemma"] if weak_model != base.model else []
     parts += ["weights"] if method == "full" else []
     parts += ["steps"] if same_steps else []
+    parts += [f"{epochs:g}-epochs"] if epochs else []
     whole = math.ceil(base.epochs * rows_of(tasks, "full", 1.0) / base.batch_size)
     steps = whole if same_steps else None
     choice = Choice(strategy, 1.0 if strategy == "full" else ratio)
@@ -171,6 +175,7 @@ def tuned(
         name="-".join(parts),
         train=tasks,
         validation=tasks,
+        epochs=epochs or base.epochs,
         select=choice,
         method=method,
         learning_rate=FULL_WEIGHTS_LEARNING_RATE if method == "full" else base.learning_rate,
