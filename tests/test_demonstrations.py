@@ -276,7 +276,7 @@ def test_a_retrieved_run_becomes_a_record_of_its_own(output, tmp_path):
     assert record["setup"]["shots"] == 5
     types = corpora.get("bioner_sample").types
     assert record["prompt_hash"] == prompt.prompt_hash(types, "retrieved")
-    assert """--metadata '{"demonstrations": "retrieved"}'""" in record["run"]["command"]
+    assert "--metadata demonstrations=retrieved" in record["run"]["command"]
 
 
 def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output):
