@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bioner_bench.corpora.files import cache_folder, sha256
 from bioner_bench.schema import BenchmarkError
@@ -121,10 +122,12 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
     return folder
 
 
-def _prepared(folder: Path) -> dict[str, str] | None:
-    """What `prepare` wrote into a folder, if it did."""
-    path = folder / _PREPARED
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+def _prepared(folder: Path) -> Any:
+    """What `prepare` wrote into a folder; None if it did not."""
+    try:
+        return json.loads((folder / _PREPARED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def resolve(name: str) -> str:
