@@ -168,7 +168,7 @@ def read(path: Path) -> Record:
             raise BenchmarkError(
                 f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
             )
-        if value is not None and not 0 <= found["low"] <= value <= found["high"] <= 1:
+        if value is not None and not found["low"] - 1e-9 <= value <= found["high"] + 1e-9:
             raise BenchmarkError(
                 f"{path}: {name} is {value}, which is not in its interval [{found['low']}, {found['high']}]; "
                 "make the record again"
