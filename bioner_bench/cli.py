@@ -68,7 +68,10 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads, such as `head`, has read enough
+    except (BrokenPipeError, SystemExit) as stop:  # who reads, such as `head`, has read enough
+        # typer makes exit code 1 of a broken pipe that a command meets; here 1 means that a check failed.
+        if not isinstance(stop if isinstance(stop, OSError) else stop.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:  # exit code 1 means that a check failed, so nothing else may end with it
