@@ -11,7 +11,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 
-from bioner_bench.shared_prefix import to_continue
+from bioner_bench.shared_prefix import CACHE, to_continue
 
 
 class SharedPrefixLM(HFLM):  # type: ignore[misc]
@@ -28,5 +28,5 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         ):
             ids, mask, cache = to_continue(self.model, rows)
         return super()._model_generate(
-            ids, max_length, stop, attention_mask=mask, past_key_values=cache, **options
+            ids, max_length, stop, attention_mask=mask, **{CACHE: cache}, **options
         )

@@ -2,7 +2,7 @@
 
 All prompts of a task open with the same instruction, most of a short sentence's tokens. Its keys and values
 are computed for one row and repeated, in training with their gradients, which leaves every result what it
-is without sharing.
+is without sharing. A model that keeps a running state (Mamba) reads its rows in full.
 """
 
 from __future__ import annotations
@@ -11,11 +11,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+from bioner_bench.schema import BenchmarkError
+
+CACHE = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
+"""What models call the argument of keys and values; one of a wrong name they would ignore without a word."""
 
 PAD = 0
 """Fills rows up to one width; what it is does not matter, since nothing attends to it."""
+
+
+def attends_only(model: Any) -> bool:
+    """Whether keys and values are all that a model keeps of what it read, and no running state."""
+    layers = DynamicCache(config=model.config).layers
+    return all(isinstance(layer, CacheLayerMixin) for layer in layers)
 
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
@@ -39,7 +53,7 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         rows x width x vocabulary, rows filled up on the right; and the place in the rows that the first
         column belongs to.
     """
-    shared = min(common_prefix(rows), *starts)
+    shared = min(common_prefix(rows), *starts) if attends_only(model) else 0
     width = max(len(row) for row in rows) - shared
     device = model.device
     ids = torch.full((len(rows), width), PAD)
@@ -53,9 +67,9 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         input_ids=ids.to(device),
         attention_mask=mask.to(device),
         position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
-        past_key_values=cache,
         use_cache=cache is not None,
         logits_to_keep=shared + width - first,
+        **{CACHE: cache},
     )
     return output.logits, first
 
@@ -75,7 +89,6 @@ def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> li
         written = model.generate(
             input_ids=ids,
             attention_mask=mask,
-            past_key_values=cache,
             max_new_tokens=room,
             do_sample=False,
             temperature=None,
@@ -84,6 +97,7 @@ def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> li
             use_cache=True,
             eos_token_id=end,
             pad_token_id=end,
+            **{CACHE: cache},
         )
     answers: list[list[int]] = written[:, width:].tolist()
     return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
@@ -96,7 +110,7 @@ def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tens
         ids and attention mask, rows x width, filled up between what is shared and what is not; and the
         keys and values of what is shared, None if that is nothing.
     """
-    shared = common_prefix(rows)
+    shared = common_prefix(rows) if attends_only(model) else 0
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), PAD)
     mask = torch.ones((len(rows), width), dtype=torch.long)
@@ -112,6 +126,11 @@ def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> Dynamic
     """Keys and values of a beginning, computed once, for so many rows."""
     cache = DynamicCache(config=model.config)
     ids = torch.tensor([beginning], device=model.device)
-    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: cache})
+    if cache.get_seq_length() != len(beginning):
+        raise BenchmarkError(
+            f"{type(model).__name__} does not fill the keys and values it is given as `{CACHE}`; "
+            "evaluate it with --model hf"
+        )
     cache.batch_repeat_interleave(number)
     return cache

@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 from test_cli import call
 from tiny_llm import TEMPLATE, load_llm, write_llm
-from transformers import TrainerCallback
+from transformers import MambaConfig, MambaForCausalLM, TrainerCallback
 
 from bioner_bench import checkpoints, corpora, llm_training, predictions, prompt
 from bioner_bench.chat import Chat
@@ -24,7 +24,7 @@ from bioner_bench.llm_training import IGNORED, collate, encode, target_loss
 from bioner_bench.recipes import LlmRecipe, Lora, read_recipe
 from bioner_bench.rows import rows_of
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.shared_prefix import greedy
+from bioner_bench.shared_prefix import greedy, logits
 from bioner_bench.strategies import Choice
 
 
@@ -126,6 +126,18 @@ def test_answers_are_those_of_one_row_at_a_time(tmp_path, template):
     end = alone[0][4]
     cut = [answer[: answer.index(end)] if end in answer else answer for answer in alone]
     assert greedy(model, prompts, 9, end) == cut
+
+
+def test_a_model_with_a_running_state_reads_its_rows_in_full():
+    torch.manual_seed(0)
+    model = MambaForCausalLM(
+        MambaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=2, state_size=2)
+    ).eval()
+    prompts = [[1, 2, 3, 5], [1, 2, 4, 3]]
+    alone = [greedy(model, [asked], 4, 0)[0] for asked in prompts]
+    assert greedy(model, prompts, 4, 0) == alone
+    together, _ = logits(model, prompts, [3, 3])
+    torch.testing.assert_close(together[0], logits(model, prompts[:1], [3])[0][0])
 
 
 def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
