@@ -576,7 +576,7 @@ def _with_prepared_models(given: list[str]) -> list[str]:
 
     if not any(name in word for name in models.MODELS for word in given):
         return given
-    options = systems._parse(given)
+    options = systems.given_options(given)
     arguments = options.get("model_args") or {}
     if arguments.get("pretrained") not in models.MODELS:
         return given
@@ -608,7 +608,7 @@ def _check_written(given: list[str], began: float) -> None:
     """Raise a `BenchmarkError` if lm-eval has not written what it was to write: it only warns of that."""
     from bioner_bench import systems
 
-    asked = systems._parse(given)
+    asked = systems.given_options(given)
     if "output_path" not in asked or os.environ.get("RANK", "0") != "0":
         return
     out = Path(asked["output_path"])

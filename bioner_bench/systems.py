@@ -76,7 +76,7 @@ def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
         raise BenchmarkError(
             f"{card.system} cannot be run: its card has no `run`, it only carries figures that others report"
         )
-    asked = _parse(given)
+    asked = given_options(given)
     if "config" in asked:
         raise BenchmarkError("--system and --config both say how to run; give one of them")
     if not asked.get("tasks"):
@@ -144,7 +144,7 @@ def _trained(card: Card, recipe: Path, adapter: str | None) -> Options:
     return {"pretrained": str(folder)} | windows
 
 
-def _parse(given: Sequence[str]) -> Options:
+def given_options(given: Sequence[str]) -> Options:
     """What the user set, by lm-eval's own parser; it ends the program on what it does not know."""
     parser = _parser()
     defaults = vars(parser.parse_args([]))

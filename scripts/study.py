@@ -12,6 +12,7 @@ leaderboards/. What was killed goes on where it was. It runs on a GPU if there i
 import argparse
 import json
 import math
+import os
 import shlex
 import subprocess
 import sys
@@ -367,5 +368,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except BrokenPipeError:  # who reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (BenchmarkError, subprocess.CalledProcessError) as error:
         sys.exit(f"error: {error}")
