@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -50,10 +50,12 @@ REPAIR_LIMIT = 4_000
 _REPAIRS = 5
 """Broken answers that are repaired, for the same reason."""
 
-_STARTS = 100
-"""Outermost brackets that are looked at; bounds the work on hostile input."""
-
-_OPENING = re.compile(r"[\[{]")
+_OPENING = re.compile(
+    r"""(?: \{ [\s\\]*+ (?: ["'“‘}/] | \Z | [^\W\d_][\w\ ]{0,40} \s{0,9} : )
+          | \[ [\s\\]*+ (?: ["'“‘\[{\]] | \Z ) )""",
+    re.VERBOSE,
+)
+"""A bracket that a key, an item or the end of the text follows; in "[1, 2)" and "[see text]" it is prose."""
 _MARK = re.compile(r'[\[\]{}"]')
 _STRING_END = re.compile(r'(?:[^"\\]|\\.)*+"', re.DOTALL)
 
@@ -82,7 +84,7 @@ def parse(output: str, types: Sequence[str]) -> Parsed:
         return Parsed((), Level.FAILED, cut=True)
     broken = []
     nothing = False
-    for group in _groups(answer):
+    for group in _joined(_groups(answer), types):
         if isinstance(group.value, _Unreadable):
             broken.append(group)
             continue
@@ -163,28 +165,31 @@ def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """An outermost bracket of a text: its JSON value if it has one, and whether the bracket closes."""
+    """An outermost bracket of a text.
+
+    `value`: what its JSON says. `closed`: whether the bracket ends. `follows`: whether it comes right
+    after the group before it.
+    """
 
     text: str
     value: Any
     closed: bool
+    follows: bool
 
 
 def _groups(text: str) -> Iterator[_Group]:
     """The JSON objects and arrays in `text`, and what begins like one, first to last, none inside another."""
     position = 0
-    for _ in range(_STARTS):
-        opening = _OPENING.search(text, position)
-        if opening is None:
-            return
+    while (opening := _OPENING.search(text, position)) is not None:
         start = opening.start()
+        end = _closing(text, start)
+        group = text[start:end]
         try:
-            value, position = _DECODER.raw_decode(text, start)
-            yield _Group(text[start:position], value, True)
+            value = _DECODER.decode(group)  # of the group alone: an error counts the lines before it
         except (ValueError, RecursionError):
-            end = _closing(text, start)
-            position = len(text) if end is None else end
-            yield _Group(text[start:position], _Unreadable(), end is not None)
+            value = _Unreadable()
+        yield _Group(group, value, end is not None, not text[position:start].strip(" \t\r\n,"))
+        position = len(text) if end is None else end
 
 
 def _closing(text: str, start: int) -> int | None:
@@ -205,6 +210,45 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
+def _joined(groups: Iterable[_Group], types: Sequence[str]) -> Iterator[_Group]:
+    """The groups, those of one answer that is written as an object a line made one."""
+    run: list[_Group] = []
+    for group in groups:
+        if run and not _goes_on(run, group, types):
+            yield _one(run)
+            run = []
+        run.append(group)
+    if run:
+        yield _one(run)
+
+
+def _one(run: Sequence[_Group]) -> _Group:
+    return run[0] if len(run) == 1 else replace(run[0], value=[group.value for group in run])
+
+
+def _goes_on(run: Sequence[_Group], group: _Group, types: Sequence[str]) -> bool:
+    """Whether a group goes on with the answer of those before it: another mention, or other types.
+
+    The same types again are another answer, as of a model that invents the next sentence.
+    """
+    first, value = run[0].value, group.value
+    if not (group.follows and isinstance(first, Mapping) and isinstance(value, Mapping)):
+        return False
+    before = {type_ for part in run[: len(types)] for type_ in _types_named(part.value, types)}
+    named = _types_named(value, types)
+    if before:
+        return bool(named) and before.isdisjoint(named)
+    return not named and _is_mention(first) and _is_mention(value)
+
+
+def _types_named(value: Mapping[str, Any], types: Sequence[str]) -> set[str]:
+    return {type_ for key in value if (type_ := _match_type(key, types)) is not None}
+
+
+def _is_mention(value: Mapping[str, Any]) -> bool:
+    return _key(value, _TEXT_KEYS) is not None and _key(value, _TYPE_KEYS) is not None
+
+
 def _understand(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] | None:
     try:
         return _interpret(value, types)
@@ -215,9 +259,9 @@ def _understand(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] 
 def _interpret(value: Any, types: Sequence[str]) -> tuple[list[Mention], bool] | None:
     """Read a JSON value as an answer in one of the shapes that models use.
 
-    The shapes: {type: mentions}; {"entities": [...]} and the like around any other shape; a list of
-    objects with a text and a type; where the corpus has one type, a list of strings or of objects
-    without a type. Types match whatever their case, number and separators.
+    The shapes: {type: mentions}, or a list of such; {"entities": [...]} and the like around any other
+    shape; a list of objects with a text and a type; where the corpus has one type, a list of strings or
+    of objects without a type. Types match whatever their case, number and separators.
 
     Returns:
         The mentions, and whether everything in the value was understood; None if it is no answer.
@@ -245,7 +289,7 @@ def _read_object(value: Mapping[str, Any], types: Sequence[str]) -> tuple[list[M
             return _interpret(value[key], types)
     if not value:
         return [], True
-    if _key(value, _TEXT_KEYS) is not None and _key(value, _TYPE_KEYS) is not None:
+    if _is_mention(value):
         return _read_list([value], types)
     return None
 

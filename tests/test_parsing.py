@@ -71,6 +71,11 @@ def test_output_that_satisfies_the_schema_is_valid(output, types, expected):
         ('As shown before [1], and in [2, 3]: {"Disease": ["ataxia"]}', diseases("ataxia")),
         ('Of {ataxia} and [ataxia, one] I keep {"Disease": ["ataxia"]}', diseases("ataxia")),
         ('\ufeff{"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('As in [1, 2), the answer is {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('In [this sentence, it is {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('[/INST] {see below} {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ("[1] " * 500 + '{"Disease": ["ataxia"]}', diseases("ataxia")),
+        ("[see " * 500 + '{"Disease": ["ataxia"]}', diseases("ataxia")),
     ],
 )
 def test_prose_and_fences_around_the_answer_are_taken_away(output, expected):
@@ -167,6 +172,32 @@ def test_thinking_that_never_ends_is_a_cut_failure(output):
         ('{"Disease": [null], "Chemical": ["aspirin"]}', TWO, [("aspirin", "Chemical")]),
         ('{"Disease": "ataxia"}', ONE, diseases("ataxia")),
         ('{"Disease": {"text": "ataxia"}}', ONE, diseases("ataxia")),
+        # one object a line: a mention each, or other types each
+        (
+            '{"text": "aspirin", "type": "Chemical"}\n{"text": "ataxia", "type": "Disease"}',
+            TWO,
+            [("aspirin", "Chemical"), ("ataxia", "Disease")],
+        ),
+        (
+            '{"Chemical": ["aspirin"]}\n{"Disease": ["ataxia"]}',
+            TWO,
+            [("aspirin", "Chemical"), ("ataxia", "Disease")],
+        ),
+        (
+            '{"DNA": []}, {"cell lines": ["HeLa"]}, {"protein": ["IL-2"]}',
+            FIVE,
+            [("HeLa", "cell_line"), ("IL-2", "protein")],
+        ),
+        # the same types again are the answer to another sentence, and so is what prose comes before
+        ('{"Disease": ["ataxia"]}\n{"Disease": ["A-T"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\n{"diseases": ["A-T"], "Chemical": ["aspirin"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\n{"Gene": ["ATM"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\nSentence: Aspirin.\n{"Chemical": ["Aspirin"]}', TWO, diseases("ataxia")),
+        (
+            '{"text": "ataxia", "type": "Disease"}\nSentence:\n{"text": "A-T", "type": "Disease"}',
+            TWO,
+            diseases("ataxia"),
+        ),
     ],
 )
 def test_other_common_shapes_are_extracted(output, types, expected):
@@ -209,6 +240,17 @@ def test_broken_or_partly_meaningless_json_is_repaired(output, types, expected):
     assert (pairs(parsed), parsed.level) == (expected, Level.REPAIRED)
 
 
+BRACKETS_IN_PROSE = [
+    "There are no diseases in [this sentence].",
+    "No disease [see 1, 2)",
+    "No {disease} here",
+    "[None]",
+    "[Ataxia, cancer",
+    "(no [)",
+    "{Dis",
+]
+
+
 @pytest.mark.parametrize(
     "output",
     [
@@ -228,12 +270,18 @@ def test_broken_or_partly_meaningless_json_is_repaired(output, types, expected):
         '["ataxia"]',  # of which of the two types?
         '{"foo": {"bar": ["ataxia"]}}',
         "</think>",
+        *BRACKETS_IN_PROSE,
         "\x00",
         "\ud800",
     ],
 )
 def test_output_without_a_readable_answer_fails(output):
     assert parse(output, TWO) == Parsed((), Level.FAILED)
+
+
+@pytest.mark.parametrize("output", BRACKETS_IN_PROSE)
+def test_brackets_in_prose_hold_no_mentions_where_the_corpus_has_one_type(output):
+    assert parse(output, ONE) == Parsed((), Level.FAILED)
 
 
 @pytest.mark.parametrize(
@@ -433,14 +481,37 @@ def test_any_json_value_gives_a_result(value):
     check_invariants(parse(json.dumps(value), TWO), TWO)
 
 
-MEGABYTES = 10_000_000
+MEGABYTES = 2_000_000
 
 
 @pytest.mark.parametrize(
-    "unit", ["[", "{", '"', "\\", "a", " ", "]", "</think>", "<think>", "[1]", "{}", "\ud800", "\x00", "9"]
+    "unit",
+    [
+        "[",
+        "{",
+        '"',
+        "\\",
+        "a",
+        " ",
+        "]",
+        "</think>",
+        "<think>",
+        "[1]",
+        "{}",
+        "\ud800",
+        "\x00",
+        "9",
+        "{ ",
+        '["',
+    ],
 )
-def test_ten_megabytes_of_one_pattern_finish(unit):
+def test_megabytes_of_one_pattern_finish(unit):
     check_invariants(parse(unit * (MEGABYTES // len(unit)), ONE), ONE)
+
+
+@pytest.mark.parametrize("unit", ["{'a'} ", '{"DNA":[]}\n', '{"text":"a","type":"DNA"},', '["a"', "[{a:"])
+def test_a_hundred_thousand_groups_finish(unit):
+    check_invariants(parse(unit * 100_000, ONE), ONE)
 
 
 @pytest.mark.parametrize(
