@@ -50,12 +50,8 @@ REPAIR_LIMIT = 4_000
 _REPAIRS = 5
 """Broken answers that are repaired, for the same reason."""
 
-_OPENING = re.compile(
-    r"""(?: \{ [\s\\]*+ (?: ["'“‘}/] | \Z | [^\W\d_][\w\ ]{0,40} \s{0,9} : )
-          | \[ [\s\\]*+ (?: ["'“‘\[{\]] | \Z ) )""",
-    re.VERBOSE,
-)
-"""A bracket that a key, an item or the end of the text follows; in "[1, 2)" and "[see text]" it is prose."""
+_OPENING = re.compile(r"""\{ | \[ (?= [\s\\>`]*+ (?: ["'“”‘’\[{\]] | null\b | \Z ) )""", re.VERBOSE)
+"""What may open JSON. A list without a quoted item or an object is prose, as "[1, 2)" or "[see text]"."""
 _MARK = re.compile(r'[\[\]{}"]')
 _STRING_END = re.compile(r'(?:[^"\\]|\\.)*+"', re.DOTALL)
 
@@ -63,7 +59,12 @@ _THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECAS
 _THINK_START = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _TEXT_KEYS = ("text", "mention", "name", "span", "word", "value", "entity")
 _TYPE_KEYS = ("type", "label", "category", "entity_type", "entity_group", "class", "entity")
-_LIST_KEYS = ("entities", "mentions", "annotations", "results", "ner", "answer", "output")
+_LIST_KEYS = (
+    *("entities", "named_entities", "mentions", "annotations", "result", "results", "ner", "answer"),
+    *("output", "json"),
+)
+_ELLIPSES = ("...", "…")
+"""Items of the form that the prompt shows; a model may repeat it before its answer."""
 
 
 def parse(output: str, types: Sequence[str]) -> Parsed:
@@ -92,13 +93,15 @@ def parse(output: str, types: Sequence[str]) -> Parsed:
             nothing = True  # "[]" or "{}" may be the answer, or a bracket in prose before it
             continue
         read = _understand(group.value, types)
-        if read is not None:
-            return Parsed(tuple(read[0]), Level.EXTRACTED if read[1] else Level.REPAIRED)
+        if read is None or (read[0] and all(mention.text in _ELLIPSES for mention in read[0])):
+            continue
+        whole = read[1] and group.closed
+        return Parsed(tuple(read[0]), Level.EXTRACTED if whole else Level.REPAIRED, not group.closed)
     if nothing and not broken:
         return Parsed((), Level.EXTRACTED)
     cut = bool(broken) and not broken[-1].closed
     for group in broken[:_REPAIRS]:
-        read = _understand(_repair(group.text[:REPAIR_LIMIT]), types)
+        read = _understand(_repair(group.text), types)
         if read is not None:
             return Parsed(tuple(read[0]), Level.REPAIRED, cut)
     # Last, an answer inside of what only looked like JSON, as a bracket in prose that never closes.
@@ -167,8 +170,8 @@ def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:
 class _Group:
     """An outermost bracket of a text.
 
-    `value`: what its JSON says. `closed`: whether the bracket ends. `follows`: whether it comes right
-    after the group before it.
+    `value`: what its JSON says. `closed`: whether the bracket ends. `follows`: whether nothing but white
+    space and commas stands between it and the group before it.
     """
 
     text: str
@@ -211,19 +214,23 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _joined(groups: Iterable[_Group], types: Sequence[str]) -> Iterator[_Group]:
-    """The groups, those of one answer that is written as an object a line made one."""
+    """The groups, those of one answer that is written in several objects, as one a line, made one."""
     run: list[_Group] = []
     for group in groups:
-        if run and not _goes_on(run, group, types):
+        # What never closes is the last group, so this is repaired once: the line that was cut.
+        part = replace(group, value=_repair(group.text) or {}) if run and not group.closed else group
+        if run and not _goes_on(run, part, types):
             yield _one(run)
-            run = []
-        run.append(group)
+            run, part = [], group
+        run.append(part)
     if run:
         yield _one(run)
 
 
 def _one(run: Sequence[_Group]) -> _Group:
-    return run[0] if len(run) == 1 else replace(run[0], value=[group.value for group in run])
+    if len(run) == 1:
+        return run[0]
+    return replace(run[-1], value=[group.value for group in run if group.value])
 
 
 def _goes_on(run: Sequence[_Group], group: _Group, types: Sequence[str]) -> bool:
@@ -231,14 +238,16 @@ def _goes_on(run: Sequence[_Group], group: _Group, types: Sequence[str]) -> bool
 
     The same types again are another answer, as of a model that invents the next sentence.
     """
-    first, value = run[0].value, group.value
-    if not (group.follows and isinstance(first, Mapping) and isinstance(value, Mapping)):
+    last, value = run[-1].value, group.value
+    if not (group.follows and isinstance(last, Mapping) and isinstance(value, Mapping)):
         return False
-    before = {type_ for part in run[: len(types)] for type_ in _types_named(part.value, types)}
     named = _types_named(value, types)
-    if before:
-        return bool(named) and before.isdisjoint(named)
-    return not named and _is_mention(first) and _is_mention(value)
+    if not _types_named(last, types):
+        return _is_mention(last) and not named and (_is_mention(value) or not group.closed)
+    before = {type_ for part in run for type_ in _types_named(part.value, types)}
+    if not named:  # cut before its key was complete
+        return not group.closed and len(before) < len(types)
+    return before.isdisjoint(named)
 
 
 def _types_named(value: Mapping[str, Any], types: Sequence[str]) -> set[str]:
@@ -371,7 +380,9 @@ def _fold_type(name: str) -> str:
 
 
 def _repair(text: str) -> Any:
+    """What a broken group may say; None if nothing, as "{see below}", where an object is none."""
     try:
-        return repair_json(text, return_objects=True, skip_json_loads=True)
+        value = repair_json(text[:REPAIR_LIMIT], return_objects=True, skip_json_loads=True)
     except (ValueError, RecursionError, AssertionError):  # the library asserts what hostile input breaks
         return None
+    return None if text.startswith("{") and not isinstance(value, dict) else value

@@ -155,6 +155,14 @@ def test_thinking_that_never_ends_is_a_cut_failure(output):
         ),
         ('{"cellLine": ["HeLa"], "dna": ["TATA box"]}', FIVE, [("HeLa", "cell_line"), ("TATA box", "DNA")]),
         ('{"species": ["mouse"]}', ("Species",), [("mouse", "Species")]),
+        ('{"Sentence": "An ataxia.", "JSON": {"Disease": ["ataxia"]}}', TWO, diseases("ataxia")),
+        ('[null, "ataxia"]', ONE, diseases("ataxia")),
+        # the form that the prompt shows, repeated before the answer
+        (
+            '{"Chemical": ["...", "..."], "Disease": ["..."]}\n{"Chemical": [], "Disease": ["ataxia"]}',
+            TWO,
+            diseases("ataxia"),
+        ),
         # keys missing, or of types that the corpus does not have
         ('{"Disease": ["ataxia"]}', TWO, diseases("ataxia")),
         ('{"Disease": ["ataxia"], "Gene": ["ATM"]}', ONE, diseases("ataxia")),
@@ -233,6 +241,10 @@ def test_other_common_shapes_are_extracted(output, types, expected):
             [("ataxia", "Disease"), ("aspirin", "Chemical")],
         ),
         ('As in [1]: {"Disease": ["ataxia", "A-T"', ONE, diseases("ataxia", "A-T")),
+        ('{\n  # none\n  "Chemical": [],\n  "Disease": ["ataxia"]\n}', TWO, diseases("ataxia")),
+        ('{cell-line: [], protein: ["IL-2"]}', FIVE, [("IL-2", "protein")]),
+        ('{Disease": ["ataxia"], "Chemical": []}', TWO, diseases("ataxia")),
+        ('{**"Disease"**: ["ataxia"]}', TWO, diseases("ataxia")),
     ],
 )
 def test_broken_or_partly_meaningless_json_is_repaired(output, types, expected):
@@ -246,8 +258,8 @@ BRACKETS_IN_PROSE = [
     "No {disease} here",
     "[None]",
     "[Ataxia, cancer",
+    "No {ataxia, cancer}",
     "(no [)",
-    "{Dis",
 ]
 
 
@@ -367,6 +379,25 @@ def test_list_of_objects_cut_at_any_character_gives_the_objects_that_were_comple
             assert parsed.cut, answer[:length]
             complete = mentions[: answer[:length].count("}")]
             assert pairs(parsed)[: len(complete)] == complete, answer[:length]
+
+
+@pytest.mark.parametrize("between", ["\n", ", "])
+def test_an_object_a_line_cut_at_any_character_gives_the_lines_that_were_complete(between):
+    mentions = [("aspirin", "Chemical"), ("ataxia", "Disease")]
+    for lines in (
+        [json.dumps({"text": text, "type": type_}) for text, type_ in mentions],
+        [json.dumps({type_: [text]}) for text, type_ in mentions],
+    ):
+        answer = between.join(lines)
+        for length in range(len(answer)):
+            parsed = parse(answer[:length], TWO)
+            check_invariants(parsed, TWO)
+            complete = mentions[: answer[:length].count("}")]
+            assert pairs(parsed)[: len(complete)] == complete, answer[:length]
+            inside = answer[:length].count("{") > answer[:length].count("}")
+            assert parsed.cut == inside, answer[:length]
+            assert (parsed.level in (Level.REPAIRED, Level.FAILED)) == (inside or not complete)
+    assert parse('{"Disease": ["ataxia"]}\n{"Disease": ["A-', TWO) == parse('{"Disease": ["ataxia"]}\n', TWO)
 
 
 def test_long_broken_answer_that_ends_is_not_cut():
@@ -529,6 +560,8 @@ def test_a_hundred_thousand_groups_finish(unit):
         '{"Disease": ["\x00", "\\u0000"]}',
         '{"Disease": ["a"],' * 1000 + "}",
         '["' * 49 + "a" * 1_000_000,
+        f"{json.dumps({'text': 'a', 'type': 'x'} | {str(i): i for i in range(9999)})}"
+        + '\n{"text": "a", "type": "x"}' * 9999,
         '{"```json{```',
         "{“```json['```",
         '{"Disease": ["ataxia"], "```json9```',
