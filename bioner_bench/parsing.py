@@ -52,6 +52,7 @@ _REPAIRS = 5
 
 _OPENING = re.compile(r"""\{ | \[ (?= [\s\\>`]*+ (?: ["'“”‘’\[{\]] | null\b | \Z ) )""", re.VERBOSE)
 """What may open JSON. A list without a quoted item or an object is prose, as "[1, 2)" or "[see text]"."""
+_QUOTED = re.compile(r"""\[ | \{ [\s\\]*+ ["'“‘] """, re.VERBOSE)
 _MARK = re.compile(r'[\[\]{}"]')
 _STRING_END = re.compile(r'(?:[^"\\]|\\.)*+"', re.DOTALL)
 
@@ -217,8 +218,11 @@ def _joined(groups: Iterable[_Group], types: Sequence[str]) -> Iterator[_Group]:
     """The groups, those of one answer that is written in several objects, as one a line, made one."""
     run: list[_Group] = []
     for group in groups:
-        # What never closes is the last group, so this is repaired once: the line that was cut.
-        part = replace(group, value=_repair(group.text) or {}) if run and not group.closed else group
+        part = group
+        if run and not group.closed:  # the last group, so that it is repaired once: a line that was cut
+            value = _repair(group.text)
+            told = isinstance(value, dict) and (_types_named(value, types) or _is_mention(value))
+            part = replace(group, value=value if told else {})
         if run and not _goes_on(run, part, types):
             yield _one(run)
             run, part = [], group
@@ -380,9 +384,10 @@ def _fold_type(name: str) -> str:
 
 
 def _repair(text: str) -> Any:
-    """What a broken group may say; None if nothing, as "{see below}", where an object is none."""
+    """What a broken group may say; None if nothing, as "{see below}"."""
     try:
         value = repair_json(text[:REPAIR_LIMIT], return_objects=True, skip_json_loads=True)
     except (ValueError, RecursionError, AssertionError):  # the library asserts what hostile input breaks
         return None
-    return None if text.startswith("{") and not isinstance(value, dict) else value
+    # Keys that are missing make a list of an object: of quoted strings it is a set, of others prose.
+    return value if isinstance(value, dict) or _QUOTED.match(text) else None

@@ -245,6 +245,7 @@ def test_other_common_shapes_are_extracted(output, types, expected):
         ('{cell-line: [], protein: ["IL-2"]}', FIVE, [("IL-2", "protein")]),
         ('{Disease": ["ataxia"], "Chemical": []}', TWO, diseases("ataxia")),
         ('{**"Disease"**: ["ataxia"]}', TWO, diseases("ataxia")),
+        ('{"ataxia", "A-T"}', ONE, diseases("ataxia", "A-T")),
     ],
 )
 def test_broken_or_partly_meaningless_json_is_repaired(output, types, expected):
@@ -397,6 +398,8 @@ def test_an_object_a_line_cut_at_any_character_gives_the_lines_that_were_complet
             inside = answer[:length].count("{") > answer[:length].count("}")
             assert parsed.cut == inside, answer[:length]
             assert (parsed.level in (Level.REPAIRED, Level.FAILED)) == (inside or not complete)
+    other = parse('{"Disease": ["ataxia"]}\n{"x": ["A-', TWO)
+    assert (pairs(other), other.level, other.cut) == (diseases("ataxia"), Level.REPAIRED, True)
     assert parse('{"Disease": ["ataxia"]}\n{"Disease": ["A-', TWO) == parse('{"Disease": ["ataxia"]}\n', TWO)
 
 
