@@ -180,12 +180,14 @@ def said(tests: Sequence[tuple[Any, Comparison]], other: str, if_better: str) ->
         verdict = f"is not shown to beat {other}"
     else:
         verdict = f"beats {other} in some comparisons only"
-    differences = sorted({f"{100 * test.difference:+.2f}" for _, test in tests}, key=float)
-    span = " to ".join(dict.fromkeys([differences[0], differences[-1]]))
+    differences = [100 * test.difference for _, test in tests]
+    span = f"{mean(differences):+.2f} points"
+    if len(tests) > 1:
+        span += f" on average, {min(differences):+.2f} to {max(differences):+.2f}"
     names = ", ".join(dict.fromkeys(corpora.get(run.task).name for run, _ in tests))
     seeds = sorted({run.recipe.seed for run, _ in tests})
     return (
-        f"**the hardest half of the positives {verdict}** ({span} points; significantly better in {better} "
+        f"**the hardest half of the positives {verdict}** ({span}; significantly better in {better} "
         f"and significantly worse in {worse} of {len(tests)} comparison{'s' if len(tests) > 1 else ''}; "
         f"{names}, training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})."
     )
