@@ -26,12 +26,6 @@ PAD = 0
 """Fills rows up to one width; what it is does not matter, since nothing attends to it."""
 
 
-def attends_only(model: Any) -> bool:
-    """Whether keys and values are all that a model keeps of what it read, and no running state."""
-    layers = DynamicCache(config=model.config).layers
-    return all(isinstance(layer, CacheLayerMixin) for layer in layers)
-
-
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     """How many tokens all rows begin with; every row keeps at least one of its own."""
     if len(rows) < 2:
@@ -39,6 +33,16 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     shortest = min(len(row) for row in rows) - 1
     first, last = min(map(list, rows)), max(map(list, rows))  # in their order, all others lie between
     return next((i for i in range(shortest) if first[i] != last[i]), shortest)
+
+
+def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens that all rows begin with a model can read once.
+
+    None, if it keeps more of what it read than keys and values, such as a running state.
+    """
+    shared = common_prefix(rows)
+    layers = DynamicCache(config=model.config).layers if shared else []
+    return shared if all(isinstance(layer, CacheLayerMixin) for layer in layers) else 0
 
 
 def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
@@ -53,7 +57,7 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         rows x width x vocabulary, rows filled up on the right; and the place in the rows that the first
         column belongs to.
     """
-    shared = min(common_prefix(rows), *starts) if attends_only(model) else 0
+    shared = min(shareable(model, rows), *starts)
     width = max(len(row) for row in rows) - shared
     device = model.device
     ids = torch.full((len(rows), width), PAD)
@@ -110,7 +114,7 @@ def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tens
         ids and attention mask, rows x width, filled up between what is shared and what is not; and the
         keys and values of what is shared, None if that is nothing.
     """
-    shared = common_prefix(rows) if attends_only(model) else 0
+    shared = shareable(model, rows)
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), PAD)
     mask = torch.ones((len(rows), width), dtype=torch.long)

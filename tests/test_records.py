@@ -301,7 +301,7 @@ def test_the_command_of_a_record_can_be_run(output):
     (record,) = records.from_lm_eval(output, read_card(CARD))
     program, command, *given = shlex.split(record["run"]["command"])
     assert (program, command) == ("bioner-bench", "run")
-    options = systems._parse(given)
+    options = systems.given_options(given)
     assert options["model_args"] == {"seed": 3, "chat_template_args": {"enable_thinking": False}}
     assert options["system_instruction"] == "It's a test."
     assert options["num_fewshot"] == 2
