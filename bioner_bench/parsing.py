@@ -4,7 +4,7 @@ Levels, in the order in which they are tried:
 
 - valid: the output, stripped, is JSON that satisfies `prompt.answer_schema`.
 - extracted: it is so once thinking, code fences or prose around it are taken away, or it is the same
-  information in another common shape (see `_interpret`).
+  information in another common shape (see `_interpret`, and `_joined` for one object a line).
 - repaired: after `json_repair` has mended broken JSON, or when an item of a list is no mention.
 - failed: nothing can be read as an answer, so there are no mentions.
 """

@@ -38,7 +38,7 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
 def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     """How many tokens that all rows begin with a model can read once.
 
-    None, if it keeps more of what it read than keys and values, such as a running state.
+    0 if it keeps more of what it read than keys and values, such as a running state.
     """
     shared = common_prefix(rows)
     layers = DynamicCache(config=model.config).layers if shared else []
