@@ -1,5 +1,5 @@
 """`python -m bioner_bench`: the command line."""
 
-from bioner_bench.cli import main
+from bioner_bench.cli.main import main
 
 main()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from bioner_bench import ifd
-from bioner_bench.rows import rows_of
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.strategies import select
+from bioner_bench.tuning import ifd
+from bioner_bench.tuning.rows import rows_of
+from bioner_bench.tuning.strategies import select
 
 
 def compare(one, other, task):

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 
-from bioner_bench.parsing import Level, parse
+from bioner_bench.evaluation.parsing import Level, parse
 
 CORPORA = [
     ["Disease"],

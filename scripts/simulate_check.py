@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bioner_bench import records
-from bioner_bench.regression import Outcome, check
+from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.regression import Outcome, check
 
 RECORD = Path(__file__).parent.parent / "leaderboards/records/bioner-oracle/bioner_ncbi-0-shot.json"
 RECALL, DROP = 0.85, 3.0

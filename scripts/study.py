@@ -26,13 +26,16 @@ from statistics import median
 import compare_scores
 import study_report
 
-from bioner_bench import corpora, hardware, ifd, models, recipes, records
-from bioner_bench.cards import Card, read_cards
-from bioner_bench.leaderboard import read_records
-from bioner_bench.recipes import LlmRecipe, Recipe, read_recipe
+from bioner_bench import corpora
+from bioner_bench.harness.cards import Card, read_cards
+from bioner_bench.harness.systems import checkpoint_folder
+from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.rows import read_records
+from bioner_bench.models import hardware, packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.strategies import UNSCORED, Choice
-from bioner_bench.systems import checkpoint_folder
+from bioner_bench.tuning import ifd, recipes
+from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
+from bioner_bench.tuning.strategies import UNSCORED, Choice
 from bioner_bench.writing import write_text
 
 ROOT = Path(__file__).parent.parent
@@ -188,7 +191,7 @@ def tuned(
         system=recipe.name,
         title=f"SmolLM2-135M, {corpora.get(tasks[0]).name}{corpus}, {' '.join(parts[2:])}",
         kind="llm",
-        base_model=models.hub_name(recipe.model),
+        base_model=packaged.hub_name(recipe.model),
         parameters="135M",
         train_strategy=strategy,
         train_ratio=choice.ratio,
@@ -220,7 +223,7 @@ def carry_out(run: Run) -> None:
     command += ["--log_samples", "--output_path", str(out)]
     if isinstance(run.recipe, LlmRecipe):
         trained = checkpoint(run.recipe)
-        base = models.resolve(run.recipe.model)
+        base = packaged.resolve(run.recipe.model)
         source = (
             f"pretrained={base},peft={trained}" if run.recipe.method == "lora" else f"pretrained={trained}"
         )
@@ -229,7 +232,7 @@ def carry_out(run: Run) -> None:
     else:
         command += ["--system", str(CARDS / f"{run.card.system}.yaml"), "--num_fewshot", str(run.shots)]
         if run.recipe is not None:
-            from bioner_bench.encoder_training import train
+            from bioner_bench.tuning.encoder_training import train
 
             command += ["--model_args", f"pretrained={train(run.recipe, checkpoint_folder(run.recipe))}"]
     print(f"$ {shlex.join(command)}", file=sys.stderr, flush=True)
@@ -242,8 +245,8 @@ def carry_out(run: Run) -> None:
 
 def checkpoint(recipe: LlmRecipe) -> Path:
     """The trained checkpoint; each weak model scores each corpus once, for all recipes."""
-    from bioner_bench.llm_training import train
-    from bioner_bench.selection import select_rows
+    from bioner_bench.tuning.llm_training import train
+    from bioner_bench.tuning.selection import select_rows
 
     scores = None
     if recipe.select.weak_model:

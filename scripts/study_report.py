@@ -7,13 +7,14 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bioner_bench import corpora, records
-from bioner_bench.bootstrap import SIGNIFICANCE, Comparison, compare
-from bioner_bench.recipes import LlmRecipe
-from bioner_bench.records import Record
+from bioner_bench import corpora
+from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Comparison, compare
+from bioner_bench.evaluation.scoring import scores
+from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.tables import markdown_table, percent
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.scoring import scores
-from bioner_bench.tables import markdown_table, percent
+from bioner_bench.tuning.recipes import LlmRecipe
 
 PURPOSES = {
     "epochs": "Strategies, for the same number of epochs",

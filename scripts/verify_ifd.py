@@ -16,9 +16,10 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bioner_bench import hardware, ifd, models
-from bioner_bench.chat import Chat
-from bioner_bench.rows import rows_of
+from bioner_bench.models import hardware, packaged
+from bioner_bench.models.chat import Chat
+from bioner_bench.tuning import ifd
+from bioner_bench.tuning.rows import rows_of
 
 
 def by_definition(model, chat, row):
@@ -60,7 +61,7 @@ def main():
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    folder = models.resolve(given.model)
+    folder = packaged.resolve(given.model)
     rows = Random(given.seed).sample(rows_of(given.task), given.rows)
     positives = [row for row in rows if row.positive]
     print(f"{given.task}, {len(rows)} rows drawn by seed {given.seed}, {len(positives)} of them positive")

@@ -1,0 +1,68 @@
+"""The main job at a glance: a small real model, the stock `lm_eval`, scores and examples."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bioner_bench.cli import terminal
+from bioner_bench.corpora import files, registry
+from bioner_bench.evaluation import predictions
+from bioner_bench.evaluation.summary import summarise_judged
+from bioner_bench.models import packaged
+from bioner_bench.schema import BenchmarkError
+
+REAL_TASK = "bioner_ncbi"
+SHOTS = 2
+
+MAX_TOKENS = 96
+"""Covers the longest gold answers of both corpora (59 tokens); a small model that rambles is cut sooner."""
+
+
+def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> None:
+    """Evaluate SmolLM2-135M few-shot on the sample and, where it can be had, the head of a real corpus.
+
+    Args:
+        out: folder for lm-eval's output.
+        console: where tables go.
+        limit: sentences of each corpus, at most.
+        examples: sentences to show side by side.
+    """
+    checkpoint = packaged.prepare("smollm2-135m")
+    tasks = ["bioner_sample"]
+    try:
+        for split in registry.get(REAL_TASK).files:
+            files.locate(registry.get(REAL_TASK), split)
+        tasks.append(REAL_TASK)
+    except BenchmarkError as error:
+        console.print(f"{REAL_TASK} is left out: {error}", style="yellow", markup=False)
+    summaries = {}
+    shown = []
+    for task in tasks:
+        judged = predictions.read(_evaluate(task, checkpoint, out, limit, console))
+        summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
+        shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
+    terminal.print_examples(console, shown)
+    terminal.print_comparison(console, summaries)
+    console.print(f"lm-eval's output is in {out}", markup=False)
+
+
+def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Console) -> Path:
+    """Run the stock `lm_eval` on one task and return its samples file."""
+    arguments = [
+        *("--model", "hf", "--model_args", f"pretrained={checkpoint}"),
+        *("--tasks", task, "--num_fewshot", str(SHOTS), "--apply_chat_template"),
+        *("--limit", str(limit), "--batch_size", "16", "--log_samples", "--output_path", str(out / task)),
+        *("--gen_kwargs", f"max_gen_toks={MAX_TOKENS}"),
+    ]
+    console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
+    before = set(out.glob(f"{task}/**/samples_*.jsonl"))
+    command = [sys.executable, "-m", "lm_eval", *arguments]
+    finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    written = set(out.glob(f"{task}/**/samples_*.jsonl")) - before
+    if finished.returncode or not written:
+        raise BenchmarkError(f"lm_eval ended with code {finished.returncode} on {task}; its message is above")
+    return written.pop()

@@ -1,0 +1,36 @@
+"""A model's answer to one sentence -> counts: parsing, alignment and scoring in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bioner_bench.evaluation.alignment import Aligned, align
+from bioner_bench.evaluation.parsing import Parsed, parse
+from bioner_bench.evaluation.scoring import Counts, count
+from bioner_bench.schema import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an answer: how it parsed, where its mentions lie, and what they count."""
+
+    parsed: Parsed
+    aligned: list[Aligned]
+    counts: Counts
+
+
+def judge(
+    sentence: Sentence, output: str, types: Sequence[str], seen: Sequence[bool | None] | None = None
+) -> Answer:
+    """Score a model's raw output on one sentence.
+
+    Args:
+        sentence: text and gold.
+        output: what the model wrote.
+        types: the corpus's entity types.
+        seen: for each gold entity, whether the training split has its string.
+    """
+    parsed = parse(output, types)
+    aligned = align(sentence.text, parsed.mentions)
+    return Answer(parsed, aligned, count(sentence, aligned, types, seen, parsed.level, parsed.cut))

@@ -1,0 +1,150 @@
+"""Files of answers -> judged sentences, without a model.
+
+Two formats, JSON lines both: lm-eval's `samples_<task>_<time>.jsonl` (of `--log_samples`), and any
+system's predictions with, a line a sentence, `text`, `types`, `gold` (a list of `start`, `end`, `type`) and
+either `output` (raw model text) or `predicted` (a list of `start`, `end`, `type`); `id` and `document` are
+optional.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from bioner_bench.evaluation.alignment import Aligned, align
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.scoring import Counts, count
+from bioner_bench.schema import BenchmarkError, Entity, Mention, Sentence
+
+_SPANS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "start": {"type": "integer"},
+            "end": {"type": "integer"},
+            "type": {"type": "string"},
+        },
+        "required": ["start", "end", "type"],
+    },
+}
+
+_PREDICTION = Draft202012Validator(
+    {
+        "type": "object",
+        "properties": {
+            "id": {"type": ["string", "integer"]},
+            "document": {"type": ["string", "null"]},
+            "text": {"type": "string"},
+            "types": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+            "gold": _SPANS,
+            "output": {"type": "string"},
+            "predicted": _SPANS,
+        },
+        "required": ["text", "types", "gold"],
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A sentence, what was answered (None if spans were predicted), and what that counts."""
+
+    sentence: Sentence
+    types: tuple[str, ...]
+    output: str | None
+    aligned: list[Aligned]
+    counts: Counts
+
+
+def files(given: Sequence[Path]) -> list[Path]:
+    """The files that are meant, with the samples of lm-eval in place of a folder.
+
+    Raises:
+        BenchmarkError: a folder holds none.
+    """
+    found = []
+    for path in given:
+        samples = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not samples:
+            raise BenchmarkError(f"{path} holds no samples_*.jsonl; run lm_eval with --log_samples")
+        found += samples
+    return found
+
+
+def read(path: Path) -> list[Judged]:
+    """Judge every line of a file.
+
+    Raises:
+        BenchmarkError: the file cannot be read, or a line is not of either format; names file and line.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"cannot read {path}: {error}") from error
+    judged = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = None
+        try:
+            row = json.loads(line)
+            judged.append(_judge_sample(row) if "doc" in row else _judge_prediction(row, f"line-{number}"))
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            form = "a sample of lm-eval" if isinstance(row, dict) and "doc" in row else "a prediction"
+            raise BenchmarkError(f"{path}:{number}: not {form}: {reason}") from error
+        if judged[-1].types != judged[0].types:
+            raise BenchmarkError(
+                f"{path}:{number}: other types than the lines before; score one task at a time"
+            )
+    if not judged:
+        raise BenchmarkError(f"{path} has no lines; run lm_eval with --log_samples and --output_path")
+    return judged
+
+
+def _judge_sample(row: Mapping[str, Any]) -> Judged:
+    doc = row["doc"]
+    types = tuple(doc["types"])
+    gold = _spans(doc["text"], doc["entities"], types)
+    sentence = Sentence(doc["id"], doc["text"], tuple(gold), doc["document"])
+    output = row["filtered_resps"][0]
+    if not isinstance(output, str):
+        raise TypeError("the response is not a string")
+    answer = judge(sentence, output, types, [entity["seen"] for entity in doc["entities"]])
+    return Judged(sentence, types, output, answer.aligned, answer.counts)
+
+
+def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
+    if error := next(_PREDICTION.iter_errors(row), None):
+        raise ValueError(f"{error.json_path}: {error.message}")
+    if ("output" in row) == ("predicted" in row):
+        raise ValueError("one of output and predicted is needed, and not both")
+    text, types = row["text"], tuple(row["types"])
+    gold = _spans(text, row["gold"], types)
+    sentence = Sentence(str(row.get("id", name)), text, tuple(gold), row.get("document"))
+    if "output" in row:
+        answer = judge(sentence, row["output"], types)
+        return Judged(sentence, types, row["output"], answer.aligned, answer.counts)
+    predicted = _spans(text, row["predicted"], types)
+    aligned = align(text, [Mention(text[e.start : e.end], e.type, e.start, e.end) for e in predicted])
+    return Judged(sentence, types, None, aligned, count(sentence, aligned, types))
+
+
+def _spans(text: str, given: Sequence[Mapping[str, Any]], types: Sequence[str]) -> list[Entity]:
+    spans = []
+    for item in given:
+        entity = Entity(item["start"], item["end"], item["type"])
+        if entity.type not in types:
+            raise ValueError(f"type {entity.type!r} is none of {', '.join(types)}")
+        if not 0 <= entity.start < entity.end <= len(text):
+            raise ValueError(
+                f"{entity.start}-{entity.end} is not a span of the text's {len(text)} characters"
+            )
+        spans.append(entity)
+    return spans

@@ -1,0 +1,46 @@
+"""Counts of many sentences -> every score with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, interval
+from bioner_bench.evaluation.predictions import Judged
+from bioner_bench.evaluation.scoring import Table, scores, tabulate, total
+
+Summary = dict[str, float | None]
+"""`X`, `X_low`, `X_high` for every score X, in [0, 1]; None where nothing is known."""
+
+
+def summarise(
+    table: Table,
+    types: Sequence[str],
+    documents: Sequence[str | None] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Summary:
+    """Score a corpus.
+
+    Args:
+        table: the counts of all sentences.
+        types: the corpus's entity types.
+        documents: the document of each sentence; intervals are drawn over documents if all are named.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    sums = total(table)
+    clusters = documents if documents and all(document is not None for document in documents) else None
+    summary: Summary = {}
+    for name, score in scores(types).items():
+        if not any(sums[column] for column in score.needs):
+            summary |= {name: None, f"{name}_low": None, f"{name}_high": None}
+            continue
+        low, high = interval(score, table, clusters, resamples, seed)
+        summary |= {name: float(score.of(sums)), f"{name}_low": low, f"{name}_high": high}
+    return summary
+
+
+def summarise_judged(judged: Sequence[Judged], resamples: int = RESAMPLES, seed: int = SEED) -> Summary:
+    """`summarise` for a file of answers."""
+    documents = [item.sentence.document for item in judged]
+    return summarise(tabulate([item.counts for item in judged]), judged[0].types, documents, resamples, seed)

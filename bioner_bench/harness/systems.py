@@ -1,0 +1,192 @@
+"""A system's card and the user's options -> what `lm_eval run` is called with.
+
+The card's `run` gives the options that the user leaves out. Of `model_args`, `gen_kwargs` and `metadata`
+each key counts by itself, so one of them can be changed and the others kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bioner_bench.harness.cards import Card
+from bioner_bench.harness.masking import masked
+from bioner_bench.models.packaged import resolve
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, read_recipe
+
+CARDS = Path("baselines")
+"""The folder of cards, in the current one."""
+
+CHECKPOINTS = Path("checkpoints")
+"""Where `bioner-bench train` writes, in the current folder."""
+
+OWN_MODELS = {
+    "bioner-oracle": "reference",
+    "bioner-empty": "reference",
+    "bioner-garbage": "reference",
+    "dictionary": "dictionary",
+    "encoder": "encoder",
+    "hf-prefix": "llm",
+}
+"""Models of `lm_models`, which the stock `lm_eval` does not know, and the kinds of systems that they are."""
+
+Options = dict[str, Any]
+"""Options of `lm_eval run` by their long names, in the form that its parser gives them."""
+
+
+def find(system: str, folder: Path = CARDS) -> Path:
+    """The card that is meant: a path to a YAML file as it is, a name looked up in the folder.
+
+    Raises:
+        BenchmarkError: the folder has no such card, or is not there.
+    """
+    if system.endswith((".yaml", ".yml")) or Path(system).name != system:
+        return Path(system)
+    path = folder / f"{system}.yaml"
+    if path.is_file():
+        return path
+    if not folder.is_dir():
+        raise BenchmarkError(
+            f"no folder {folder} to look up {system!r} in; run this in the project's root, "
+            "or give the path of the card"
+        )
+    near = difflib.get_close_matches(system, [card.stem for card in folder.glob("*.yaml")], cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "its README.md lists the systems"
+    raise BenchmarkError(f"{folder} has no card for {system!r}; {hint}")
+
+
+def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
+    """The options of a system's run: those of its card, and over them those that the user gave.
+
+    Args:
+        card: the system.
+        folder: where the card lies; its recipe is looked up below.
+        given: the user's part of the command line, in any spelling that lm-eval takes.
+
+    Raises:
+        BenchmarkError: the card has no `run`, its checkpoint is not there, no task is named, or the user
+            gave a configuration file.
+    """
+    if not card.run:
+        raise BenchmarkError(
+            f"{card.system} cannot be run: its card has no `run`, it only carries figures that others report"
+        )
+    asked = given_options(given)
+    if "config" in asked:
+        raise BenchmarkError("--system and --config both say how to run; give one of them")
+    if not asked.get("tasks"):
+        raise BenchmarkError(
+            f"no task is named; for example: bioner-bench run --system {card.system} --tasks bioner_ncbi"
+        )
+    merged: Options = dict(card.run) | asked
+    for name in ("model_args", "gen_kwargs", "metadata"):
+        merged[name] = dict(card.run.get(name, {})) | asked.get(name, {})
+    # lm-eval itself has no way to switch a template off, so `false` is that here.
+    if str(merged.get("apply_chat_template") or "false").lower() == "false":
+        merged.pop("apply_chat_template", None)
+    model_args = merged["model_args"]
+    if card.recipe and "pretrained" not in model_args:
+        model_args |= _trained(card, folder / card.recipe, model_args.get("peft"))
+    if "pretrained" in model_args:
+        model_args["pretrained"] = resolve(str(model_args["pretrained"]))
+    return {name: value for name, value in merged.items() if value != {}}
+
+
+def arguments(chosen: Mapping[str, Any]) -> list[str]:
+    """The options as arguments, which lm-eval's parser turns into the same options."""
+    spelled = {action.dest: action.option_strings[0] for action in _parser()._actions}
+    made: list[str] = []
+    for name, value in chosen.items():
+        if value is True:
+            made.append(spelled[name])
+            continue
+        text = _text(name, value)
+        made += [f"{spelled[name]}={text}"] if text.startswith("-") else [spelled[name], text]
+    return made
+
+
+def command(chosen: Mapping[str, Any]) -> str:
+    """The command line that does the same, to be shown and copied; secrets are masked."""
+    shown = {
+        name: masked(name, value) if isinstance(value, dict) else value for name, value in chosen.items()
+    }
+    program = "bioner-bench" if chosen["model"] in OWN_MODELS else "lm_eval"
+    return shlex.join([program, "run", *arguments(shown)])
+
+
+def checkpoint_folder(recipe: Recipe) -> Path:
+    """Where `bioner-bench train` writes a recipe's checkpoint, if nothing else is said."""
+    return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
+
+
+def _trained(card: Card, recipe: Path, adapter: str | None) -> Options:
+    """The model arguments that load what the recipe trained: adapters with their base model, or weights.
+
+    `adapter` is the folder that the user named in place of the recipe's.
+    """
+    read = read_recipe(recipe)
+    folder = Path(adapter or checkpoint_folder(read))
+    named = "peft" if isinstance(read, LlmRecipe) and read.method == "lora" else "pretrained"
+    if not (folder / "training.json").is_file():
+        raise BenchmarkError(
+            f"{card.system} is to be trained first, there is no checkpoint in {folder}; "
+            f"run: bioner-bench train {recipe} (or name another one: --model_args {named}=...)"
+        )
+    if isinstance(read, LlmRecipe) and read.method == "lora":
+        base = {"pretrained": read.model, "peft": str(folder)}
+        return base | ({"revision": read.revision} if read.revision else {})
+    windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
+    return {"pretrained": str(folder)} | windows
+
+
+def given_options(given: Sequence[str]) -> Options:
+    """What the user set, by lm-eval's own parser; it ends the program on what it does not know."""
+    parser = _parser()
+    defaults = vars(parser.parse_args([]))
+    try:
+        found = vars(parser.parse_args(list(given)))
+    except ValueError as error:  # JSON that is none
+        raise BenchmarkError(str(error)) from error
+    return {name: value for name, value in found.items() if name not in defaults or value != defaults[name]}
+
+
+def _parser() -> Any:
+    from lm_eval._cli import HarnessCLI
+
+    return HarnessCLI()._subparsers.choices["run"]
+
+
+def _text(name: str, value: Any) -> str:
+    """An option's value as it is written on the command line."""
+    if name == "cache_requests":
+        from lm_eval._cli.utils import request_caching_arg_to_dict
+
+        words = ("true", "refresh", "delete")
+        return next(word for word in words if request_caching_arg_to_dict(word) == value)
+    if name == "samples" and isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        plain = ",".join(f"{key}={item}" for key, item in value.items())
+        return plain if _reads_back(plain, value) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
+    """Whether lm-eval reads `key=value,...` as these values; else they must be written as JSON."""
+    from lm_eval._cli.utils import key_val_to_dict
+
+    if "{" in plain:  # it would be taken for JSON
+        return False
+    try:
+        return repr(key_val_to_dict(plain)) == repr(dict(value))
+    except ValueError:
+        return False

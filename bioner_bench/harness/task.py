@@ -1,0 +1,228 @@
+"""lm-evaluation-harness <-> this benchmark: the class behind every task's YAML, and nothing else.
+
+A task's YAML names this class, its task name, tags and version; corpus, prompt, metrics and splits follow
+from the task name, or from `dataset_name` in a variant of a task under another name. Options that the stock
+`lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
+`--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
+`--metadata '{"demonstrations": "retrieved"}'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+from lm_eval.api.task import ConfigurableTask
+
+from bioner_bench import __version__, corpora
+from bioner_bench.corpora.loading import load_training, seen_mentions
+from bioner_bench.evaluation import prompt, scoring
+from bioner_bench.evaluation.bootstrap import standard_error
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, chooser
+from bioner_bench.harness.documents import Document, to_document, to_sentence
+from bioner_bench.schema import BenchmarkError, Sentence
+
+FEATURES = datasets.Features(
+    {
+        "id": datasets.Value("string"),
+        "document": datasets.Value("string"),
+        "text": datasets.Value("string"),
+        "types": datasets.List(datasets.Value("string")),
+        "entities": datasets.List(
+            {
+                "start": datasets.Value("int64"),
+                "end": datasets.Value("int64"),
+                "type": datasets.Value("string"),
+                "seen": datasets.Value("bool"),
+            }
+        ),
+    }
+)
+"""The fields of a `Document`."""
+
+STDERR_SCORES = ("strict_f1", "relaxed_f1", "string_f1")
+"""Scores that get a bootstrap standard error in lm-eval's table."""
+
+SERVER_STOP = "<|endoftext|>"
+"""Stop string of chats on servers, some of which refuse an empty list; no answer has it."""
+
+
+def load_datasets(task: str) -> dict[str, datasets.Dataset]:
+    """All splits of a task's corpus; `train` is where demonstrations come from."""
+    corpus = corpora.get(task)
+    training = load_training(corpus)
+    seen = seen_mentions(training)
+    splits = {split: corpora.load(task, split).sentences for split in corpus.files if split != "train"}
+    if training:
+        splits["train"] = training
+    types = list(corpus.types)
+    return {
+        split: datasets.Dataset.from_list([dict(to_document(s, types, seen)) for s in sentences], FEATURES)
+        for split, sentences in splits.items()
+    }
+
+
+def process_results(document: Document, results: Sequence[str]) -> dict[str, list[Any]]:
+    """Counts that each score of one answer needs, by score name, for `aggregation`."""
+    types = document["types"]
+    seen = [entity["seen"] for entity in document["entities"]]
+    counts = judge(to_sentence(document), results[0], types, seen).counts
+    items: dict[str, list[Any]] = {}
+    for name, score in scoring.scores(types).items():
+        items[name] = [counts[column] for column in score.columns]
+        if name in STDERR_SCORES:
+            items[f"{name}_stderr"] = [document["document"], *items[name]]
+    return items
+
+
+def aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[int]]], float]:
+    """lm-eval's aggregation of a score: its formula on the counts summed over all sentences."""
+
+    def aggregate(items: Iterable[Sequence[int]]) -> float:
+        return float(score.formula(*(float(sum(column)) for column in zip(*items, strict=True))))
+
+    return aggregate
+
+
+def stderr_aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[Any]]], float]:
+    """lm-eval's aggregation of a score's standard error, over documents where the corpus has them."""
+
+    def aggregate(items: Iterable[Sequence[Any]]) -> float:
+        documents, *columns = zip(*items, strict=True)
+        table = {name: np.array(column) for name, column in zip(score.columns, columns, strict=True)}
+        return standard_error(score, table, documents if all(documents) else None)
+
+    return aggregate
+
+
+def metric_list(types: Sequence[str]) -> list[dict[str, Any]]:
+    """lm-eval's `metric_list` for a corpus with these types.
+
+    lm-eval computes standard errors for its own aggregations only. A metric named `X_stderr` after `X`
+    takes the place of the missing one, in the table and in groups.
+    """
+    metrics = []
+    for name, score in scoring.scores(types).items():
+        kind = {"higher_is_better": score.higher_is_better}
+        metrics.append({"metric": name, "aggregation": aggregation(score), **kind})
+        if name in STDERR_SCORES:
+            metrics.append({"metric": f"{name}_stderr", "aggregation": stderr_aggregation(score), **kind})
+    return metrics
+
+
+class BioNERTask(ConfigurableTask):  # type: ignore[misc]
+    """An lm-eval task made from a corpus's registry entry.
+
+    What the YAML says wins over the defaults made here.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        task = config["task"]
+        self.corpus = corpora.get(config.get("dataset_name") or task)
+        types = list(self.corpus.types)
+        own = {key: value for key, value in config.items() if key != "class"}
+        training = "train" if "train" in self.corpus.files or self.corpus.training_corpus else None
+        defaults = {
+            "test_split": "test",
+            "validation_split": "validation" if "validation" in self.corpus.files else None,
+            "training_split": training,
+            "fewshot_split": training,
+            "doc_to_text": self._question,
+            "doc_to_target": self._target,
+            "process_results": process_results,
+            "output_type": "generate_until",
+            "metric_list": metric_list(types),
+            "target_delimiter": " ",
+            "fewshot_delimiter": prompt.TURN_SEPARATOR,
+        }
+        generation = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
+        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
+        metadata = own.get("metadata") or {}
+        now = prompt.prompt_hash(self.corpus.types)
+        if metadata.get("prompt_hash", now) != now:
+            raise BenchmarkError(
+                f"{task}: the prompt's hash is {now}, but version {metadata.get('version')} of the task has "
+                f"{metadata['prompt_hash']}; give the new prompt a new task version"
+            )
+        self._strategy = metadata.get("demonstrations", STRATEGIES[0])
+        own["metadata"] = metadata | {
+            "corpus": self.corpus.task,
+            "prompt": prompt.VERSION,
+            "prompt_hash": prompt.prompt_hash(self.corpus.types, self._strategy),
+            "demonstrations": self._strategy,
+            "bioner_bench": __version__,
+        }
+        chooser([], self._strategy, 0)  # refuses an unknown strategy before anything is loaded
+        self._seed = 0
+        self._choose: Chooser | None = None
+        super().__init__(config=defaults | own)
+
+    def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Called by lm-eval to fill `dataset`."""
+        self.dataset = load_datasets(self.corpus.task)
+
+    def set_fewshot_seed(self, seed: int | None = None) -> None:
+        """Called by lm-eval with the fourth number of `--seed`."""
+        super().set_fewshot_seed(seed)
+        self._seed = seed or 0
+        self._choose = None
+
+    def demonstrations(self, document: Document, n: int) -> list[Sentence]:
+        """The `n` solved training sentences that a document's prompt shows."""
+        if self._choose is None:
+            pool = self.training_docs() if self.has_training_docs() else []
+            self._choose = chooser([to_sentence(doc) for doc in pool], self._strategy, self._seed)
+        return self._choose(to_sentence(document), n)
+
+    def fewshot_context(
+        self,
+        doc: Document,
+        num_fewshot: int,
+        system_instruction: str | None = None,
+        apply_chat_template: bool = False,
+        fewshot_as_multiturn: bool = False,
+        chat_template: Callable[..., str] | None = None,
+        gen_prefix: str | None = None,
+    ) -> str:
+        """Called by lm-eval for the prompt of one document.
+
+        Overridden so that `prompt` builds it: lm-eval would repeat the instruction in every turn or put it
+        into a system turn, which it drops with a warning where the template has none, and draws
+        demonstrations that depend on the order of documents.
+        """
+        turns = prompt.messages(
+            doc["text"], self.corpus.types, self.demonstrations(doc, num_fewshot) if num_fewshot else []
+        )
+        if not (apply_chat_template and chat_template):
+            before = f"{system_instruction}{prompt.TURN_SEPARATOR}" if system_instruction else ""
+            return before + prompt.plain_text(turns) + (f" {gen_prefix}" if gen_prefix else "")
+        if not fewshot_as_multiturn:
+            turns = [{"role": "user", "content": prompt.plain_text(turns)}]
+        if system_instruction:
+            turns = [{"role": "system", "content": system_instruction}, *turns]
+        if gen_prefix:
+            turns = [*turns, {"role": "assistant", "content": gen_prefix}]
+        return chat_template(turns, add_generation_prompt=not gen_prefix)
+
+    def construct_requests(self, doc: Document, ctx: Any, **kwargs: Any) -> Any:
+        """Called by lm-eval for the generation request of one document.
+
+        In a chat the end-of-turn token ends the answer; the stop string of plain-text prompts would cut
+        thinking and answers that open with prose, so it is taken out; another one that the user set stays.
+        A chat that a server will be sent is no string yet.
+        """
+        chat = kwargs.get("apply_chat_template", False)
+        request = super().construct_requests(doc, ctx, **kwargs)
+        generation = request.arguments[1]
+        if chat and generation["until"] == [prompt.TURN_SEPARATOR]:
+            generation["until"] = [] if isinstance(ctx, str) else [SERVER_STOP]
+        return request
+
+    def _question(self, doc: Document) -> str:
+        return prompt.plain_text(prompt.messages(doc["text"], self.corpus.types))
+
+    def _target(self, doc: Document) -> str:
+        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])

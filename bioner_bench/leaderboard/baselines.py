@@ -1,0 +1,75 @@
+"""Cards -> the README of their folder: every system, how to run it, and what is known of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from bioner_bench import corpora
+from bioner_bench.harness.cards import KINDS, Card
+from bioner_bench.harness.systems import CARDS
+from bioner_bench.leaderboard.tables import escape, markdown_table
+
+_HEAD = """# Systems
+
+One card a system, `NAME.yaml`; subfolders hold the recipes by which systems are trained. Built by
+`bioner-bench leaderboard build` from the cards; do not edit.
+
+The commands are for the project's root. Other tasks and all options of `lm_eval run` can be given, and win
+over the card: `--num_fewshot 5`, `--model_args dtype=bfloat16`, `--limit 100`. For the leaderboard add
+`--log_samples --output_path out`. *Measured* says whether a system has records on the leaderboard; *reported*
+counts the figures of others in its card, each with a source there, that are not marked unverified. A system
+without a command is one that only others have measured.
+"""
+
+_HEADINGS = {
+    "llm": "Language models",
+    "encoder": "Encoders",
+    "dictionary": "Dictionaries",
+    "reference": "Reference models",
+}
+
+
+def markdown(cards: Mapping[str, Card], measured: Collection[str]) -> str:
+    """The whole README: a table a kind, systems that can be run first.
+
+    Args:
+        cards: system -> card.
+        measured: the systems that have records.
+    """
+    parts = [_HEAD]
+    for kind in KINDS:
+        found = sorted(
+            (card for card in cards.values() if card.kind == kind),
+            key=lambda card: (not card.run, card.system),
+        )
+        if not found:
+            continue
+        lines = [f"## {_HEADINGS[kind]}", ""]
+        lines += markdown_table(
+            ["system", "title", "base model", "parameters", "how to run", "measured", "reported", "notes"],
+            [
+                [
+                    f"`{card.system}`",
+                    escape(card.title),
+                    escape(card.base_model or ""),
+                    escape(card.parameters or ""),
+                    "<br>".join(f"`{command}`" for command in commands(card)),
+                    "yes" if card.system in measured else "no",
+                    str(sum(figure["certainty"] != "unverified" for figure in card.reported)),
+                    escape(card.notes),
+                ]
+                for card in found
+            ],
+        )
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def commands(card: Card) -> list[str]:
+    """What to type to train and evaluate a system, on the corpus that it was trained on if it is one."""
+    if not card.run:
+        return []
+    known = [task for task in card.trained_on if task in corpora.built_in()]
+    task = known[0] if known else "bioner_ncbi"
+    train = [f"bioner-bench train {CARDS.name}/{card.recipe}"] if card.recipe else []
+    return [*train, f"bioner-bench run --system {card.system} --tasks {task}"]

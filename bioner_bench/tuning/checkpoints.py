@@ -1,0 +1,316 @@
+"""The folder that training writes: how a run begins, goes on after a kill, and ends."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from accelerate import PartialState
+from huggingface_hub import EvalResult, ModelCardData
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from bioner_bench import __version__, corpora, plotting
+from bioner_bench.models import hardware, packaged
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning import rows
+from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
+from bioner_bench.writing import only_writer, write_text
+
+RECIPE = "recipe.yaml"
+SUMMARY = "training.json"
+"""Written last: a folder that has it is a finished checkpoint."""
+
+CURVE = "training.svg"
+
+_UNFINISHED = "unfinished"
+"""Where the Trainer's checkpoints are until the run has ended."""
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold a folder against other runs, which wait; of the processes of one run the first does."""
+    with only_writer(out) if processes().is_main_process else nullcontext():
+        yield
+
+
+def processes() -> PartialState:
+    """The processes that `accelerate launch` started, or the only one."""
+    # Without a GPU they know each other only if they are told that they use none.
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def begin(out: Path, recipe: Recipe) -> bool:
+    """Make the folder of a run, or find the same run in it; True if it has ended already.
+
+    A recipe that failed before its first checkpoint can be mended and started again in its folder.
+
+    Raises:
+        BenchmarkError: the folder holds something else.
+    """
+    if not (out / RECIPE).is_file():
+        if out.exists() and any(out.iterdir()):
+            raise BenchmarkError(f"{out} is not empty and holds no run; name another folder")
+    elif _read(out / RECIPE) == recipe:
+        return _ended(out, recipe)
+    elif (out / SUMMARY).is_file() or last(out):
+        raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
+    write_text(out / RECIPE, _yaml(recipe))
+    return False
+
+
+def _read(path: Path) -> Recipe | None:
+    """A recipe that a run left, unless another version wrote it in a form that is none today."""
+    try:
+        return read_recipe(path)
+    except BenchmarkError:
+        return None
+
+
+def _ended(out: Path, recipe: Recipe) -> bool:
+    """Whether the run has ended; one that learned from other prompts is refused."""
+    if not (out / SUMMARY).is_file():
+        return False
+    learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
+    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train):
+        raise BenchmarkError(
+            f"{out} was trained with another prompt than this version has; name another folder"
+        )
+    return True
+
+
+def last(out: Path) -> str | None:
+    """The newest checkpoint that a killed run has written to its end."""
+    steps = {}
+    for path in (out / _UNFINISHED).glob("checkpoint-*"):
+        try:  # the last file that the Trainer writes
+            steps[json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]] = path
+        except (OSError, ValueError, KeyError):
+            continue
+    return str(steps[max(steps)]) if steps else None
+
+
+def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
+    """The Trainer's arguments; `best` names the development score that chooses the checkpoint, if any."""
+    steps = recipe.evaluate_every if isinstance(recipe, LlmRecipe) else None
+    every = "steps" if steps else "epoch"
+    options: dict[str, Any] = {}
+    if isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing:
+        options["gradient_checkpointing"] = True  # transformers warns of the name wherever it is given
+    made = TrainingArguments(
+        output_dir=str((out / _UNFINISHED).absolute()),
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        num_train_epochs=recipe.epochs,
+        max_steps=(recipe.steps if isinstance(recipe, LlmRecipe) else None) or -1,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup,  # a share, where below 1
+        weight_decay=recipe.weight_decay,
+        bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
+        eval_strategy=every if best else "no",
+        eval_steps=steps,
+        save_strategy=every,
+        save_steps=steps or 500,
+        save_total_limit=1,  # besides the best
+        load_best_model_at_end=best is not None,
+        restore_callback_states_from_checkpoint=True,  # how long a killed run had been patient
+        metric_for_best_model=best,
+        greater_is_better=True if best else None,
+        logging_steps=0.02,  # a share of all steps
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        **options,
+    )
+    # One process uses one GPU: the Trainer would split each batch over all, and so change its size.
+    if made.device.type == "cuda":
+        made._n_gpu = 1
+    return made
+
+
+class Legs(TrainerCallback, ExportableState):  # type: ignore[misc]
+    """What a run that goes on after a kill must know of its earlier legs; kept in its checkpoints.
+
+    Attributes:
+        before: seconds of the earlier legs, up to the checkpoint.
+        rows: of an optimiser step, over all processes.
+        learned: a hash of all rows, as tokens in their order.
+    """
+
+    def __init__(self) -> None:
+        self.before, self.rows, self.learned = 0.0, 0, ""
+        self.began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of all legs until now."""
+        return self.before + time.monotonic() - self.began
+
+    def state(self) -> dict[str, Any]:
+        """Called by the Trainer for a checkpoint."""
+        kept = {"before": self.seconds, "rows": self.rows, "learned": self.learned}
+        return {"args": {}, "attributes": kept}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: Any, control: Any, train_dataloader: Any = None, **_: Any
+    ) -> None:
+        """Called by the Trainer."""
+        tokens = json.dumps([row["input_ids"] for row in train_dataloader.dataset])
+        learned = hashlib.sha256(tokens.encode()).hexdigest()
+        if self.learned not in ("", learned):
+            raise BenchmarkError(
+                f"{Path(args.output_dir).parent}: this run began with other rows or another prompt; "
+                "name another folder"
+            )
+        self.learned = learned
+        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        if self.rows not in (0, rows):
+            raise BenchmarkError(
+                f"{Path(args.output_dir).parent}: this run began with {self.rows} rows a step, with "
+                f"{args.world_size} processes it would go on with {rows}; start as many processes as before"
+            )
+        self.rows = rows
+
+
+def callbacks(recipe: Recipe) -> list[TrainerCallback]:
+    """What counts the legs of a run, and early stopping where the recipe asks for it."""
+    patience = [EarlyStoppingCallback(recipe.patience)] if recipe.patience and recipe.validation else []
+    return [Legs(), *patience]
+
+
+def finish(out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Mapping[str, Any]) -> None:
+    """Write the best weights, the summary and the model card, and remove what only a resumption needs."""
+    if trainer.is_world_process_zero():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        summary = _summary(recipe, trainer, data)
+        write_text(out / CURVE, _curve(summary))
+        write_text(out / "README.md", _card(recipe, summary))
+        write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
+        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[str, Any]:
+    state = trainer.state
+    (legs,) = (item for item in trainer.callback_handler.callbacks if isinstance(item, Legs))
+    curve = [
+        {"epoch": entry["epoch"], "step": entry["step"], "strict_f1": entry["eval_strict_f1"]}
+        for entry in state.log_history
+        if "eval_strict_f1" in entry
+    ]
+    losses = [
+        {"epoch": entry["epoch"], "step": entry["step"], "loss": entry["loss"]}
+        for entry in state.log_history
+        if "loss" in entry
+    ]
+    kept = next((entry for entry in curve if entry["step"] == state.best_global_step), None)
+    return {
+        "recipe": asdict(recipe),
+        "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
+        "data": dict(data),
+        "prompt": rows.prompt_hashes(recipe.train),
+        "steps": state.global_step,
+        "kept": kept,
+        "development": curve,
+        "training_loss": losses,
+        "seconds": round(legs.seconds, 1),
+        "precision": "bfloat16" if trainer.args.bf16 else "float32",
+        "devices": trainer.args.world_size,
+        "hardware": hardware.name(),
+        "versions": {
+            "bioner_bench": __version__,
+            **{name: importlib.metadata.version(name) for name in ("torch", "transformers")},
+        },
+    }
+
+
+def _curve(summary: Mapping[str, Any]) -> str:
+    """The training loss by step, and the development score where there is one, as SVG."""
+    with plotting.style():
+        figure, losses = plotting.figure(7, 3.2)
+        shown = summary["training_loss"]
+        losses.plot([item["step"] for item in shown], [item["loss"] for item in shown], color=plotting.GREY)
+        losses.set_xlabel("step")
+        losses.set_ylabel("training loss (nats per token)")
+        losses.set_ylim(bottom=0)
+        if summary["development"]:
+            scores = losses.twinx()
+            scores.spines["right"].set_visible(True)
+            shown = summary["development"]
+            values = [100 * item["strict_f1"] for item in shown]
+            scores.plot([item["step"] for item in shown], values, color=plotting.BLUE, marker="o")
+            scores.set_ylabel("strict F1, development split (%)", color=plotting.BLUE)
+            scores.set_ylim(0, 100)
+        return plotting.svg(figure)
+
+
+def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
+    """The model card of the Hub: front matter with `model-index`, then the run in words."""
+    kept = summary["kept"]
+    sampled = recipe.validation_sentences if isinstance(recipe, LlmRecipe) else None
+    kind = "token-classification" if recipe.kind == "encoder" else "text-generation"
+    results = [
+        EvalResult(
+            task_type=kind,
+            dataset_type=task,
+            dataset_name=corpora.get(task).name,
+            dataset_split="validation",
+            metric_type="f1",
+            metric_name="strict entity F1" + (f" on {sampled:,} sentences" if sampled else ""),
+            metric_value=round(kept["strict_f1"], 4),
+        )
+        for task in recipe.validation
+        if kept and len(recipe.validation) == 1
+    ]
+    front = ModelCardData(
+        model_name=recipe.name,
+        base_model=packaged.hub_name(recipe.model),
+        library_name="peft" if summary["adapter"] else "transformers",
+        pipeline_tag=kind,
+        tags=["biomedical", "named-entity-recognition", "bioner_bench"],
+        eval_results=results or None,
+    )
+    found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
+    found += f", on {sampled:,} sentences of it" if kept and sampled else ""
+    return (
+        f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
+        f"{packaged.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
+        f"bioner_bench {__version__}.\n\n"
+        f"- Training data: {', '.join(recipe.train)} (training split"
+        f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
+        f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
+        f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
+        f"{summary['hardware']}; torch {summary['versions']['torch']}, "
+        f"transformers {summary['versions']['transformers']}\n\n"
+        f"![training loss and development score]({CURVE})\n\n"
+        f"## Recipe\n\n```yaml\n{_yaml(_public(recipe))}```\n"
+    )
+
+
+def _public(recipe: Recipe) -> Recipe:
+    """The recipe without the folders of the machine it was run on."""
+    public = replace(recipe, model=packaged.public_name(recipe.model))
+    if isinstance(public, LlmRecipe) and public.select.weak_model:
+        choice = replace(public.select, weak_model=packaged.public_name(public.select.weak_model))
+        public = replace(public, select=choice)
+    return public
+
+
+def _yaml(recipe: Recipe) -> str:
+    plain = json.loads(json.dumps(asdict(recipe)))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,174 @@
+"""Rows -> how hard their targets are to follow from their prompts: IFD, the instruction-following difficulty.
+
+IFD(x, y) = exp(L(y|x) - L(y)) (Li et al. 2024, arXiv 2402.00530), where L is the mean negative
+log-likelihood per token of the same target tokens y, the answer and the token that ends the turn: L(y|x)
+after the chat as evaluation would send it, L(y) after the same chat with every message's content empty.
+Below 1 the prompt helps; the higher, the harder the row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from bioner_bench.models.chat import Chat
+from bioner_bench.models.shared_prefix import logits
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.rows import Row
+from bioner_bench.writing import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The losses of a row's target in nats per token, with and without the prompt; None if not finite."""
+
+    id: str
+    ifd: float | None
+    loss_conditional: float | None
+    loss_alone: float | None
+    n_target_tokens: int
+
+
+def score(
+    rows: Sequence[Row],
+    model: Any,
+    chat: Chat,
+    batch_size: int = 16,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Iterator[Score]:
+    """Score rows with a causal language model; in float32 a row's score does not depend on the others.
+
+    Scores come in order of length, not of rows.
+
+    Args:
+        rows: what to score.
+        model: of transformers, in any dtype; losses are computed in float32.
+        chat: its tokenizer and template.
+        batch_size: rows that are read at once.
+        progress: called with the number of rows that were scored since its last call.
+    """
+    encoded = {
+        row.id: (
+            tuple(chat.prompt(row.messages)),
+            tuple(chat.empty_prompt(row.messages)),
+            tuple(chat.target(row.target)),
+        )
+        for row in rows
+    }
+    order = sorted(encoded, key=lambda id_: (len(encoded[id_][0]) + len(encoded[id_][2]), id_))
+    # All rows without a mention have one target, so the loss of a target alone is computed once.
+    alone: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        prompts, empty, targets = zip(*(encoded[id_] for id_ in batch), strict=True)
+        new = [pair for pair in dict.fromkeys(zip(empty, targets, strict=True)) if pair not in alone]
+        if new:
+            alone.update(zip(new, losses(model, *zip(*new, strict=True)), strict=True))
+        conditional = losses(model, prompts, targets)
+        for id_, before, target, with_prompt in zip(batch, empty, targets, conditional, strict=True):
+            without = alone[before, target]
+            yield Score(
+                id_,
+                _finite(_exp(with_prompt - without)),
+                _finite(with_prompt),
+                _finite(without),
+                len(target),
+            )
+        progress(len(batch))
+
+
+def losses(model: Any, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[float]:
+    """The mean negative log-likelihood of each target's tokens after its prompt, in nats."""
+    starts = [len(prompt) - 1 for prompt in prompts]
+    whole = [[*prompt, *target] for prompt, target in zip(prompts, targets, strict=True)]
+    with torch.inference_mode():
+        found, first = logits(model, whole, starts)
+        result = []
+        for row, start, target in zip(found, starts, targets, strict=True):
+            predicted = row[start - first : start - first + len(target)].float()
+            result.append(float(cross_entropy(predicted, torch.tensor(target, device=predicted.device))))
+    return result
+
+
+def _exp(difference: float) -> float:
+    return math.exp(difference) if difference < 700 else math.inf
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def append(path: Path, settings: Mapping[str, Any], scores: Iterator[Score]) -> None:
+    """Write scores as they come, behind those that the file has and a first line of settings."""
+    _mend(path)
+    new = not path.is_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        if new:
+            stream.write(json.dumps(settings, ensure_ascii=False) + "\n")
+            stream.flush()
+        for item in scores:
+            stream.write(json.dumps(asdict(item)) + "\n")
+            stream.flush()
+
+
+def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
+    """The scores that a file holds, by row; none if there is no file.
+
+    Raises:
+        BenchmarkError: they were made with other settings, or the file is damaged.
+    """
+    found, scores = load(path)
+    if found is not None and found != json.loads(json.dumps(settings)):
+        other = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
+        raise BenchmarkError(f"{path} was made with another {', '.join(other)}; name another folder")
+    return scores
+
+
+def load(path: Path) -> tuple[dict[str, Any] | None, dict[str, Score]]:
+    """The settings and scores, by row, of a file; a last line that is cut, or being written, is passed over.
+
+    Raises:
+        BenchmarkError: the file is damaged elsewhere.
+    """
+    if not path.is_file():
+        return None, {}
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+    if not whole:
+        return None, {}
+    try:
+        settings, *lines = [dict(json.loads(line)) for line in whole]
+        return settings, {line["id"]: Score(**line) for line in lines}
+    except (ValueError, TypeError, KeyError) as error:
+        raise BenchmarkError(f"{path} is damaged ({error}); remove it to score again") from error
+
+
+def _mend(path: Path) -> None:
+    """Drop the last line if a kill cut it, so that more can be written behind it."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        if not whole:
+            path.unlink()
+        elif len(whole) < len(lines):
+            write_text(path, "".join(whole))
+
+
+def copy(source: Path, path: Path, settings: Mapping[str, Any]) -> None:
+    """Bring the scores of one file into another, which keeps those that it has.
+
+    Raises:
+        BenchmarkError: the source holds none, or a file holds some of other settings.
+    """
+    found = read(source, settings)
+    if not found:
+        raise BenchmarkError(f"{source} holds no scores; give a folder that `select` wrote for this corpus")
+    own = read(path, settings)
+    append(path, settings, (item for id_, item in found.items() if id_ not in own))

@@ -1,0 +1,262 @@
+"""Recipe -> fine-tuned causal language model, by transformers' Trainer and peft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+
+from bioner_bench import corpora
+from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.scoring import scores, tabulate, total
+from bioner_bench.models import hardware, packaged
+from bioner_bench.models.chat import Chat
+from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.tuning import checkpoints, rows
+from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
+from bioner_bench.tuning.recipes import LlmRecipe
+from bioner_bench.tuning.selection import select_rows
+
+COUNTED = ("strict", "predicted", "gold")
+"""What strict F1 needs of a sentence."""
+
+
+def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path:
+    """Select rows, fine-tune, or go on with what a killed run left in `out`; return the checkpoint folder.
+
+    Of two runs at once in one folder the second waits, and finds what the first has made.
+
+    Args:
+        recipe: what to train, on what, and how.
+        out: the checkpoint folder.
+        scores_from: a folder of `bioner-bench select` with the scores of the recipe's weak model.
+
+    Raises:
+        BenchmarkError: a row is longer than the model can read, or `out` holds another run.
+    """
+    with checkpoints.claimed(out):
+        return _train(recipe, out, scores_from)
+
+
+def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
+    together = checkpoints.processes()
+    if together.num_processes > 1 and recipe.select.weak_model and scores_from is None:
+        raise BenchmarkError(
+            "several processes would score the same rows; run `bioner-bench select` first, and give its "
+            "folder with --scores"
+        )
+    with together.main_process_first():  # the others find what it wrote
+        if checkpoints.begin(out, recipe):
+            return out
+        chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+        source = packaged.resolve(recipe.model)
+    options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    with packaged.loading(recipe.model):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    chat = Chat(tokenizer, recipe.template)
+    # On a processor half-precision weights are slower than float32 ones under autocast.
+    narrow = recipe.method == "lora" and hardware.device() != "cpu"
+    set_seed(recipe.seed)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=hardware.dtype(recipe.precision) if narrow else torch.float32, **options
+    )
+    model.config.use_cache = False
+    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
+    if recipe.method == "lora":
+        if recipe.gradient_checkpointing:
+            model.enable_input_require_grads()
+        targets = recipe.lora.targets
+        model = get_peft_model(
+            model,
+            LoraConfig(
+                task_type="CAUSAL_LM",
+                r=recipe.lora.r,
+                lora_alpha=recipe.lora.alpha,
+                lora_dropout=recipe.lora.dropout,
+                target_modules=targets if isinstance(targets, str) else list(targets),
+            ),
+            revision=recipe.revision,
+        )
+    trainer = _Trainer(
+        model=model,
+        args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
+        train_dataset=learned,
+        eval_dataset=learned[:1] if recipe.validation else None,  # `evaluate` reads the sentences itself
+        data_collator=collate,
+        callbacks=checkpoints.callbacks(recipe),
+    )
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise BenchmarkError(
+            "weights that are spread over processes (FSDP, DeepSpeed) can be neither scored nor written "
+            "here; use data parallel processes"
+        )
+    trainer.development = _development(recipe)
+    trainer.chat = chat
+    # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
+    dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
+    trainer.share = not (dropout or recipe.gradient_checkpointing or together.num_processes > 1)
+    trainer.model_accepts_loss_kwargs = True  # the number of target tokens in a step is given to compute_loss
+    trainer.train(resume_from_checkpoint=checkpoints.last(out))
+    checkpoints.finish(
+        out,
+        recipe,
+        trainer,
+        tokenizer,
+        {
+            "rows": len(chosen),
+            "positives": sum(row.positive for row in chosen),
+            "negatives": sum(not row.positive for row in chosen),
+            "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
+            "tokens": sum(len(row["input_ids"]) for row in learned),
+        },
+    )
+    return out
+
+
+def encode(row: rows.Row, chat: Chat, max_length: int) -> Mapping[str, Any]:
+    """What the Trainer is given for a row: its tokens, and labels on the target's alone.
+
+    Raises:
+        BenchmarkError: the row is longer than `max_length` tokens.
+    """
+    asked, target = chat.prompt(row.messages), chat.target(row.target)
+    if len(asked) + len(target) > max_length:
+        raise BenchmarkError(
+            f"row {row.id} has {len(asked) + len(target)} tokens, more than max_length {max_length}; "
+            "raise it or leave the row out, for no target is cut"
+        )
+    return {
+        "input_ids": [*asked, *target],
+        "attention_mask": [1] * (len(asked) + len(target)),
+        "labels": [IGNORED] * len(asked) + target,
+    }
+
+
+def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Rows -> tensors of one width, filled up on the right."""
+    width = max(len(row["input_ids"]) for row in batch)
+    filling = {"input_ids": 0, "attention_mask": 0, "labels": IGNORED}
+    return {
+        name: torch.tensor([[*row[name], *[fill] * (width - len(row[name]))] for row in batch])
+        for name, fill in filling.items()
+    }
+
+
+def positions(config: Any) -> int:
+    """Tokens that a model of this configuration has positions for."""
+    return int(getattr(config, "max_position_embeddings", None) or 2048)
+
+
+def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
+    """The sentences that choose the checkpoint, with their tasks."""
+    pool = [
+        (task, sentence)
+        for task in recipe.validation
+        for sentence in corpora.load(task, "validation").sentences
+    ]
+    number = min(recipe.validation_sentences or len(pool), len(pool))
+    return Random(recipe.seed).sample(pool, number)
+
+
+class _Trainer(GroupedTrainer):
+    """Reads what the rows of a batch share only once, and scores the development split by generation."""
+
+    development: Sequence[tuple[str, Sentence]]
+    chat: Chat
+    share: bool
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Mapping[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
+        loss, count = target_loss(model, inputs, self.share)
+        if num_items_in_batch is None:
+            return loss / count
+        # Processes average their gradients, but the number is of all their tokens.
+        return loss * self.args.world_size / num_items_in_batch
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Called by the Trainer: strict F1 of greedy answers on the development sentences."""
+        mine = self.development[self.args.process_index :: self.args.world_size]
+        model = self.accelerator.unwrap_model(self.model)
+        counted = answer_and_count(model, self.chat, mine, self.args.eval_batch_size)
+        everything = gather_object(counted)
+        sums = total(tabulate(everything))
+        metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
+        self.log(metrics)
+        control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = control
+        return metrics
+
+
+def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) -> tuple[Tensor, int]:
+    """The summed negative log-likelihood of a batch's labels in nats, and their number.
+
+    Args:
+        model: a causal language model.
+        inputs: `input_ids`, `attention_mask` and `labels`, filled up on the right.
+        share: read what all rows begin with only once.
+    """
+    labels = inputs["labels"]
+    if not share:
+        first = int((labels != IGNORED).int().argmax(dim=1).min()) - 1
+        found = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            logits_to_keep=labels.shape[1] - first,
+        ).logits
+    else:
+        sizes = inputs["attention_mask"].sum(dim=1).tolist()
+        batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
+        starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
+        found, first = logits(model, batch, starts)
+    wanted = labels[:, first + 1 : first + found.shape[1]]
+    predicted = found[:, : wanted.shape[1]]
+    loss = cross_entropy(
+        predicted.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, int((wanted != IGNORED).sum())
+
+
+def answer_and_count(
+    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], batch_size: int
+) -> list[dict[str, int]]:
+    """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each, longest first."""
+    if not asked:  # more processes than sentences
+        return []
+    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
+    room = 16 + max(
+        len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
+    )
+    order = sorted(range(len(asked)), key=lambda index: -len(prompts[index]))
+    counts = []
+    training = model.training
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        written = greedy(model, [prompts[index] for index in batch], room, chat.end_of_turn)
+        answers = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
+        if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer
+            answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
+        for index, answer in zip(batch, answers, strict=True):
+            task, sentence = asked[index]
+            counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+            counts.append({column: counted[column] for column in COUNTED})
+    model.train(training)
+    return counts

@@ -1,0 +1,279 @@
+"""Recipes: one YAML file a training run; what is trained, on which corpora, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bioner_bench import corpora
+from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.tuning.strategies import STRATEGIES, UNSCORED, Choice
+
+_TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+_SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+_COUNT = {"type": "integer", "minimum": 1}
+_FROM_ZERO = {"type": "integer", "minimum": 0}
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
+
+_COMMON: dict[str, Any] = {
+    "name": {"type": "string", "minLength": 1},
+    "kind": {"enum": ["encoder", "llm"]},
+    "model": {"type": "string", "minLength": 1},
+    "revision": {"type": ["string", "null"]},
+    "train": _TASKS,
+    "validation": _TASKS | {"minItems": 0},
+    "seed": _FROM_ZERO,
+    "epochs": _POSITIVE,
+    "batch_size": _COUNT,
+    "accumulate": _COUNT,
+    "learning_rate": _POSITIVE,
+    "schedule": {"enum": ["linear", "cosine", "constant"]},
+    "warmup": _SHARE,
+    "weight_decay": {"type": "number", "minimum": 0},
+    "max_length": {"type": ["integer", "null"], "minimum": 8},
+    "precision": {"enum": list(PRECISIONS)},
+    "patience": {"type": ["integer", "null"], "minimum": 1},
+}
+
+_REQUIRED = ["kind", "model", "train", "seed", "epochs", "learning_rate"]
+
+ENCODER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": _COMMON
+    | {
+        "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+        "reinitialise_layers": _FROM_ZERO,
+        "freeze_layers": _FROM_ZERO,
+    },
+    "required": _REQUIRED,
+    "additionalProperties": False,
+}
+
+LLM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": _COMMON
+    | {
+        "select": {
+            "type": "object",
+            "properties": {
+                "strategy": {"enum": list(STRATEGIES)},
+                "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                "weak_model": {"type": ["string", "null"], "minLength": 1},
+                "revision": {"type": ["string", "null"]},
+                "dtype": {"enum": list(PRECISIONS)},
+                "template": {"type": ["object", "null"]},
+                "pooled": {"type": "boolean"},
+                "seed": _FROM_ZERO,
+                "limit": {"type": ["integer", "null"], "minimum": 1},
+            },
+            "required": ["strategy"],
+            "additionalProperties": False,
+        },
+        "method": {"enum": ["lora", "full"]},
+        "lora": {
+            "type": "object",
+            "properties": {
+                "r": _COUNT,
+                "alpha": _COUNT,
+                "dropout": _SHARE,
+                "targets": {"type": ["string", "array"]},
+            },
+            "additionalProperties": False,
+        },
+        "steps": {"type": ["integer", "null"], "minimum": 1},
+        "evaluate_every": {"type": ["integer", "null"], "minimum": 1},
+        "validation_sentences": {"type": ["integer", "null"], "minimum": 1},
+        "gradient_checkpointing": {"type": "boolean"},
+        "template": {"type": "object"},
+    },
+    "required": _REQUIRED,
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all recipes say.
+
+    Attributes:
+        name: the file's stem, unless the recipe says otherwise.
+        kind: `encoder` or `llm`.
+        model: a name of `bioner-bench models prepare`, a folder, or a hub id.
+        revision: of the hub id.
+        train: tasks whose training splits are learned from.
+        validation: tasks whose development splits choose the best checkpoint; those of `train` if left
+            out, and with an empty list the last one is kept.
+        seed: of new weights, the order of sentences and dropout.
+        epochs: passes over the training sentences, at most.
+        batch_size: sentences of one step on one device.
+        accumulate: steps whose gradients are summed before the weights change.
+        learning_rate: at the top of the schedule.
+        schedule: how the rate falls after warming up.
+        warmup: share of all steps in which the rate rises.
+        weight_decay: of all weights but biases and normalisations.
+        max_length: in subwords. An encoder reads longer sentences in windows (null: 512; never more than
+            it has positions). For a language model a longer row is an error, since no target is ever
+            cut (null: as many as it has positions).
+        precision: of the forward pass; weights that are trained are float32.
+        patience: scorings on the development split without a better one before training stops; null: none.
+    """
+
+    name: str
+    kind: str
+    model: str
+    revision: str | None = None
+    train: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    seed: int
+    epochs: float
+    batch_size: int
+    accumulate: int = 1
+    learning_rate: float
+    schedule: str
+    warmup: float
+    weight_decay: float
+    max_length: int | None = None
+    precision: str = "auto"
+    patience: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe(Recipe):
+    """Fine-tuning of a token classifier; all corpora have the same entity types.
+
+    Attributes:
+        layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
+        reinitialise_layers: the top layers that start from fresh weights.
+        freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
+
+    The last three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
+    """
+
+    kind: str = "encoder"
+    batch_size: int = 32
+    schedule: str = "linear"
+    warmup: float = 0.0
+    weight_decay: float = 0.01
+    layer_decay: float | None = None
+    reinitialise_layers: int = 0
+    freeze_layers: int = 0
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters: rank, scale alpha / r, dropout, and the layers they are put on (of peft)."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlmRecipe(Recipe):
+    """Supervised fine-tuning of a causal language model on prompts and their targets.
+
+    Attributes:
+        select: the rows to learn from; all if left out.
+        method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well.
+        lora: the adapters.
+        steps: optimiser steps, in place of `epochs`.
+        evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
+        validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
+        gradient_checkpointing: less memory for more time.
+        template: variables of the chat template, such as `enable_thinking: false`.
+    """
+
+    kind: str = "llm"
+    batch_size: int = 16
+    schedule: str = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    select: Choice = field(default_factory=lambda: Choice(strategy="full"))
+    method: str = "lora"
+    lora: Lora = field(default_factory=Lora)
+    steps: int | None = None
+    evaluate_every: int | None = None
+    validation_sentences: int | None = 200
+    gradient_checkpointing: bool = False
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecipe:
+    """Read and check a recipe; `seed` takes the place of its own.
+
+    Raises:
+        BenchmarkError: the file is missing, not YAML, not a recipe, or names a corpus that is not to be
+            trained on.
+    """
+    import jsonschema
+
+    try:
+        content: dict[str, Any] = _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if content is None:
+            raise BenchmarkError(f"the recipe {path} is empty")
+        language_model = isinstance(content, dict) and content.get("kind") == "llm"
+        jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"cannot read the recipe {path}: {error}") from error
+    except jsonschema.ValidationError as error:
+        allowed = ""
+        if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+            allowed = f"; there are: {', '.join(error.schema['properties'])}"
+        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}{allowed}") from error
+    except yaml.YAMLError as error:
+        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    for name in ("train", "validation"):
+        content[name] = tuple(content.get(name, content["train"]))
+    recipe: EncoderRecipe | LlmRecipe
+    if language_model:
+        content["select"] = Choice(**content.get("select", {"strategy": "full"}))
+        content["lora"] = Lora(**content.get("lora", {}))
+        recipe = LlmRecipe(**({"name": path.stem} | content))
+        if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
+            raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
+    else:
+        recipe = EncoderRecipe(**({"name": path.stem} | content))
+    for task in recipe.train:
+        needs_split(task, "train", path)
+    for task in recipe.validation:
+        needs_split(task, "validation", path)
+    return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def _numbers(content: Any) -> Any:
+    """YAML 1.1 takes 5e-5 for a string, since it has no point."""
+    if not isinstance(content, dict):
+        return content
+    numbers = ("learning_rate", "weight_decay", "epochs", "warmup", "layer_decay")
+    return {
+        name: float(value)
+        if name in numbers and isinstance(value, str) and re.fullmatch(r"\d+e[-+]?\d+", value, re.IGNORECASE)
+        else value
+        for name, value in content.items()
+    }
+
+
+def needs_split(task: str, split: str, where: Path | str) -> None:
+    """Raise a `BenchmarkError` unless the task's corpus has this split of its own."""
+    if task in corpora.names() and split in corpora.get(task).files:
+        return
+    able = ", ".join(name for name in corpora.names() if split in corpora.get(name).files)
+    corpus = f"{task} has no {split} split" if task in corpora.names() else f"unknown corpus {task!r}"
+    if task in corpora.names() and corpora.get(task).role == "out-of-domain":
+        corpus = f"{task} is out of domain: it is never trained on"
+    without = "; or give validation: []" if split == "validation" else ""
+    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}{without}")
+
+
+def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
+    """The sentences of a split of several corpora, one after another."""
+    return [sentence for task in tasks for sentence in corpora.load(task, split).sentences]

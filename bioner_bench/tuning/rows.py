@@ -1,0 +1,55 @@
+"""Training sentences -> rows: chats with their targets, to be scored, selected and learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bioner_bench import corpora
+from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.prompt import Message
+from bioner_bench.tuning.recipes import needs_split
+from bioner_bench.writing import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A zero-shot prompt and the answer to it; positive if the sentence has a mention."""
+
+    id: str
+    task: str
+    messages: list[Message]
+    target: str
+    positive: bool
+
+
+def rows_of(task: str, split: str = "train") -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order.
+
+    Raises:
+        BenchmarkError: the corpus has no such split of its own, or is never to be trained on.
+    """
+    needs_split(task, split, "--tasks")
+    types = corpora.get(task).types
+    return [
+        Row(
+            id=f"{task}/{sentence.id}",
+            task=task,
+            messages=prompt.messages(sentence.text, types),
+            target=prompt.target(sentence.text, sentence.entities, types),
+            positive=bool(sentence.entities),
+        )
+        for sentence in corpora.load(task, split).sentences
+    ]
+
+
+def prompt_hashes(tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> the hash of the prompt that its rows have."""
+    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows, one JSON line each."""
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))

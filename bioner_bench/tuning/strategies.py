@@ -1,0 +1,159 @@
+"""Scored rows -> the rows to learn from: Hybrid Superfiltering, and the strategies to compare it with.
+
+Hybrid Superfiltering (BioSelectTune, arXiv 2512.22738) keeps the hardest share of the positive rows by IFD
+and every negative one, since filtering everything by IFD throws the negatives away: an empty answer is easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from bioner_bench.schema import BenchmarkError
+
+if TYPE_CHECKING:
+    from bioner_bench.tuning.ifd import Score
+    from bioner_bench.tuning.rows import Row
+
+NOT_FINITE = "ifd is not finite"
+NOT_HELPED = "ifd is 1 or more"
+EASIER = "easier than the share that is kept"
+NEGATIVE = "negative"
+NOT_DRAWN = "not drawn"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How rows are selected.
+
+    Attributes:
+        strategy: one of `STRATEGIES`.
+        ratio: the share that is kept.
+        weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
+            and `random` need none.
+        revision: of the hub id.
+        dtype: of the weak model, one of `recipes.PRECISIONS`; in bfloat16 scores depend a little on batches.
+        template: variables of its chat template.
+        pooled: take the share of all corpora together, not of each.
+        seed: of `random`, and of the random selection that the report compares with.
+        limit: take only the first rows, for a trial.
+    """
+
+    strategy: str = "hybrid"
+    ratio: float = 0.5
+    weak_model: str | None = None
+    revision: str | None = None
+    dtype: str = "float32"
+    template: Mapping[str, Any] | None = None
+    pooled: bool = False
+    seed: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The ids of the rows that are kept, and of each other row the reason why not."""
+
+    kept: frozenset[str]
+    left_out: Mapping[str, str]
+
+
+def check(strategy: str, ratio: float) -> None:
+    """Raise a `BenchmarkError` for an unknown strategy, or a ratio outside (0, 1]."""
+    if strategy not in STRATEGIES:
+        raise BenchmarkError(f"unknown strategy {strategy!r}; there are: {', '.join(STRATEGIES)}")
+    if not 0 < ratio <= 1:
+        raise BenchmarkError(f"the ratio is {ratio}; give a share above 0 and up to 1, such as 0.5")
+
+
+def select(
+    rows: Sequence[Row],
+    scores: Mapping[str, Score],
+    strategy: str,
+    ratio: float,
+    seed: int,
+    pooled: bool = False,
+) -> Selection:
+    """Choose rows by a strategy.
+
+    Args:
+        rows: of one corpus or several.
+        scores: by row id; `full` and `random` need none.
+        strategy: one of `STRATEGIES`.
+        ratio: the share that is kept, of each corpus unless pooled.
+        seed: of `random`.
+        pooled: take the share of all corpora together.
+
+    Raises:
+        BenchmarkError: unknown strategy, or a ratio outside (0, 1].
+    """
+    check(strategy, ratio)
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault("" if pooled else row.task, []).append(row)
+    left_out: dict[str, str] = {}
+    for name, group in groups.items():
+        left_out |= STRATEGIES[strategy](group, scores, ratio, Random(f"{seed}:{name}"))
+    return Selection(frozenset(row.id for row in rows if row.id not in left_out), left_out)
+
+
+def _hardest(rows: Sequence[Row], scores: Mapping[str, Score], number: int) -> dict[str, str]:
+    """Keep the `number` rows with the highest IFD below 1; why each of the others is left out."""
+    left_out = {}
+    candidates: list[tuple[float, str]] = []
+    for row in rows:
+        ifd = scores[row.id].ifd
+        if ifd is None:
+            left_out[row.id] = NOT_FINITE
+        elif ifd >= 1:
+            left_out[row.id] = NOT_HELPED
+        else:
+            candidates.append((-ifd, row.id))
+    return left_out | {id_: EASIER for _, id_ in sorted(candidates)[number:]}
+
+
+def _hybrid(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+    positives = [row for row in rows if row.positive]
+    return _hardest(positives, scores, round(ratio * len(positives)))
+
+
+def _positives(
+    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+) -> dict[str, str]:
+    negatives = {row.id: NEGATIVE for row in rows if not row.positive}
+    return _hybrid(rows, scores, ratio, random) | negatives
+
+
+def _superfilter(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+    return _hardest(rows, scores, round(ratio * len(rows)))
+
+
+def _random(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> dict[str, str]:
+    """As many positives as `hybrid` keeps, and all negatives; with no scores, as many as it keeps at most."""
+    positives = [row.id for row in rows if row.positive]
+    number = round(ratio * len(positives))
+    if scores:
+        number = len(positives) - len(_hybrid(rows, scores, ratio, random))
+    drawn = set(random.sample(positives, number))
+    return {id_: NOT_DRAWN for id_ in positives if id_ not in drawn}
+
+
+def _full(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+    return {}
+
+
+Strategy = Callable[["Sequence[Row]", "Mapping[str, Score]", float, Random], dict[str, str]]
+"""Rows of a corpus, scores, share, source of chance -> the rows left out and why."""
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "hybrid": _hybrid,
+    "superfilter": _superfilter,
+    "random": _random,
+    "positives": _positives,
+    "full": _full,
+}
+
+UNSCORED = ("full", "random")
+"""The strategies that need no scores."""

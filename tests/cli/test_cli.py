@@ -1,0 +1,236 @@
+"""The command line from the outside: data on stdout, one line of error, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from command_line import BIN, call, fails
+from conftest import ROOT, SHARED_DATA
+
+from bioner_bench.cli import main as cli
+
+
+def prediction(**fields):
+    row = {
+        "text": "Ataxia in mice.",
+        "types": ["Disease"],
+        "gold": [{"start": 0, "end": 6, "type": "Disease"}],
+    }
+    return json.dumps(row | fields) + "\n"
+
+
+def commands(app=cli.app, path=()):
+    """Every command and group of the command line."""
+    yield list(path)
+    for command in app.registered_commands:
+        yield [*path, command.name or command.callback.__name__]
+    for group in app.registered_groups:
+        yield from commands(group.typer_instance, (*path, group.name))
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(command):
+    shown = call(*command, "--help").stdout
+    assert f"Example: bioner-bench {' '.join(command)}" in " ".join(shown.split()) or not command
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from bioner_bench import corpora; from bioner_bench.cli import main; "
+        "from bioner_bench.evaluation import predictions, summary; "
+        "heavy = {'torch', 'transformers', 'datasets', 'lm_eval', 'pooch', 'pandas'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_json_goes_to_stdout_alone(tmp_path):
+    found = json.loads(call("corpora", "ceiling", "bioner_sample", "--json").stdout)
+    assert list(found) == ["bioner_sample"]
+    assert list(found["bioner_sample"]) == ["strict_f1", "relaxed_f1", "sentences", "mentions"]
+    assert json.loads(call("corpora", "stats", "bioner_sample", "--json").stdout)["bioner_sample"]["test"]
+    assert len(json.loads(call("corpora", "list", "--json").stdout)) == 10
+    assert json.loads(call("corpora", "verify", "bioner_sample", "--json").stdout) == {
+        "bioner_sample": {"train": "ok", "test": "ok"}
+    }
+
+
+def test_score_of_text_and_of_spans(tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(prediction(output='{"Disease": ["ataxia", "mouse pox"]}'))
+    text = json.loads(call("score", path, "--json").stdout)
+    assert (text["sentences"], text["mentions"]) == (1, 1)
+    assert (text["strict_precision"], text["strict_recall"]) == (0.5, 1)
+    assert text["hallucination_rate"] == 0.5
+    assert text["strict_recall_seen"] is None
+    assert text["json_valid"] == 1
+    path.write_text(prediction(predicted=[{"start": 0, "end": 9, "type": "Disease"}]))
+    spans = json.loads(call("score", path, "--json").stdout)
+    assert (spans["strict_f1"], spans["relaxed_f1"]) == (0, 1)
+    assert spans["json_valid"] is None
+    assert "relaxed_f1" in call("score", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "samples.jsonl:2"),
+        ("[]", "samples.jsonl:2"),
+        (prediction(), "one of output and predicted is needed"),
+        (prediction(output="{}", predicted=[]), "and not both"),
+        (prediction(output=3), "$.output: 3 is not of type 'string'"),
+        (prediction(gold=[[0, 6, "Disease"]], output="{}"), "$.gold[0]"),
+        (prediction(gold=[{"start": "0", "end": 6, "type": "Disease"}], output="{}"), "$.gold[0].start"),
+        (prediction(types="Disease", output="{}"), "$.types"),
+        (prediction(types=[], gold=[], output="{}"), "$.types"),
+        (prediction(predicted=[{"start": 3, "end": 99, "type": "Disease"}]), "3-99 is not a span"),
+        (prediction(predicted=[{"start": 0, "end": 6, "type": "Gene"}]), "'Gene' is none of Disease"),
+        (prediction(types=["Gene"], gold=[], output="{}"), "other types"),
+        (prediction(gold=[{"start": 0, "end": 6, "type": "Disease"}] * 2, output="{}"), "given twice"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, line, said):
+    path = tmp_path / "samples.jsonl"
+    path.write_text(prediction(output="{}") + line)
+    assert said in fails("score", path)
+
+
+def test_unreadable_and_empty_files(tmp_path):
+    assert "cannot read" in fails("score", tmp_path / "absent.jsonl")
+    assert "holds no samples_*.jsonl" in fails("score", tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    assert "cannot read" in fails("score", tmp_path / "binary")
+    (tmp_path / "empty").write_text("")
+    assert "has no lines" in fails("score", tmp_path / "empty")
+
+
+def test_several_files_and_folders_are_scored_at_once(tmp_path):
+    (tmp_path / "out").mkdir()
+    files = [tmp_path / "out" / "samples_a.jsonl", tmp_path / "b.jsonl"]
+    for file in files:
+        file.write_text("\ufeff" + prediction(output='{"Disease": ["ataxia"]}'), encoding="utf-8")
+    found = json.loads(call("score", tmp_path / "out", tmp_path / "b.jsonl", "--json").stdout)
+    assert list(found) == [str(file) for file in files]
+    assert [scores["strict_f1"] for scores in found.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["score", "x", "--jsn"], "No such option: --jsn"),
+        (["score"], "see: bioner-bench score --help"),
+        (["nope"], "No such command"),
+        (["check", "a", "--against", "b"], "there is no file or folder a"),
+        (["leaderboard", "add", "a", "--system", ROOT / "baselines/dictionary.yaml"], "there is no folder a"),
+        (["leaderboard", "add", ROOT, "--system", "a"], "no folder baselines"),
+        (["run", "--model", "bioner-oracle"], "no task is named"),
+        (
+            ["run", "--model", "bioner-oracl", "--tasks", "bioner_sample"],
+            "this project's own are bioner-oracle",
+        ),
+        (["run", "--model", "encoder", "--tasks", "bioner_sample"], "--model_args do not fit the model"),
+        (
+            ["run", "--model", "hf", "--model_args", "pretrained=org/none", "--tasks", "bioner_sample"],
+            "smollm2",
+        ),
+    ],
+)
+def test_wrong_use_is_one_line(tmp_path, arguments, said):
+    line = fails(*arguments, cwd=tmp_path)
+    assert said in line
+    assert "a bug?" not in line
+
+
+@pytest.mark.parametrize("command", ["corpora list --json", "corpora list", "--help", "--version"])
+def test_a_reader_that_stops_early_is_no_error(command):
+    reading, writing = os.pipe()
+    os.close(reading)  # nobody reads: each writing fails, no matter who is faster
+    words = [BIN / "bioner-bench", *command.split()]
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    folder = tmp_path / "[old]data[" / "x]"
+    folder.mkdir(parents=True)
+    wrong = call("corpora", "verify", "bioner_ncbi", code=1, BIONER_BENCH_MIRROR=str(folder), COLUMNS="500")
+    assert "[old]data[" in wrong.stdout
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(prediction(types=["Disease", "Gene[/]"], output="{}"))
+    assert "Gene[/]" in call("score", path).stdout
+
+
+def test_results_that_lm_eval_could_not_write_are_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    options = ["--model", "bioner-empty", "--tasks", "bioner_sample", "--limit", 2, "--output_path"]
+    done = call("run", *options, tmp_path / "file" / "out", code=2)
+    assert "error: lm-eval has not written its results to" in done.stderr
+    assert "--log_samples" in call("run", *options, tmp_path / "out").stderr
+
+
+def test_unknown_names_list_the_known_ones():
+    assert "bioner_ncbi" in fails("corpora", "ceiling", "bioner_nope")
+    assert "smollm2-135m" in fails("models", "prepare", "nope")
+    assert "float32" in fails("models", "prepare", "smollm2-135m", "--dtype", "int3")
+    assert "bioner_nope" in fails("run", "--model", "bioner-oracle", "--tasks", "bioner_nope")
+
+
+def test_a_mirror_that_is_gone_or_wrong(tmp_path):
+    gone = fails("corpora", "fetch", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path / "absent"))
+    assert "no such file" in gone and "BIONER_BENCH_MIRROR" in gone
+    cut = tmp_path / "NCBI-disease-IOB" / "train.tsv"
+    cut.parent.mkdir()
+    cut.write_text("Half\tO\n")
+    assert "SHA-256" in fails("corpora", "fetch", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path))
+    wrong = call("corpora", "verify", "bioner_ncbi", "--json", code=1, BIONER_BENCH_MIRROR=str(tmp_path))
+    assert "SHA-256" in json.loads(wrong.stdout)["bioner_ncbi"]["train"]
+
+
+def test_a_malformed_users_corpus_is_named_with_its_line(tmp_path):
+    from toy_corpus import write_toy_corpus
+
+    environment = write_toy_corpus(tmp_path, ["Disease"])
+    file = tmp_path / "entries" / "test.tsv"
+    entry = tmp_path / "entries" / "toy.yaml"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"here\tO", b"here\tO\tNN"))
+    assert "SHA-256" in fails("corpora", "ceiling", "toy", **environment)
+    import hashlib
+
+    hashes = [hashlib.sha256(content).hexdigest() for content in (before, file.read_bytes())]
+    entry.write_text(entry.read_text().replace(*hashes))
+    assert "test.tsv:4: 3 tab-separated column(s)" in fails("corpora", "ceiling", "toy", **environment)
+
+
+def test_run_takes_this_projects_models_and_writes_what_score_reads(tmp_path):
+    options = ["--tasks", "bioner_sample", "--log_samples", "--output_path", tmp_path]
+    shown = call("run", "--model", "bioner-oracle", "--limit", 10, *options).stdout
+    assert "strict_f1" in shown
+    (samples,) = tmp_path.glob("**/samples_bioner_sample_*.jsonl")
+    assert json.loads(call("score", samples, "--json").stdout)["string_f1"] == 1
+
+
+def test_an_error_inside_a_run_is_one_line(tmp_path):
+    said = fails(
+        "run", "--model", "bioner-oracle", "--tasks", "bioner_ncbi", BIONER_BENCH_MIRROR=str(tmp_path)
+    )
+    assert "no such file" in said
+
+
+def test_the_stock_console_script_finds_the_tasks(tmp_path):
+    listed = call("ls", "tasks", program="lm_eval", cwd=tmp_path).stdout
+    for path in (ROOT / "tasks").glob("*/*.yaml"):
+        assert f"|{path.stem} " in listed
+    for tag in ("bioner_disease", "bioner_chemical", "bioner_gene"):
+        assert f"|{tag} " in listed
+
+
+def test_verify_finds_every_real_corpus_right():
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real corpora are not at {SHARED_DATA}")
+    found = json.loads(call("corpora", "verify", "--json", BIONER_BENCH_MIRROR=str(SHARED_DATA)).stdout)
+    assert found["bioner_nlmgene"] == {"test": "ok (17 damaged)"}
+    assert all(result.startswith("ok") for splits in found.values() for result in splits.values())

@@ -1,0 +1,248 @@
+import math
+
+import numpy as np
+import pytest
+
+from bioner_bench.evaluation import bootstrap
+from bioner_bench.evaluation.bootstrap import compare, interval, resampled_sums, standard_error
+from bioner_bench.evaluation.scoring import scores, tabulate
+
+STRICT_F1 = scores(["Disease"])["strict_f1"]
+MACRO_F1 = scores(["Chemical", "Disease"])["strict_f1_macro"]
+
+
+def simulated(sentences, seed, recall=0.8, noise=0.3, documents=None):
+    """Columns of a system that finds each gold entity by chance and adds some; skill varies by document."""
+    random = np.random.default_rng(seed)
+    gold = random.poisson(1.3, sentences)
+    chance = np.full(sentences, recall)
+    if documents is not None:
+        chance = np.clip(random.normal(recall, 0.2, max(documents) + 1), 0.02, 0.98)[documents]
+    strict = random.binomial(gold, chance)
+    predicted = strict + random.poisson(noise, sentences)
+    return {"strict": strict, "predicted": predicted, "gold": gold}
+
+
+def matrix(table):
+    return np.column_stack([table[column] for column in STRICT_F1.columns]).astype(float)
+
+
+def f1_of(table):
+    strict, predicted, gold = matrix(table).sum(axis=0)
+    return 2 * strict / (predicted + gold)
+
+
+def naive_sums(counts, documents, resamples, seed):
+    """Draw the indices of sentences, or of documents, and add up what they stand for."""
+    random = np.random.default_rng(seed)
+    if documents is None:
+        units = [counts[index] for index in range(len(counts))]
+    else:
+        units = [
+            sum(counts[index] for index in range(len(counts)) if documents[index] == document)
+            for document in sorted(set(documents))
+        ]
+    units = np.array(units)
+    return units[random.integers(len(units), size=(resamples, len(units)))].sum(axis=1)
+
+
+def test_two_outcomes_are_drawn_binomially():
+    resamples = 40_000
+    sums = resampled_sums(np.array([[1.0]] + [[0.0]] * 3), resamples=resamples)
+    for value in range(5):
+        expected = math.comb(4, value) * 0.25**value * 0.75 ** (4 - value)
+        error = 4.5 * math.sqrt(expected * (1 - expected) / resamples)
+        assert np.mean(sums == value) == pytest.approx(expected, abs=error)
+
+
+@pytest.mark.parametrize("by_document", [False, True])
+def test_sums_have_the_distribution_of_naive_resampling(by_document):
+    # Documents of different lengths, in no order.
+    documents = [index % 7 * (index % 5) for index in range(120)] if by_document else None
+    counts = matrix(simulated(120, seed=0))
+    resamples = 20_000
+    fast = resampled_sums(counts, documents, resamples, seed=1)
+    naive = naive_sums(counts, documents, resamples, seed=2)
+    spread = naive.std(axis=0)
+    assert np.abs(fast.mean(axis=0) - naive.mean(axis=0)).max() < 6 * spread.max() / math.sqrt(resamples)
+    assert fast.std(axis=0) == pytest.approx(spread, rel=0.04)
+    assert np.corrcoef(fast.T) == pytest.approx(np.corrcoef(naive.T), abs=0.03)
+    quantiles = [0.01, 0.025, 0.1, 0.5, 0.9, 0.975, 0.99]
+    ours, theirs = (np.quantile(STRICT_F1.formula(*sums.T), quantiles) for sums in (fast, naive))
+    assert ours == pytest.approx(theirs, abs=0.006)
+
+
+@pytest.mark.parametrize("documents", [None, ["a", "b", "a", "c", "c", "c"]])
+def test_moments_are_those_of_drawing_with_replacement(documents):
+    counts = np.array([[0, 1], [2, 2], [1, 3], [0, 0], [5, 5], [1, 1]], dtype=float)
+    units = counts if documents is None else np.array([[1, 4], [2, 2], [6, 6]])
+    sums = resampled_sums(counts, documents, resamples=50_000)
+    size = len(units)
+    covariance = size * np.cov(units.T, ddof=0)
+    assert sums.mean(axis=0) == pytest.approx(counts.sum(axis=0), abs=0.1)
+    assert np.cov(sums.T) == pytest.approx(covariance, rel=0.03)
+
+
+def test_documents_are_drawn_whole():
+    counts = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert np.ptp(np.diff(resampled_sums(counts, ["a", "a", "b", "b"]), axis=1)) == 0
+    assert np.ptp(np.diff(resampled_sums(counts), axis=1)) > 0
+
+
+def test_one_document_leaves_no_choice():
+    table = simulated(50, seed=0)
+    assert interval(STRICT_F1, table, ["only"] * 50) == (f1_of(table), f1_of(table))
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_interval_covers_the_true_score_about_as_often_as_it_says(clustered):
+    documents = [index // 10 for index in range(400)] if clustered else None
+    everyone = [index // 10 for index in range(200_000)] if clustered else None
+    truth = f1_of(simulated(200_000, seed=10_000, documents=everyone))
+    covered, covered_by_sentences = 0, 0
+    rounds = 200
+    for seed in range(rounds):
+        table = simulated(400, seed, documents=documents)
+        low, high = interval(STRICT_F1, table, documents, resamples=400, seed=seed)
+        covered += low <= truth <= high
+        low, high = interval(STRICT_F1, table, resamples=400, seed=seed)
+        covered_by_sentences += low <= truth <= high
+    assert 0.90 * rounds <= covered <= 0.99 * rounds
+    if clustered:
+        # The reason for drawing documents: sentences of one document are not independent.
+        assert covered_by_sentences < covered
+
+
+def test_interval_surrounds_the_score_and_narrows_with_the_corpus():
+    widths = []
+    for sentences in (100, 1600):
+        table = simulated(sentences, seed=0)
+        low, high = interval(STRICT_F1, table)
+        assert 0 <= low < f1_of(table) < high <= 1
+        widths.append(high - low)
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.25)
+
+
+def test_standard_error_fits_the_interval():
+    table = simulated(800, seed=0)
+    low, high = interval(STRICT_F1, table)
+    assert standard_error(STRICT_F1, table) == pytest.approx((high - low) / (2 * 1.96), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"strict": 1, "predicted": 1, "gold": 1}, (1.0, 1.0)),
+        ({"strict": 0, "predicted": 1, "gold": 1}, (0.0, 0.0)),
+        ({"strict": 0, "predicted": 0, "gold": 0}, (0.0, 0.0)),
+    ],
+)
+def test_sentences_that_are_all_alike_give_a_point(row, expected):
+    assert interval(STRICT_F1, tabulate([row] * 30)) == expected
+    assert interval(STRICT_F1, tabulate([row])) == expected
+    assert standard_error(STRICT_F1, tabulate([row] * 30)) == 0
+
+
+def test_scores_on_many_columns_work_too():
+    systems = {"Chemical": simulated(300, 0), "Disease": simulated(300, 1, recall=0.5)}
+    table = {
+        f"{column}/{type_}": values for type_, system in systems.items() for column, values in system.items()
+    }
+    low, high = interval(MACRO_F1, table, resamples=2000)
+    assert low < sum(map(f1_of, systems.values())) / 2 < high
+
+
+def test_same_seed_gives_the_same_bytes_whatever_the_order_of_sentences(monkeypatch):
+    table = simulated(300, seed=0)
+    counts = matrix(table)
+    documents = [index % 40 for index in range(300)]
+    first = resampled_sums(counts, resamples=500).tobytes()
+    clustered = resampled_sums(counts, documents, resamples=500).tobytes()
+    assert resampled_sums(counts, resamples=500).tobytes() == first
+    assert resampled_sums(counts[::-1], resamples=500).tobytes() == first
+    assert resampled_sums(counts[::-1], documents[::-1], resamples=500).tobytes() == clustered
+    assert resampled_sums(counts, resamples=500, seed=1).tobytes() != first
+    # The names of documents do not matter, nor how many numbers are drawn at once.
+    named = [f"document-{document:03}" for document in documents]
+    assert resampled_sums(counts, named, resamples=500).tobytes() == clustered
+    monkeypatch.setattr(bootstrap, "_CHUNK", 1000)
+    assert resampled_sums(counts, resamples=500).tobytes() == first
+
+
+def test_a_run_of_sums_begins_like_a_longer_one():
+    counts = matrix(simulated(100, seed=0))
+    assert (resampled_sums(counts, resamples=50) == resampled_sums(counts, resamples=80)[:50]).all()
+
+
+@pytest.mark.parametrize("documents", [None, [index // 8 for index in range(400)]])
+def test_identical_systems_do_not_differ(documents):
+    table = simulated(400, seed=0)
+    result = compare(STRICT_F1, table, dict(table), documents)
+    assert (result.difference, result.low, result.high, result.p_value) == (0, 0, 0, 1)
+
+
+def test_different_answers_with_the_same_score_do_not_differ():
+    a, b = {"strict": 1, "predicted": 1, "gold": 1}, {"strict": 0, "predicted": 1, "gold": 1}
+    result = compare(STRICT_F1, tabulate([a, b] * 100), tabulate([b, a] * 100))
+    assert (result.difference, result.p_value) == (0, 1)
+    assert result.low < 0 < result.high
+
+
+def test_clear_difference_has_a_small_p_value_and_an_interval_without_zero():
+    better, worse = simulated(800, 0, recall=0.9), simulated(800, 0, recall=0.6)
+    result = compare(STRICT_F1, better, worse)
+    assert result.difference == pytest.approx(f1_of(better) - f1_of(worse))
+    assert 0 < result.low < result.difference < result.high
+    assert result.p_value < 0.001
+
+
+def test_p_value_is_never_zero():
+    good, bad = {"strict": 1, "predicted": 1, "gold": 1}, {"strict": 0, "predicted": 1, "gold": 1}
+    result = compare(STRICT_F1, tabulate([good] * 50), tabulate([bad] * 50), resamples=999)
+    assert result.p_value == 1 / 1000
+
+
+@pytest.mark.parametrize("documents", [None, [index // 8 for index in range(400)]])
+def test_swapping_the_systems_turns_the_comparison_round(documents):
+    for recall in (0.80, 0.77, 0.72):
+        a, b = simulated(400, 0), simulated(400, 1, recall=recall)
+        one, other = compare(STRICT_F1, a, b, documents), compare(STRICT_F1, b, a, documents)
+        assert one.difference == -other.difference
+        # Other draws, so equal up to chance.
+        assert one.low == pytest.approx(-other.high, abs=0.003)
+        assert one.high == pytest.approx(-other.low, abs=0.003)
+        assert one.p_value == pytest.approx(other.p_value, abs=0.03)
+
+
+def test_p_values_of_equally_good_systems_are_about_uniform():
+    """Under no difference a p value below 0.05 or 0.25 comes about as often as that."""
+    p_values = np.array(
+        [
+            compare(STRICT_F1, simulated(300, 2 * seed), simulated(300, 2 * seed + 1), resamples=300).p_value
+            for seed in range(300)
+        ]
+    )
+    assert np.mean(p_values < 0.05) == pytest.approx(0.05, abs=0.04)
+    assert np.mean(p_values < 0.25) == pytest.approx(0.25, abs=0.08)
+
+
+def test_pairing_sees_small_but_steady_differences():
+    a = simulated(600, 0)
+    b = a | {"predicted": a["predicted"] + (np.arange(600) % 15 == 0)}
+    result = compare(STRICT_F1, a, b)
+    low, high = interval(STRICT_F1, a)
+    assert low < f1_of(b) < high  # the intervals alone would not tell
+    assert result.low > 0
+    assert result.p_value < 0.001
+
+
+def test_other_numbers_of_sentences_cannot_be_compared():
+    with pytest.raises(ValueError, match="3 sentences against 2"):
+        compare(STRICT_F1, simulated(3, 0), simulated(2, 0))
+
+
+def test_documents_must_be_given_for_every_sentence():
+    table = simulated(10, 0)
+    for documents in (["a"] * 9, ["a"] * 11):
+        with pytest.raises(ValueError):
+            interval(STRICT_F1, table, documents)

@@ -1,0 +1,601 @@
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bioner_bench.evaluation.parsing import REPAIR_LIMIT, Level, Parsed, parse
+from bioner_bench.evaluation.prompt import target
+from bioner_bench.schema import Entity, Mention
+
+ONE = ("Disease",)
+TWO = ("Chemical", "Disease")
+FIVE = ("DNA", "RNA", "protein", "cell_line", "cell_type")
+
+
+def pairs(parsed: Parsed) -> list[tuple[str, str]]:
+    return [(mention.text, mention.type) for mention in parsed.mentions]
+
+
+def diseases(*texts: str) -> list[tuple[str, str]]:
+    return [(text, "Disease") for text in texts]
+
+
+def check_invariants(parsed: Parsed, types: tuple[str, ...]) -> None:
+    assert parsed.level in Level
+    assert isinstance(parsed.cut, bool)
+    for mention in parsed.mentions:
+        assert mention.text.strip()
+        assert mention.type in types
+        assert (mention.start is None) == (mention.end is None)
+    if parsed.level is Level.FAILED:
+        assert not parsed.mentions
+    if parsed.level is Level.VALID:
+        assert not parsed.cut
+
+
+@pytest.mark.parametrize(
+    ("output", "types", "expected"),
+    [
+        ('{"Disease": []}', ONE, []),
+        ('{"Disease": ["ataxia"]}', ONE, diseases("ataxia")),
+        ('\n\t {"Disease":["ataxia","ataxia"]}  \n', ONE, diseases("ataxia", "ataxia")),
+        ('{\n  "Disease": [\n    "ataxia"\n  ]\n}', ONE, diseases("ataxia")),
+        (
+            '{"Disease": ["ataxia"], "Chemical": ["aspirin"]}',
+            TWO,
+            [("ataxia", "Disease"), ("aspirin", "Chemical")],
+        ),
+        ('{"Disease": ["\\u03b2-thalassemia"]}', ONE, diseases("β-thalassemia")),
+        ('{"Disease": [" ataxia "]}', ONE, diseases(" ataxia ")),
+        ('{"Disease": ["</think>"]}', ONE, diseases("</think>")),
+        ('{"Disease": ["```"]}', ONE, diseases("```")),
+    ],
+)
+def test_output_that_satisfies_the_schema_is_valid(output, types, expected):
+    parsed = parse(output, types)
+    assert (pairs(parsed), parsed.level, parsed.cut) == (expected, Level.VALID, False)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ('```json\n{"Disease": ["ataxia"]}\n```', diseases("ataxia")),
+        ('```\n{"Disease": ["ataxia"]}\n```', diseases("ataxia")),
+        ('```json\n{"Disease": []}', []),
+        ('Sure, here it is:\n{"Disease": ["ataxia"]}\nLet me know!', diseases("ataxia")),
+        ('{"Disease": ["ataxia"]} The sentence has one mention.', diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}}', diseases("ataxia")),
+        ('JSON: {"Disease": ["a [b] {c}"]} done', diseases("a [b] {c}")),
+        ('As shown before [1], and in [2, 3]: {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('Of {ataxia} and [ataxia, one] I keep {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('\ufeff{"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('As in [1, 2), the answer is {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('In [this sentence, it is {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ('[/INST] {see below} {"Disease": ["ataxia"]}', diseases("ataxia")),
+        ("[1] " * 500 + '{"Disease": ["ataxia"]}', diseases("ataxia")),
+        ("[see " * 500 + '{"Disease": ["ataxia"]}', diseases("ataxia")),
+    ],
+)
+def test_prose_and_fences_around_the_answer_are_taken_away(output, expected):
+    parsed = parse(output, ONE)
+    assert (pairs(parsed), parsed.level, parsed.cut) == (expected, Level.EXTRACTED, False)
+
+
+@pytest.mark.parametrize("tag", ["think", "thinking", "thought", "reasoning", "THINK"])
+def test_text_up_to_the_closing_think_tag_is_dropped(tag):
+    draft = '{"Disease": ["wrong"]}'
+    for output in (
+        f'<{tag}>Maybe {draft}?</{tag}>{{"Disease": ["ataxia"]}}',
+        f'<{tag}>\n\n</{tag}>\n\n{{"Disease": ["ataxia"]}}',
+        f'Maybe {draft}?</{tag}>\n```json\n{{"Disease": ["ataxia"]}}\n```',
+        f'<{tag}>a</{tag}>{draft}<{tag}>b</{tag}>{{"Disease": ["ataxia"]}}',
+    ):
+        parsed = parse(output, ONE)
+        assert (pairs(parsed), parsed.level, parsed.cut) == (diseases("ataxia"), Level.EXTRACTED, False)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "<think>The sentence names",
+        '  <think>I would answer {"Disease": ["ataxia"]}',
+        '<think>a</think><think>so {"Disease": ["ataxia"]}',
+        "<think>",
+    ],
+)
+def test_thinking_that_never_ends_is_a_cut_failure(output):
+    assert parse(output, ONE) == Parsed((), Level.FAILED, cut=True)
+
+
+@pytest.mark.parametrize(
+    ("output", "types", "expected"),
+    [
+        # a list of objects with a text and a type, under several names
+        ('[{"text": "ataxia", "type": "Disease"}]', TWO, diseases("ataxia")),
+        ('[{"mention": "ataxia", "label": "disease"}]', TWO, diseases("ataxia")),
+        ('[{"entity": "ataxia", "type": "DISEASE"}]', TWO, diseases("ataxia")),
+        ('[{"name": "ataxia", "category": "Diseases"}]', TWO, diseases("ataxia")),
+        ('[{"Text": "ataxia", "Type": "Disease"}]', TWO, diseases("ataxia")),
+        ('[{"word": "ataxia", "entity_group": "Disease"}]', TWO, diseases("ataxia")),
+        ('[{"word": "ataxia", "entity": "Disease"}]', TWO, diseases("ataxia")),
+        ('[{"word": "ataxia", "entity": "Disease"}]', ONE, diseases("ataxia")),
+        ('{"text": "ataxia", "type": "Disease"}', TWO, diseases("ataxia")),
+        (
+            '[{"text": "aspirin", "type": "Chemical"}, {"text": "ataxia", "type": "Disease"}]',
+            TWO,
+            [("aspirin", "Chemical"), ("ataxia", "Disease")],
+        ),
+        # a wrapper around another shape
+        ('{"entities": [{"text": "ataxia", "type": "Disease"}]}', TWO, diseases("ataxia")),
+        ('{"Entities": {"Chemical": [], "Disease": ["ataxia"]}}', TWO, diseases("ataxia")),
+        ('{"answer": {"entities": [{"text": "ataxia", "type": "Disease"}]}}', TWO, diseases("ataxia")),
+        (
+            '{"text": "An ataxia.", "entities": [{"text": "ataxia", "type": "Disease"}]}',
+            TWO,
+            diseases("ataxia"),
+        ),
+        ('{"mentions": []}', TWO, []),
+        ('{"entities": ["ataxia"]}', ONE, diseases("ataxia")),
+        # a flat list where the corpus has one type
+        ('["ataxia", "A-T"]', ONE, diseases("ataxia", "A-T")),
+        ("[]", ONE, []),
+        ("[]", TWO, []),
+        ("{}", ONE, []),
+        ('[{"text": "ataxia"}]', ONE, diseases("ataxia")),
+        # keys in another case, number, or with other separators
+        ('{"disease": ["ataxia"]}', ONE, diseases("ataxia")),
+        ('{"DISEASES": ["ataxia"]}', ONE, diseases("ataxia")),
+        ('{"Cell Lines": ["HeLa"]}', FIVE, [("HeLa", "cell_line")]),
+        (
+            '{"cell-type": ["T cell"], "Proteins": ["IL-2"]}',
+            FIVE,
+            [("T cell", "cell_type"), ("IL-2", "protein")],
+        ),
+        ('{"cellLine": ["HeLa"], "dna": ["TATA box"]}', FIVE, [("HeLa", "cell_line"), ("TATA box", "DNA")]),
+        ('{"species": ["mouse"]}', ("Species",), [("mouse", "Species")]),
+        ('{"Sentence": "An ataxia.", "JSON": {"Disease": ["ataxia"]}}', TWO, diseases("ataxia")),
+        ('[null, "ataxia"]', ONE, diseases("ataxia")),
+        # the form that the prompt shows, repeated before the answer
+        (
+            '{"Chemical": ["...", "..."], "Disease": ["..."]}\n{"Chemical": [], "Disease": ["ataxia"]}',
+            TWO,
+            diseases("ataxia"),
+        ),
+        # keys missing, or of types that the corpus does not have
+        ('{"Disease": ["ataxia"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"], "Gene": ["ATM"]}', ONE, diseases("ataxia")),
+        # the same key again, in the same or another spelling
+        ('{"Disease": ["ataxia"], "Disease": ["A-T"]}', ONE, diseases("ataxia", "A-T")),
+        ('{"Disease": ["ataxia"], "diseases": ["A-T"]}', ONE, diseases("ataxia", "A-T")),
+        ('{"Disease": ["ataxia"], "Disease": []}', ONE, diseases("ataxia")),
+        ('{"Disease": ["ataxia"], "Disease": "A-T"}', ONE, diseases("ataxia", "A-T")),
+        ('{"Disease": "ataxia", "Disease": "A-T"}', ONE, diseases("ataxia", "A-T")),
+        ('{"Disease": ["ataxia"], "Disease": null}', ONE, diseases("ataxia")),
+        # ways to say "none", and a single mention without its list
+        ('{"Disease": null}', ONE, []),
+        ('{"Disease": ""}', ONE, []),
+        ('{"Disease": [""]}', ONE, []),
+        ('{"Disease": [null], "Chemical": ["aspirin"]}', TWO, [("aspirin", "Chemical")]),
+        ('{"Disease": "ataxia"}', ONE, diseases("ataxia")),
+        ('{"Disease": {"text": "ataxia"}}', ONE, diseases("ataxia")),
+        # one object a line: a mention each, or other types each
+        (
+            '{"text": "aspirin", "type": "Chemical"}\n{"text": "ataxia", "type": "Disease"}',
+            TWO,
+            [("aspirin", "Chemical"), ("ataxia", "Disease")],
+        ),
+        (
+            '{"Chemical": ["aspirin"]}\n{"Disease": ["ataxia"]}',
+            TWO,
+            [("aspirin", "Chemical"), ("ataxia", "Disease")],
+        ),
+        (
+            '{"DNA": []}, {"cell lines": ["HeLa"]}, {"protein": ["IL-2"]}',
+            FIVE,
+            [("HeLa", "cell_line"), ("IL-2", "protein")],
+        ),
+        # the same types again are the answer to another sentence, and so is what prose comes before
+        ('{"Disease": ["ataxia"]}\n{"Disease": ["A-T"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\n{"diseases": ["A-T"], "Chemical": ["aspirin"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\n{"Gene": ["ATM"]}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia"]}\nSentence: Aspirin.\n{"Chemical": ["Aspirin"]}', TWO, diseases("ataxia")),
+        (
+            '{"text": "ataxia", "type": "Disease"}\nSentence:\n{"text": "A-T", "type": "Disease"}',
+            TWO,
+            diseases("ataxia"),
+        ),
+    ],
+)
+def test_other_common_shapes_are_extracted(output, types, expected):
+    for wrapped in (output, f"```json\n{output}\n```", f"As in [1]: {output}", f"<think>x</think>{output}"):
+        parsed = parse(wrapped, types)
+        assert (pairs(parsed), parsed.level, parsed.cut) == (expected, Level.EXTRACTED, False), wrapped
+
+
+@pytest.mark.parametrize(
+    ("output", "types", "expected"),
+    [
+        # JSON in which some of what is said is no mention
+        ('{"Disease": [true, "ataxia"]}', ONE, diseases("ataxia")),
+        ('{"Disease": [["x"], "ataxia"]}', ONE, diseases("ataxia")),
+        ('{"Disease": [{"text": "ataxia", "type": "Virus"}, "A-T"]}', ONE, diseases("A-T")),
+        ('[{"text": "ataxia", "type": "Disease"}, {"text": "ATM", "type": "Gene"}]', TWO, diseases("ataxia")),
+        ('{"Gene": [53, "ATM"]}', ("Gene",), [("ATM", "Gene")]),
+        ('{"Disease": NaN}', ONE, []),
+        ('{"Disease": [Infinity, "ataxia"]}', ONE, diseases("ataxia")),
+        ('{"Disease": [1e999]}', ONE, []),
+        # broken JSON
+        ("{'Disease': ['ataxia', 'A-T']}", ONE, diseases("ataxia", "A-T")),
+        ("{'Chemical': [], 'Disease': ['ataxia']}", TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia", "A-T"],}', ONE, diseases("ataxia", "A-T")),
+        ('{"Chemical": [], "Disease": ["ataxia"],}', TWO, diseases("ataxia")),
+        ('{"Disease": ["ataxia" "A-T"]}', ONE, diseases("ataxia", "A-T")),
+        ('{Disease: ["ataxia"]}', ONE, diseases("ataxia")),
+        ('{"Disease": ["ataxia"', ONE, diseases("ataxia")),
+        ('{"Gene": ["ATM"], "Disease": ["ataxia"', ONE, diseases("ataxia")),
+        (
+            '[{"text": "ataxia", "type": "Disease"}, {"text": "aspirin" "type": "Chemical"}]',
+            TWO,
+            [("ataxia", "Disease"), ("aspirin", "Chemical")],
+        ),
+        ('As in [1]: {"Disease": ["ataxia", "A-T"', ONE, diseases("ataxia", "A-T")),
+        ('{\n  # none\n  "Chemical": [],\n  "Disease": ["ataxia"]\n}', TWO, diseases("ataxia")),
+        ('{cell-line: [], protein: ["IL-2"]}', FIVE, [("IL-2", "protein")]),
+        ('{Disease": ["ataxia"], "Chemical": []}', TWO, diseases("ataxia")),
+        ('{**"Disease"**: ["ataxia"]}', TWO, diseases("ataxia")),
+        ('{"ataxia", "A-T"}', ONE, diseases("ataxia", "A-T")),
+    ],
+)
+def test_broken_or_partly_meaningless_json_is_repaired(output, types, expected):
+    parsed = parse(output, types)
+    assert (pairs(parsed), parsed.level) == (expected, Level.REPAIRED)
+
+
+BRACKETS_IN_PROSE = [
+    "There are no diseases in [this sentence].",
+    "No disease [see 1, 2)",
+    "No {disease} here",
+    "[None]",
+    "[Ataxia, cancer",
+    "No {ataxia, cancer}",
+    "(no [)",
+]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "",
+        " \n",
+        "There is no disease in this sentence.",
+        "ataxia, A-T",
+        "[1]",
+        "Reported before [1, 2].",
+        "null",
+        "true",
+        "53",
+        '"ataxia"',
+        "NaN",
+        "Infinity",
+        '{"reason": "no idea"}',
+        '["ataxia"]',  # of which of the two types?
+        '{"foo": {"bar": ["ataxia"]}}',
+        "</think>",
+        *BRACKETS_IN_PROSE,
+        "\x00",
+        "\ud800",
+    ],
+)
+def test_output_without_a_readable_answer_fails(output):
+    assert parse(output, TWO) == Parsed((), Level.FAILED)
+
+
+@pytest.mark.parametrize("output", BRACKETS_IN_PROSE)
+def test_brackets_in_prose_hold_no_mentions_where_the_corpus_has_one_type(output):
+    assert parse(output, ONE) == Parsed((), Level.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("output", "level", "expected"),
+    [
+        (
+            '{"Disease": [{"text": "ataxia", "start": 3, "end": 9}, "A-T"]}',
+            Level.VALID,
+            (Mention("ataxia", "Disease", 3, 9), Mention("A-T", "Disease")),
+        ),
+        (
+            '{"Disease": [{"text": "ataxia", "start": 3.0, "end": 9.0}]}',
+            Level.VALID,
+            (Mention("ataxia", "Disease", 3, 9),),
+        ),
+        (
+            '[{"text": "ataxia", "type": "disease", "start": 3, "end": 9}]',
+            Level.EXTRACTED,
+            (Mention("ataxia", "Disease", 3, 9),),
+        ),
+        (
+            '{"Disease": [{"text": "ataxia", "start": 3, "end": 9, "score": 0.9}]}',
+            Level.EXTRACTED,
+            (Mention("ataxia", "Disease", 3, 9),),
+        ),
+        ('{"Disease": [{"text": "ataxia", "start": 3}]}', Level.EXTRACTED, (Mention("ataxia", "Disease"),)),
+        (
+            '{"Disease": [{"text": "ataxia", "start": "3", "end": true}]}',
+            Level.EXTRACTED,
+            (Mention("ataxia", "Disease"),),
+        ),
+    ],
+)
+def test_located_mentions_keep_their_offsets(output, level, expected):
+    parsed = parse(output, ONE)
+    assert (parsed.mentions, parsed.level) == (expected, level)
+
+
+def test_an_answer_may_name_the_types_in_any_order_and_mentions_keep_the_order_of_the_answer():
+    parsed = parse('{"Disease": ["b", "a"], "Chemical": ["c"]}', TWO)
+    assert pairs(parsed) == [("b", "Disease"), ("a", "Disease"), ("c", "Chemical")]
+
+
+CUT_ANSWERS = [
+    (ONE, [("ataxia", "Disease"), ("A - T", "Disease")]),
+    (ONE, []),
+    (TWO, [("aspirin", "Chemical"), ("ataxia", "Disease"), ("A - T", "Disease")]),
+    (TWO, [("ataxia", "Disease"), ("A - T", "Disease")]),
+    (TWO, [("aspirin", "Chemical")]),
+    (FIVE, [("IL - 2", "protein"), ("HeLa", "cell_line"), ("T cells", "cell_type")]),
+]
+
+
+def target_of(types, mentions):
+    return json.dumps({type_: [text for text, t in mentions if t == type_] for type_ in types})
+
+
+@pytest.mark.parametrize("prose", ["", "Here: ", "As in [1, 2]: ", "<think>[2]</think>\n", "```json\n"])
+@pytest.mark.parametrize(("types", "mentions"), CUT_ANSWERS)
+def test_target_cut_at_any_character_is_marked_and_gives_the_mentions_that_were_complete(
+    types, mentions, prose
+):
+    answer = target_of(types, mentions)
+    for length in range(1, len(answer)):
+        parsed = parse(prose + answer[:length], types)
+        check_invariants(parsed, types)
+        assert parsed.cut, answer[:length]
+        assert parsed.level in (Level.REPAIRED, Level.FAILED), answer[:length]
+        # In this order a mention is complete once the target up to its closing quote is there.
+        complete = [pair for pair in mentions if f'"{pair[0]}"' in answer[:length]]
+        assert pairs(parsed)[: len(complete)] == complete, answer[:length]
+    whole = parse(prose + answer, types)
+    assert (pairs(whole), whole.cut) == (mentions, False)
+
+
+def test_list_of_objects_cut_at_any_character_gives_the_objects_that_were_complete():
+    mentions = [("aspirin", "Chemical"), ("ataxia", "Disease"), ("A - T", "Disease")]
+    for before, after in (("", ""), ('{"entities": ', "}")):
+        answer = before + json.dumps([{"text": text, "type": type_} for text, type_ in mentions]) + after
+        for length in range(1, len(answer)):
+            parsed = parse(answer[:length], TWO)
+            check_invariants(parsed, TWO)
+            assert parsed.cut, answer[:length]
+            complete = mentions[: answer[:length].count("}")]
+            assert pairs(parsed)[: len(complete)] == complete, answer[:length]
+
+
+@pytest.mark.parametrize("between", ["\n", ", "])
+def test_an_object_a_line_cut_at_any_character_gives_the_lines_that_were_complete(between):
+    mentions = [("aspirin", "Chemical"), ("ataxia", "Disease")]
+    for lines in (
+        [json.dumps({"text": text, "type": type_}) for text, type_ in mentions],
+        [json.dumps({type_: [text]}) for text, type_ in mentions],
+    ):
+        answer = between.join(lines)
+        for length in range(len(answer)):
+            parsed = parse(answer[:length], TWO)
+            check_invariants(parsed, TWO)
+            complete = mentions[: answer[:length].count("}")]
+            assert pairs(parsed)[: len(complete)] == complete, answer[:length]
+            inside = answer[:length].count("{") > answer[:length].count("}")
+            assert parsed.cut == inside, answer[:length]
+            assert (parsed.level in (Level.REPAIRED, Level.FAILED)) == (inside or not complete)
+    other = parse('{"Disease": ["ataxia"]}\n{"x": ["A-', TWO)
+    assert (pairs(other), other.level, other.cut) == (diseases("ataxia"), Level.REPAIRED, True)
+    assert parse('{"Disease": ["ataxia"]}\n{"Disease": ["A-', TWO) == parse('{"Disease": ["ataxia"]}\n', TWO)
+
+
+def test_long_broken_answer_that_ends_is_not_cut():
+    output = '{"Disease": [' + '"ataxia", ' * (REPAIR_LIMIT // 5) + '"A-T"],}'
+    assert not parse(output, ONE).cut
+
+
+def test_long_answer_that_never_ends_is_cut():
+    parsed = parse('{"Disease": ["' + 'ataxia", "' * (REPAIR_LIMIT // 5), ONE)
+    assert parsed.cut
+    assert set(pairs(parsed)[:-1]) == {("ataxia", "Disease")}
+
+
+AWKWARD = st.one_of(
+    st.text(alphabet="[]{}\"\\'`,:/<>&|$ αβγΔİßµ\u00a0\u2028\x00\x1f\t\nAaTt019-", min_size=1, max_size=12),
+    st.text(st.characters(), min_size=1, max_size=12),
+    st.text(st.characters(categories=["Cs"]), min_size=1, max_size=3),
+    st.sampled_from(
+        ['"]}', "</think>", "<think>", "```json", "\\u0041", "\\", "null", "NaN", "{}", "[]", '"']
+    ),
+).filter(lambda text: bool(text.strip()))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(AWKWARD, st.sampled_from(TWO)), max_size=6))
+def test_gold_target_of_any_mentions_is_valid_and_reads_back_the_same(mentions):
+    text = ""
+    entities = []
+    for string_, type_ in mentions:
+        entities.append(Entity(len(text), len(text) + len(string_), type_))
+        text += string_
+    parsed = parse(target(text, entities, TWO), TWO)
+    by_type = [pair for type_ in TWO for pair in mentions if pair[1] == type_]
+    assert (pairs(parsed), parsed.level, parsed.cut) == (by_type, Level.VALID, False)
+
+
+ATOMS = [
+    *"{}[]\",:'\\",
+    '"Disease"',
+    '"Disease": [',
+    '{"text": "a", "type": "Disease"}',
+    '{"entities": ',
+    '"start": 3',
+    "null",
+    "NaN",
+    "-Infinity",
+    "1e999",
+    "9" * 5000,
+    "\ud83d",
+    "\x00",
+    "\\u12",
+    "<think>",
+    "</think>",
+    "```json",
+    "// x",
+    "[1]",
+    "True",
+    "“",
+]
+
+
+@st.composite
+def outputs(draw):
+    answer = draw(
+        st.sampled_from(
+            [
+                target_of(TWO, CUT_ANSWERS[2][1]),
+                target_of(TWO, []),
+                '[{"text": "ab", "type": "Disease", "start": 0, "end": 2}, {"text": "c", "type": "Disease"}]',
+                '{"entities": {"Disease": "ataxia", "Chemical": null}}',
+                "",
+            ]
+        )
+    )
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(answer)))
+        to = draw(st.integers(at, min(len(answer), at + 12)))
+        piece = draw(
+            st.one_of(st.sampled_from(ATOMS), st.text(max_size=5), st.text(string.printable, max_size=5))
+        )
+        answer = answer[:at] + draw(st.sampled_from(["", piece, answer[at:to] * 2])) + answer[to:]
+    return answer[: draw(st.sampled_from([len(answer), len(answer) // 2]))]
+
+
+@settings(deadline=None, max_examples=400)
+@given(outputs(), st.sampled_from([ONE, TWO, FIVE]))
+def test_mutated_targets_and_random_text_always_give_a_result(output, types):
+    parsed = parse(output, types)
+    check_invariants(parsed, types)
+    assert parse(output, types) == parsed
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.dictionaries(
+                st.sampled_from(
+                    ["Disease", "diseases", "text", "type", "entity", "entities", "start", "end", "x"]
+                ),
+                inner,
+                max_size=4,
+            ),
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_json_value_gives_a_result(value):
+    check_invariants(parse(json.dumps(value), ONE), ONE)
+    check_invariants(parse(json.dumps(value), TWO), TWO)
+
+
+MEGABYTES = 2_000_000
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "[",
+        "{",
+        '"',
+        "\\",
+        "a",
+        " ",
+        "]",
+        "</think>",
+        "<think>",
+        "[1]",
+        "{}",
+        "\ud800",
+        "\x00",
+        "9",
+        "{ ",
+        '["',
+    ],
+)
+def test_megabytes_of_one_pattern_finish(unit):
+    check_invariants(parse(unit * (MEGABYTES // len(unit)), ONE), ONE)
+
+
+@pytest.mark.parametrize("unit", ["{'a'} ", '{"DNA":[]}\n', '{"text":"a","type":"DNA"},', '["a"', "[{a:"])
+def test_a_hundred_thousand_groups_finish(unit):
+    check_invariants(parse(unit * 100_000, ONE), ONE)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        '{"Disease": ["' + "a" * MEGABYTES,
+        '{"Disease": ["' + "\\" * MEGABYTES,
+        '{"Disease": [' + "9" * MEGABYTES + "]}",
+        '{"Disease": [1e' + "9" * MEGABYTES + "]}",
+        '{"Disease": [-' + "9" * 4000 + "]}",
+        '{"Disease": [{"text": "a", "start": ' + "9" * 4000 + ', "end": 1e300}]}',
+        '{"Disease": [{"text": "a", "start": 0, "end": ' + "9" * 5000 + "}]}",
+        '{"Disease": [NaN, Infinity, -Infinity, 1e999, -0.0]}',
+        '{"Disease": ["\ud800", "\udc00\ud800", "\\ud800"]}',
+        '{"Disease": ["\x00", "\\u0000"]}',
+        '{"Disease": ["a"],' * 1000 + "}",
+        '["' * 49 + "a" * 1_000_000,
+        f"{json.dumps({'text': 'a', 'type': 'x'} | {str(i): i for i in range(9999)})}"
+        + '\n{"text": "a", "type": "x"}' * 9999,
+        '{"```json{```',
+        "{“```json['```",
+        '{"Disease": ["ataxia"], "```json9```',
+        '{"Disease": [' + "[1]," * 100_000 + '"ataxia"]}',
+    ],
+    ids=lambda output: output[:24],
+)
+def test_hostile_answers_finish(output):
+    check_invariants(parse(output, ONE), ONE)
+
+
+@pytest.mark.parametrize("depth", [5, 100, 300, 400, 500, 700, 5000, 100_000])
+@pytest.mark.parametrize(
+    ("opening", "inside", "closing"),
+    [
+        ("[", "", "]"),
+        ('{"Disease":', "[]", "}"),
+        ('{"Disease": [', '"ataxia"', "]}"),
+        ('{"entities":', "[]", "}"),
+        ('{"entities": [', "", "]}"),
+        ('[{"text":', '"ataxia"', "}]"),
+    ],
+)
+def test_nesting_of_any_depth_gives_a_result(opening, inside, closing, depth):
+    nested = opening * depth + inside + closing * depth
+    for output in (nested, f"Sure: {nested}", f'{{"Disease": {nested}}}', nested[: len(nested) // 2]):
+        check_invariants(parse(output, ONE), ONE)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"Disease":', "}"), ('{"x": [', "]}")])
+def test_nesting_that_can_just_be_read_but_not_be_looked_into_gives_a_result(opening, closing):
+    # Reading, validating and interpreting reach the interpreter's recursion limit at different depths.
+    for depth in range(850, 1000):
+        check_invariants(parse(f'{{"Disease": {opening * depth}1{closing * depth}}}', ONE), ONE)

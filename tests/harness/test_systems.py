@@ -1,0 +1,307 @@
+"""Running a system by its card: whose option counts, what is shown, and what cannot be run."""
+
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from command_line import call, fails
+from conftest import ROOT
+
+from bioner_bench.harness import systems
+from bioner_bench.harness.cards import Card, read_cards
+from bioner_bench.harness.masking import masked
+from bioner_bench.schema import BenchmarkError
+
+FOLDER = ROOT / "baselines"
+CARDS = read_cards(FOLDER)
+TASKS = ["--tasks", "bioner_ncbi"]
+
+CARD = Card(
+    "good",
+    "Good",
+    "llm",
+    run={
+        "model": "hf",
+        "model_args": {"pretrained": "org/model", "enable_thinking": False},
+        "apply_chat_template": True,
+        "num_fewshot": 5,
+        "gen_kwargs": {"max_gen_toks": 4096, "temperature": 0.6},
+        "batch_size": 16,
+        "metadata": {"demonstrations": "retrieved"},
+    },
+)
+
+
+def chosen(*given, card=CARD, folder=FOLDER):
+    return systems.options(card, folder, [*TASKS, *given])
+
+
+def parsed(arguments):
+    """What lm-eval's parser makes of arguments, without what it adds by itself."""
+    from lm_eval._cli import HarnessCLI
+
+    parser = HarnessCLI()._subparsers.choices["run"]
+    defaults = vars(parser.parse_args([]))
+    found = vars(parser.parse_args(arguments)).items()
+    return {name: value for name, value in found if name not in defaults or value != defaults[name]}
+
+
+# --- whose option counts ---------------------------------------------------------------------------------
+
+
+def test_the_card_gives_what_the_user_leaves_out():
+    assert chosen() == {**CARD.run, "tasks": ["bioner_ncbi"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        (["--model", "vllm"], "model", "vllm"),
+        (["-M", "vllm"], "model", "vllm"),
+        (["--num_fewshot", "0"], "num_fewshot", 0),
+        (["-f", "1"], "num_fewshot", 1),
+        (["--batch_size=auto:4"], "batch_size", "auto:4"),
+        (["--apply_chat_template", "tool_use"], "apply_chat_template", "tool_use"),
+        (["--apply_chat_template", "false"], "apply_chat_template", None),
+        (["--apply_chat_template", ""], "apply_chat_template", None),
+        (["--limit", "0.5"], "limit", 0.5),
+        (["--model_args", "dtype=float32"], "model_args", {**CARD.run["model_args"], "dtype": "float32"}),
+        (
+            ["--model_args", "enable_thinking=True,pretrained=/a/b"],
+            "model_args",
+            {"pretrained": "/a/b", "enable_thinking": True},
+        ),
+        (
+            ["-a", '{"enable_thinking": true}', "--model_a", "pretrained=x"],
+            "model_args",
+            {"pretrained": "x", "enable_thinking": True},
+        ),
+        (["--gen_kwargs", "temperature=0"], "gen_kwargs", {"max_gen_toks": 4096, "temperature": 0}),
+        (
+            ["--gen_kwargs", "temperature=0", 'until=["a,b"]'],
+            "gen_kwargs",
+            {"max_gen_toks": 4096, "temperature": 0, "until": ["a,b"]},
+        ),
+        (["--metadata", '{"demonstrations": "random"}'], "metadata", {"demonstrations": "random"}),
+        (["--metadata", "other=1"], "metadata", {"demonstrations": "retrieved", "other": 1}),
+    ],
+)
+def test_what_the_user_gives_wins(given, name, value):
+    found = chosen(*given)
+    assert found.get(name) == value
+    assert {key: found[key] for key in CARD.run if key != name} == {
+        key: CARD.run[key] for key in CARD.run if key != name
+    }
+
+
+def test_the_card_is_left_as_it_was():
+    before = repr(CARD)
+    chosen("--model_args", "pretrained=x", "--gen_kwargs", "temperature=0")
+    assert repr(CARD) == before
+
+
+def test_a_packaged_model_becomes_its_folder(monkeypatch):
+    monkeypatch.setattr(systems, "resolve", lambda name: f"/prepared/{name}")
+    smollm = CARDS["smollm2-135m-instruct"]
+    assert chosen(card=smollm)["model_args"]["pretrained"] == "/prepared/smollm2-135m"
+    given = chosen("--model_args", "pretrained=minilm-l6-v2", card=smollm)
+    assert given["model_args"] == {"pretrained": "/prepared/minilm-l6-v2", "dtype": "float32"}
+
+
+# --- back to a command line ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--limit", "5", "--log_samples", "--output_path", "out folder"],
+        ["--limit", "1234567", "--seed", "0,None,8,52", "--predict_only", "--device", "cpu"],
+        ["--samples", '{"bioner_ncbi": [0, 1]}', "--cache_requests", "--use_cache", "a"],
+        ["--cache_requests", "refresh", "--fewshot_as_multiturn", "false", "-s", "-w"],
+        [
+            "--fewshot_as_multiturn",
+            "--system_instruction",
+            'Be brief.\n- "Quote" it\'s',
+            "--verbosity",
+            "debug",
+        ],
+        ["--system_instruction=-x", "--include_path", "p", "--wandb_args", "project=a,name=b"],
+        ["--model_args", '{"a": "1", "b": "True", "c": null, "d": {"e": [1, "x,y"]}, "f": "k=v,w=x"}'],
+        ["--model_args", "a=-1", "b=1e-5", "c=None", "d=True", "think_end_token=</think>", "e=007", "f='q'"],
+        ["--gen_kwargs", 'until=["\\n\\n","</s>"],temperature=0.6'],
+    ],
+)
+def test_arguments_are_read_as_the_same_options(given):
+    found = chosen(*given)
+    again = parsed(systems.arguments(found))
+    assert again.pop("batch_size") == str(found.pop("batch_size"))
+    assert repr(sorted(again.items())) == repr(sorted(found.items()))
+
+
+@pytest.mark.parametrize("system", [name for name, card in CARDS.items() if card.run])
+def test_every_card_that_can_be_run_gives_arguments_that_lm_eval_takes(system, monkeypatch):
+    import lm_eval.models
+
+    card = CARDS[system]
+    monkeypatch.setattr(systems, "resolve", lambda name: name)
+    given = ["--model_args", "pretrained=trained"] if card.recipe else []
+    found = parsed(systems.arguments(chosen(*given, card=card)))
+    if card.recipe:
+        assert found["model_args"].pop("pretrained") == "trained"
+    assert found.pop("tasks") == ["bioner_ncbi"]
+    assert found["model"] in {*lm_eval.models.MODEL_MAPPING, *systems.OWN_MODELS}
+    assert {name: str(value) for name, value in found.items()} == {
+        name: str(value) for name, value in card.run.items()
+    }
+
+
+def test_own_models_are_those_that_the_package_declares():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(systems.OWN_MODELS) == set(project["entry-points"]["lm_eval.models"])
+
+
+def test_the_command_names_the_program_that_knows_the_model():
+    assert systems.command(chosen("--limit", "5")).startswith(
+        "lm_eval run --model hf --model_args pretrained=org/"
+    )
+    assert systems.command(chosen(card=CARDS["dictionary"])) == (
+        "bioner-bench run --model dictionary --tasks bioner_ncbi"
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--model_args", "api_key=0042-secret"],
+        ["--model_args", "api_key=0042"],
+        ["--model_args", '{"headers": {"Authorization": "Bearer 0042"}}'],
+        ["--model_args", "base_url=https://user:0042@host/v1?key=0042"],
+        ["--hf_hub_log_args", "token=hf_0042"],
+        ["-a", "token=0042"],
+    ],
+)
+def test_secrets_are_used_and_not_shown(given):
+    found = chosen(*given)
+    assert "42" in " ".join(systems.arguments(found))
+    assert "42" not in systems.command(found)
+    assert shlex.split(systems.command(found))[:2] == ["lm_eval", "run"]
+
+
+def test_words_that_only_look_like_secrets_are_shown():
+    assert masked("model_args", {"think_end_token": "</think>", "max_tokens": 3}) == {
+        "think_end_token": "</think>",
+        "max_tokens": 3,
+    }
+
+
+# --- what cannot be run ----------------------------------------------------------------------------------
+
+
+def test_a_system_is_a_name_or_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert systems.find("dictionary") == Path("baselines/dictionary.yaml")
+    assert systems.find("elsewhere/x.yaml") == Path("elsewhere/x.yaml")
+    assert systems.find("x.yaml") == Path("x.yaml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BenchmarkError, match="no folder baselines"):
+        systems.find("dictionary")
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [("qwen3-06b", r"did you mean qwen3-0\.6b"), ("dictionairy", "dictionary"), ("zzz", "README.md")],
+)
+def test_an_unknown_system_is_met_with_suggestions(system, said):
+    with pytest.raises(BenchmarkError, match=said):
+        systems.find(system, FOLDER)
+
+
+def test_a_card_of_figures_alone_cannot_be_run():
+    with pytest.raises(BenchmarkError, match="gpt-4 cannot be run: its card has no `run`"):
+        chosen(card=CARDS["gpt-4"])
+
+
+def test_a_task_must_be_named_and_a_configuration_is_refused():
+    with pytest.raises(BenchmarkError, match="no task is named"):
+        systems.options(CARD, FOLDER, ["--limit", "5"])
+    with pytest.raises(BenchmarkError, match="--system and --config"):
+        chosen("--config", "x.yaml")
+    with pytest.raises(BenchmarkError, match="Invalid JSON"):
+        chosen("--model_args", "{'a': 1}")
+
+
+def test_what_lm_eval_does_not_know_ends_as_lm_eval_ends_it(capsys):
+    with pytest.raises(SystemExit):
+        chosen("--no_such_option")
+    assert "--no_such_option" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_found_or_the_error_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    card = CARDS["minilm-ncbi"]
+    with pytest.raises(BenchmarkError) as caught:
+        chosen(card=card)
+    said = str(caught.value)
+    assert "checkpoints/minilm-ncbi-seed-1" in said
+    assert f"bioner-bench train {FOLDER / 'encoders' / 'minilm-ncbi.yaml'}" in said
+    assert "\n" not in said
+    folder = tmp_path / "checkpoints" / "minilm-ncbi-seed-1"
+    folder.mkdir(parents=True)
+    with pytest.raises(BenchmarkError, match="trained first"):  # a killed run
+        chosen(card=card)
+    (folder / "training.json").write_text("{}")
+    assert chosen(card=card)["model_args"] == {
+        "dtype": "float32",
+        "pretrained": "checkpoints/minilm-ncbi-seed-1",
+    }
+    other = chosen("--model_args", "pretrained=checkpoints/minilm-ncbi-seed-2", card=card)
+    assert other["model_args"]["pretrained"] == "checkpoints/minilm-ncbi-seed-2"
+
+
+def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(systems, "resolve", lambda name: f"/prepared/{name}")
+    card = CARDS["smollm2-135m-ncbi-hybrid-50"]
+    with pytest.raises(BenchmarkError, match="trained first"):
+        chosen(card=card)
+    for seed in (1, 2):
+        folder = tmp_path / "checkpoints" / f"smollm2-135m-ncbi-hybrid-50-seed-{seed}"
+        folder.mkdir(parents=True)
+        (folder / "training.json").write_text("{}")
+    base = {"dtype": "float32", "pretrained": "/prepared/smollm2-135m"}
+    first, second = (f"checkpoints/smollm2-135m-ncbi-hybrid-50-seed-{seed}" for seed in (1, 2))
+    assert chosen(card=card)["model_args"] == base | {"peft": first}
+    assert chosen("--model_args", f"peft={second}", card=card)["model_args"] == base | {"peft": second}
+    assert "peft" not in chosen("--model_args", "pretrained=merged", card=card)["model_args"]
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+def test_run_by_name_from_end_to_end(tmp_path):
+    done = call(
+        *("run", "--tasks", "bioner_sample", "--system", "dictionary", "--limit", 5),
+        *("--log_samples", "--output_path", tmp_path),
+        cwd=ROOT,
+    )
+    assert "strict_f1" in done.stdout
+    (shown,) = [line for line in done.stderr.splitlines() if line.startswith("$ ")]
+    assert shown == (
+        "$ bioner-bench run --model dictionary --tasks bioner_sample --limit 5 "
+        f"--output_path {tmp_path} --log_samples"
+    )
+    assert parsed(shlex.split(shown)[3:])["tasks"] == ["bioner_sample"]
+    (samples,) = tmp_path.glob("**/samples_bioner_sample_*.jsonl")
+    assert len(samples.read_text(encoding="utf-8").splitlines()) == 5
+
+
+def test_errors_of_run_are_one_line(tmp_path):
+    card = FOLDER / "minilm-ncbi.yaml"
+    assert "bioner-bench train" in fails("run", "--system", card, *TASKS, cwd=tmp_path)
+    assert "gpt-4 cannot be run" in fails("run", "--system", FOLDER / "gpt-4.yaml", *TASKS)
+    assert "cannot read the card" in fails("run", "--system", tmp_path / "none.yaml", *TASKS)
+
+
+def test_help_of_run_tells_of_systems():
+    assert "--system" in call("run", "--help").stdout

@@ -1,0 +1,370 @@
+"""lm-eval's output -> records: what is kept, and what is refused."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import call, fails
+from conftest import ROOT
+from leaderboard_data import make_record
+
+from bioner_bench.evaluation.scoring import scores, total
+from bioner_bench.harness import systems
+from bioner_bench.harness.cards import read_card
+from bioner_bench.leaderboard import records
+from bioner_bench.schema import BenchmarkError
+
+CARD = ROOT / "baselines" / "bioner-garbage.yaml"
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """The output of a real run, two tries of the same task in one folder."""
+    folder = tmp_path_factory.mktemp("run")
+    options = [
+        "--model",
+        "bioner-garbage",
+        "--tasks",
+        "bioner_sample",
+        "--log_samples",
+        "--output_path",
+        folder,
+    ]
+    call("run", *options, "--num_fewshot", 2, "--apply_chat_template")
+    return folder
+
+
+@pytest.fixture
+def output(run_folder, tmp_path):
+    return Path(shutil.copytree(run_folder, tmp_path / "out"))
+
+
+def edit(folder, pattern, change):
+    """Rewrite the JSON of the only file that fits `pattern`, or its third line where it has many."""
+    (path,) = folder.rglob(pattern)
+    if path.suffix == ".json":
+        value = json.loads(path.read_text())
+        change(value)
+        path.write_text(json.dumps(value))
+        return path
+    lines = path.read_text().splitlines()
+    value = json.loads(lines[2])
+    change(value)
+    lines[2] = json.dumps(value)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def edit_all(folder, change):
+    """Rewrite every line of the only file of samples."""
+    (path,) = folder.rglob("samples_*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def refused(output, said, **options):
+    with pytest.raises(BenchmarkError, match=said) as caught:
+        records.from_lm_eval(output, read_card(CARD), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path):
+    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (results,) = (json.loads(path.read_text()) for path in output.rglob("results_*.json"))
+    for name in scores(record["types"]):
+        score = record["scores"][name]
+        assert score["value"] == pytest.approx(results["results"]["bioner_sample"][f"{name},none"])
+        assert score["low"] <= score["value"] <= score["high"]
+    assert record["system"]["name"] == "bioner-garbage"
+    assert (record["sentences"], record["partial"], record["rescored"]) == (76, False, False)
+    assert record["setup"]["shots"] == 2
+    assert record["run"]["versions"]["lm_eval"] == "0.4.13"
+    assert record["run"]["command"].startswith("bioner-bench run --model bioner-garbage")
+    assert record["setup"]["generation"]["until"] == []  # a chat ends with its turn
+    path = records.write(record, tmp_path / "records")
+    assert path == tmp_path / "records/bioner-garbage/bioner_sample-2-shot-seed-1234.json"
+    assert records.read(path) == record
+    sums = total(records.counts_of(record))
+    assert sums["sentences"] == 76
+    assert sums["gold"] == 230
+
+
+def test_the_counts_survive_packing(output):
+    from bioner_bench.evaluation import predictions
+    from bioner_bench.evaluation.scoring import tabulate
+
+    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (samples,) = output.rglob("samples_*.jsonl")
+    table = tabulate([item.counts for item in predictions.read(samples)])
+    unpacked = records.counts_of(record)
+    assert set(unpacked) == set(table)
+    for column, values in table.items():
+        assert (unpacked[column] == values).all(), column
+
+
+def test_the_newest_of_several_runs_counts(output):
+    first = records.from_lm_eval(output, read_card(CARD))
+    for path in [*output.rglob("results_*.json"), *output.rglob("samples_*.jsonl")]:
+        older = (
+            path.name.replace("_2", "_1", 1)
+            if path.suffix == ".json"
+            else path.name.replace("sample_2", "sample_1")
+        )
+        shutil.copy(path, path.with_name(older))
+    assert records.from_lm_eval(output, read_card(CARD)) == first
+
+
+def test_one_changed_answer_is_refused_unless_rescored(output):
+    def change(sample):
+        sample["filtered_resps"] = ['{"Disease": ["a made-up disease"], "Chemical": [], "Gene": []}']
+
+    path = edit(output, "samples_*.jsonl", change)
+    refused(output, f"{path.name}:3: the answer counts .* the file was changed")
+    (record,) = records.from_lm_eval(output, read_card(CARD), rescore=True)
+    assert record["rescored"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s["doc"].update(text=s["doc"]["text"] + " more"), "other text or gold"),
+        (lambda s: s["doc"]["entities"].clear(), "other text or gold"),
+        (lambda s: s.update(target="{}"), "the target is not"),
+        (lambda s: s["arguments"]["gen_args_0"].update(arg_0="Find all diseases."), "the prompt is not"),
+        (lambda s: s.update(doc_id=1), "not sentence 1 of the corpus"),
+        (lambda s: s.update(doc_id=1000), "not a sample of lm-eval"),
+        (lambda s: s.update(doc_id=s["doc_id"] - 76), "no place in the corpus"),
+        (lambda s: s.update(doc_id=str(s["doc_id"])), "no place in the corpus"),
+        (
+            lambda s: s["arguments"]["gen_args_0"].update(
+                arg_0=f"It is {s['target']}. {s['arguments']['gen_args_0']['arg_0']}"
+            ),
+            "other text around its turns",
+        ),
+        (lambda s: s.pop("filtered_resps"), "not a sample of lm-eval"),
+        (lambda s: s.update(filtered_resps=[["a"]]), "not a string"),
+    ],
+)
+def test_samples_that_do_not_fit_the_task_are_refused(output, change, said):
+    def remove_entities_or_change(sample):
+        before = json.dumps(sample)
+        change(sample)
+        assert json.dumps(sample) != before
+
+    edit(output, "samples_*.jsonl", remove_entities_or_change)
+    refused(output, said)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r["versions"].update(bioner_sample=0.9), "version 0.9 .* at version 1.0"),
+        (lambda r: r["configs"]["bioner_sample"]["metadata"].update(prompt_hash="0" * 16), "the prompt 0000"),
+        (lambda r: r["results"]["bioner_sample"].update({"strict_f1,none": 0.99}), "strict_f1 is 0.99"),
+        (lambda r: r["n-shot"].update(bioner_sample=5), "with 5 demonstrations"),
+        (lambda r: r["config"].update(fewshot_seed=7), "the prompt is not"),
+        (lambda r: r.update(configs={}), "no result of a task of this project"),
+        (lambda r: r.pop("n-samples"), "not results of lm-eval as they were written"),
+        (lambda r: r.pop("date"), "not results of lm-eval as they were written"),
+    ],
+)
+def test_results_that_do_not_fit_are_refused(output, change, said):
+    edit(output, "results_*.json", change)
+    refused(output, said)
+
+
+def test_cut_and_missing_files_are_refused(output, tmp_path):
+    (samples,) = output.rglob("samples_*.jsonl")
+    whole = samples.read_text()
+    samples.write_text(whole[: len(whole) // 2])
+    refused(output, "not JSON, a cut or changed file")
+    samples.write_text("".join(line + "\n" for line in whole.splitlines()[:50]))
+    refused(output, "50 sentences, but the run evaluated 76")
+    samples.unlink()
+    refused(output, "--log_samples")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", "no results_")
+
+
+def test_secrets_and_folders_of_the_machine_stay_out(output):
+    arguments = {
+        "api_key": "sk-123",
+        "hf_token": "hf-456",
+        "pretrained": "/home/me/models/mine",
+        "think_end_token": "</think>",
+        "tokenizer": "org/tokenizer",
+        "header": {"Authorization": "Bearer abc"},
+        "extra": {"password": "pw-789"},
+        "base_url": "http://me:pw-789@host:8000/v1?key=pw-789",
+    }
+    secrets = {"apiKey": "sk-123", "max_gen_toks": 5}
+    edit(
+        output,
+        "results_*.json",
+        lambda results: results["config"].update(model_args=arguments, gen_kwargs=secrets),
+    )
+    edit_all(output, lambda sample: sample["arguments"]["gen_args_0"]["arg_1"].update(secrets))
+    (record,) = records.from_lm_eval(output, read_card(CARD))
+    assert record["setup"]["generation"]["apiKey"] == "***"
+    assert "max_gen_toks=5" in record["run"]["command"]
+    text = json.dumps(record)
+    assert "sk-123" not in text and "hf-456" not in text and "/home/me" not in text
+    assert "Bearer" not in text and "pw-789" not in text
+    assert record["model"]["arguments"]["tokenizer"] == "org/tokenizer"
+    assert record["model"]["arguments"]["base_url"] == "http://host:8000/v1"
+    assert record["model"]["arguments"]["pretrained"] == "mine"
+    assert record["model"]["arguments"]["think_end_token"] == "</think>"
+
+
+def test_a_limited_run_is_not_ranked(tmp_path):
+    options = [
+        "--model",
+        "bioner-empty",
+        "--tasks",
+        "bioner_sample",
+        "--log_samples",
+        "--output_path",
+        tmp_path,
+    ]
+    call("run", *options, "--limit", 10)
+    add = [
+        "leaderboard",
+        "add",
+        tmp_path,
+        "--system",
+        ROOT / "baselines/bioner-empty.yaml",
+        "--folder",
+        tmp_path,
+    ]
+    assert "10 of 76 sentences and cannot be ranked" in fails(*add)
+    assert not (tmp_path / "records").exists()
+    path = Path(call(*add, "--partial").stdout.strip())
+    assert records.read(path)["partial"] is True
+    whole = tmp_path / "whole"
+    call("run", *options[:-1], whole)
+    call("leaderboard", "add", whole, *add[3:])
+    assert records.read(path)["partial"] is False
+    (whole / "later").mkdir()
+    limited = next(p for p in tmp_path.glob("*/results_*.json"))
+    shutil.copytree(limited.parent, whole / "later" / "model")
+    call("leaderboard", "add", whole, *add[3:])  # a whole run counts before a limited one
+    assert "--replace overwrites" in fails("leaderboard", "add", limited.parent, *add[3:], "--partial")
+    assert records.read(path)["partial"] is False
+
+
+def test_a_record_of_another_model_is_not_replaced_unasked(tmp_path):
+    card = tmp_path / "mine.yaml"
+    card.write_text("system: mine\ntitle: Mine\nkind: reference\n")
+    add = ["--system", card, "--folder", tmp_path]
+    for model in ("bioner-empty", "bioner-oracle"):
+        options = ["--model", model, "--tasks", "bioner_sample", "--log_samples"]
+        call("run", *options, "--output_path", tmp_path / model)
+    path = Path(call("leaderboard", "add", tmp_path / "bioner-empty", *add).stdout.strip())
+    call("leaderboard", "add", tmp_path / "bioner-empty", *add)
+    assert "of another model" in fails("leaderboard", "add", tmp_path / "bioner-oracle", *add)
+    assert records.read(path)["scores"]["strict_f1"]["value"] == 0
+    call("leaderboard", "add", tmp_path / "bioner-oracle", *add, "--replace")
+    assert records.read(path)["scores"]["strict_f1"]["value"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(kind="llm"), "its kind is reference, the card's is llm"),
+        (lambda c: c["run"].update(model="encoder"), "its model is bioner-garbage, the card's is encoder"),
+        (
+            lambda c: c["run"].update(model_args={"pretrained": "org/b"}),
+            "its pretrained is a, the card's is b",
+        ),
+    ],
+)
+def test_a_run_of_another_system_than_the_cards_is_refused(output, tmp_path, change, said):
+    edit(output, "results_*.json", lambda r: r["config"].update(model_args={"pretrained": "org/a"}))
+    card = yaml.safe_load(CARD.read_text())
+    change(card)
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(BenchmarkError, match=said):
+        records.from_lm_eval(output, read_card(tmp_path / "card.yaml"))
+
+
+def test_the_command_of_a_record_can_be_run(output):
+    def change(results):
+        results["config"]["model_args"] = {"seed": 3, "chat_template_args": {"enable_thinking": False}}
+        results["config"]["system_instruction"] = results["system_instruction"] = "It's a test."
+
+    edit(output, "results_*.json", change)
+    (record,) = records.from_lm_eval(output, read_card(CARD))
+    program, command, *given = shlex.split(record["run"]["command"])
+    assert (program, command) == ("bioner-bench", "run")
+    options = systems.given_options(given)
+    assert options["model_args"] == {"seed": 3, "chat_template_args": {"enable_thinking": False}}
+    assert options["system_instruction"] == "It's a test."
+    assert options["num_fewshot"] == 2
+
+
+def test_runs_of_two_models_in_one_folder_are_not_mixed(output):
+    (results,) = output.rglob("results_*.json")
+    other = Path(shutil.copytree(results.parent, output / "other"))
+    (copy,) = other.glob("results_*.json")
+    value = json.loads(copy.read_text())
+    value["config"]["model_args"] = {"seed": 7}
+    value["n-shot"]["bioner_sample"] = 3
+    copy.write_text(json.dumps(value))
+    refused(output, "several models")
+
+
+def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
+    def as_messages(sample):
+        pieces = re.split(r"<(user|assistant)>\n", sample["arguments"]["gen_args_0"]["arg_0"])[1:]
+        turns = [
+            {"role": role, "content": text.removesuffix("\n")}
+            for role, text in zip(pieces[::2], pieces[1::2], strict=True)
+        ]
+        sample["arguments"]["gen_args_0"]["arg_0"] = [json.dumps(turns)]
+
+    edit_all(output, as_messages)
+    assert len(records.from_lm_eval(output, read_card(CARD))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r.update(note="unknown"), "'note' was unexpected"),
+        (lambda r: r["scores"]["strict_f1"].update(value=0.99), "strict_f1 is 0.99, but its counts give"),
+        (lambda r: r["counts"].update({"strict/Disease": [1, 2]}), "strict/Disease is not 120 whole numbers"),
+        (lambda r: r["counts"].update({"strict/Disease": ["a"] * r["sentences"]}), "not 120 whole numbers"),
+        (lambda r: r["counts"].update({"strict/Disease": [[1], 2]}), "not 120 whole numbers"),
+        (lambda r: r["counts"].pop("strict/Disease"), "no counts of"),
+        (lambda r: r.update(schema_version=2), "schema_version"),
+        (lambda r: r.update(task_version="1.0 | <b>"), "task_version"),
+        (lambda r: r["scores"].update(ranked=r["scores"]["strict_f1"]), "unknown scores ranked"),
+        (lambda r: r["scores"]["strict_f1"].update(low=0.99, high=1.0), "not in its interval"),
+        (lambda r: r["scores"]["strict_f1"].update(high=1.5), "not in its interval|maximum"),
+        (lambda r: r["scores"]["strict_f1"].update(low=float("nan")), "NaN is no number"),
+        (lambda r: r.update(partial=True), "partial is True"),
+        (lambda r: r.update(documents=["a"]), "1 documents of 120"),
+        (lambda r: r.pop("gold_sha256"), "gold_sha256"),
+    ],
+)
+def test_a_changed_record_is_refused(tmp_path, change, said):
+    path = records.write(make_record(), tmp_path)
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(BenchmarkError, match=said):
+        records.read(path)
+
+
+def test_a_cut_record_is_refused_at_every_place(tmp_path):
+    path = records.write(make_record(sentences=5), tmp_path)
+    whole = path.read_text()
+    for end in range(0, len(whole) - 2, 97):
+        path.write_text(whole[:end])
+        with pytest.raises(BenchmarkError, match="cannot read"):
+            records.read(path)

