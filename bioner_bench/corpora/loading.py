@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bioner_bench.corpora.documents import with_documents
 from bioner_bench.corpora.files import locate
 from bioner_bench.corpora.formats import DAMAGED_LINE, READERS
 from bioner_bench.corpora.registry import Corpus, get, names
@@ -43,7 +44,7 @@ def load(task: str, split: str) -> Split:
             raise BenchmarkError(
                 f"{path}: {found} {what}, but the entry of {task} says {wanted}; mend the entry or the file"
             )
-    return Split(tuple(sentences), dict(+faults))
+    return Split(tuple(with_documents(corpus, split, sentences)), dict(+faults))
 
 
 def load_training(corpus: Corpus) -> tuple[Sentence, ...]:
