@@ -29,7 +29,7 @@ import study_report
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.harness.systems import checkpoint_folder
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.rows import read_records
 from bioner_bench.models import hardware, packaged
 from bioner_bench.schema import BenchmarkError
@@ -237,7 +237,7 @@ def carry_out(run: Run) -> None:
             command += ["--model_args", f"pretrained={train(run.recipe, checkpoint_folder(run.recipe))}"]
     print(f"$ {shlex.join(command)}", file=sys.stderr, flush=True)
     subprocess.run(command, check=True)
-    (record,) = records.from_lm_eval(out, run.card)
+    (record,) = lm_eval_output.from_lm_eval(out, run.card)
     if records.place(record) != run.record:
         raise BenchmarkError(f"{out}: this run makes {records.place(record)}, not {run.record}")
     print(records.write(record, RECORDS), flush=True)

@@ -40,8 +40,9 @@ def add(
     from bioner_bench.harness import systems
     from bioner_bench.harness.cards import read_card
     from bioner_bench.leaderboard import records
+    from bioner_bench.leaderboard.lm_eval_output import from_lm_eval
 
-    made = records.from_lm_eval(lm_eval_output, read_card(systems.find(system)), rescore)
+    made = from_lm_eval(lm_eval_output, read_card(systems.find(system)), rescore)
     for record in made:
         if record["partial"] and not partial:
             raise BenchmarkError(
