@@ -30,7 +30,7 @@ from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.harness.systems import checkpoint_folder
 from bioner_bench.leaderboard import lm_eval_output, records
-from bioner_bench.leaderboard.rows import read_records
+from bioner_bench.leaderboard.build import read_records
 from bioner_bench.models import hardware, packaged
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import score_files

@@ -78,22 +78,23 @@ def build(
     The list of systems, README.md in the folder of cards, is built too; with --folder alone it is not.
     """
     from bioner_bench.harness.cards import read_cards
-    from bioner_bench.leaderboard import baselines, rows
+    from bioner_bench.leaderboard import baselines
+    from bioner_bench.leaderboard import build as building
 
     for needed in (folder / "records", cards):
         if not needed.is_dir():
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
     found = read_cards(cards)
-    made = {folder: rows.build(folder / "records", found)}
+    made = {folder: building.build(folder / "records", found)}
     if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
-        measured = rows.measured_systems(folder / "records")
+        measured = building.measured_systems(folder / "records")
         made[cards] = {"README.md": baselines.markdown(found, measured)}
     if check_only:
-        stale = [place / name for place, files in made.items() for name in rows.stale(files, place)]
+        stale = [place / name for place, files in made.items() for name in building.stale(files, place)]
         for path in stale:
             print(f"stale: {path}")
         raise typer.Exit(1 if stale else 0)
     for place, files in made.items():
-        rows.write(files, place)
+        building.write(files, place)
         for name in files:
             print(place / name)
