@@ -30,10 +30,10 @@ from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.harness.systems import checkpoint_folder
 from bioner_bench.leaderboard import lm_eval_output, records
-from bioner_bench.leaderboard.rows import read_records
+from bioner_bench.leaderboard.build import read_records
 from bioner_bench.models import hardware, packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, recipes
+from bioner_bench.tuning import score_files
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.tuning.strategies import UNSCORED, Choice
 from bioner_bench.writing import write_text
@@ -208,7 +208,7 @@ def rows_of(tasks: tuple[str, ...], strategy: str, ratio: float) -> int:
         return sum(corpora.get(task).files["train"].sentences for task in tasks)
     number = 0
     for task in tasks:
-        sentences = recipes.sentences((task,), "train")
+        sentences = corpora.loading.sentences((task,), "train")
         positives = sum(bool(sentence.entities) for sentence in sentences)
         kept, negatives = round(ratio * positives), len(sentences) - positives
         kinds = {"superfilter": round(ratio * len(sentences)), "positives": kept}
@@ -328,7 +328,7 @@ def compare_weak_models() -> None:
     (task,) = compared = ("bioner_ncbi",)
     scored = [WORK / "scores" / name for name in ("smollm2-135m", "gemma3-270m")]
     if all(
-        len(ifd.load(folder / "ifd" / f"{task}.jsonl")[1]) >= rows_of(compared, "full", 1.0)
+        len(score_files.load(folder / "ifd" / f"{task}.jsonl")[1]) >= rows_of(compared, "full", 1.0)
         for folder in scored
     ):
         found = compare_scores.compare(*scored, task)
