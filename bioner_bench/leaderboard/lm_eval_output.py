@@ -24,7 +24,7 @@ from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import chooser
 from bioner_bench.harness.masking import masked
-from bioner_bench.leaderboard import kept_answers
+from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card, public_arguments
 from bioner_bench.leaderboard.lm_eval_samples import read_answers
 from bioner_bench.leaderboard.prompt_markup import Declared, fingerprint
@@ -85,6 +85,12 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
         with _refusing(path):
             made.append(_make(path, results, task, card, rescore))
     return made
+
+
+def keep(run: Evaluated, folder: Path) -> Path:
+    """Write a record and its answers below a leaderboard's folder; return the record's path."""
+    kept_answers.write(run.outputs, folder / "answers" / kept_answers.place(run.record))
+    return records.write(run.record, folder / "records")
 
 
 def _chosen(given: Path) -> list[tuple[str, Path, Json]]:

@@ -258,12 +258,14 @@ def write(record: Record, folder: Path) -> Path:
     path = folder / place(record)
     fields: Sequence[str] = validator().schema["required"]  # in the order of the schema
     values = cast(Json, record)
-    head = {key: values[key] for key in fields if key not in ("sentence_hashes", "counts")}
+    long = ("documents", "sentence_hashes", "counts")
+    head = {key: values[key] for key in fields if key not in long}
     rows = ",\n".join(
         f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
     )
     text = (
         f"{json.dumps(head, ensure_ascii=False, indent=2)[:-2]},\n"
+        f'  "documents": {json.dumps(record["documents"], ensure_ascii=False)},\n'
         f'  "sentence_hashes": {json.dumps(record["sentence_hashes"])},\n'
         f'  "counts": {{\n{rows}\n  }}\n}}\n'
     )
