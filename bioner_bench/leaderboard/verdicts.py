@@ -15,19 +15,17 @@ _COLUMNS = ("task", "old", "new", "change", "95 % interval", "p", "verdict")
 
 def headline(report: Report) -> str:
     """The verdict in one line."""
-    compared = [verdict for verdict in report.verdicts if verdict.comparison]
-    size = f"{len(compared)} comparison{'s' if len(compared) != 1 else ''}"
-    named = {
-        outcome: ", ".join(
-            _name(report, verdict) for verdict in report.verdicts if verdict.outcome is outcome
-        )
-        for outcome in Outcome
-    }
+    size = len(report.verdicts)
+    of_all = f"of {size} comparison{'s' if size != 1 else ''}"
+    found = [verdict for verdict in report.verdicts if verdict.outcome is report.outcome]
+    if report.outcome is Outcome.PASS:
+        return f"PASS: {report.score} is not worse in any {of_all}"
+    named = ", ".join(_name(report, verdict) for verdict in found[:2])
+    if len(found) > 2:
+        named += f" and {len(found) - 2} more"
     if report.outcome is Outcome.REGRESSION:
-        return f"REGRESSION: {report.score} is worse in {named[Outcome.REGRESSION]} ({size})"
-    if report.outcome is Outcome.INCOMPARABLE:
-        return f"INCOMPARABLE: {named[Outcome.INCOMPARABLE]} ({size} without a regression)"
-    return f"PASS: no regression of {report.score} in {size}"
+        return f"REGRESSION: {report.score} is worse in {len(found)} {of_all}: {named}"
+    return f"INCOMPARABLE: {len(found)} {of_all} cannot be made: {named}"
 
 
 def as_text(report: Report) -> str:
@@ -95,7 +93,7 @@ def _name(report: Report, verdict: Verdict) -> str:
     alike = [other for other in report.verdicts if other.task == verdict.task]
     system = f"{verdict.system} " if len({other.system for other in report.verdicts}) > 1 else ""
     setup = f" {verdict.setup}" if len({other.setup for other in alike}) > 1 else ""
-    return f"{system}{verdict.task}{setup}"
+    return f"{system}{verdict.task}{setup}".strip()
 
 
 def _cells(verdict: Verdict) -> tuple[str, ...]:

@@ -182,9 +182,9 @@ def test_exit_codes_and_json(tmp_path):
     bad = records.write(make_record(skill=0.3, sentences=300), tmp_path / "bad")
     other = records.write(make_record(version="2.0", sentences=300), tmp_path / "other")
     same = call("check", good, "--against", good).stdout
-    assert same.splitlines()[-1] == "PASS: no regression of strict_f1 in 1 comparison"
+    assert same.splitlines()[-1] == "PASS: strict_f1 is not worse in any of 1 comparison"
     worse = call("check", bad, "--against", good, code=1).stdout
-    assert worse.splitlines()[-1] == "REGRESSION: strict_f1 is worse in bioner_ncbi (1 comparison)"
+    assert worse.splitlines()[-1] == "REGRESSION: strict_f1 is worse in 1 of 1 comparison: bioner_ncbi"
     assert "other task version: 1.0 against 2.0" in call("check", good, "--against", other, code=2).stdout
     report = json.loads(
         call("check", tmp_path / "bad", "--against", tmp_path / "good", "--json", code=1).stdout
@@ -210,7 +210,7 @@ def test_folders_are_compared_system_by_system(tmp_path):
         in " ".join(done.stdout.split())
     )
     lost = call("check", tmp_path / "new", "--against", tmp_path / "old", "--tasks", "bioner_ncbi", code=2)
-    assert lost.stdout.splitlines()[-1].startswith("INCOMPARABLE: poor bioner_ncbi")
+    assert lost.stdout.splitlines()[-1].endswith("1 of 2 comparisons cannot be made: poor bioner_ncbi")
     # Of one system each, the name may differ: a new checkpoint against the accepted one.
     one = tmp_path / "one"
     records.write(make_record("candidate", "bioner_ncbi", skill=0.3, sentences=300), one)
@@ -253,7 +253,7 @@ def a_report():
 def test_text_fits_80_columns_and_ends_with_the_verdict():
     lines = verdicts.as_text(a_report()).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[-1] == "REGRESSION: strict_f1 is worse in bioner_bc5cdr_disease (3 comparisons)"
+    assert lines[-1] == "REGRESSION: strict_f1 is worse in 1 of 4 comparisons: bioner_bc5cdr_disease"
     assert not any("…" in line for line in lines)
 
 
