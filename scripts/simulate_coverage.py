@@ -58,7 +58,7 @@ def as_table(counts):
 
 
 def coverage(documents, size, runs, runs_by_sentence, resamples, random):
-    """Shares of intervals that hold the truth: ours, plain percentiles, by sentence; and the width of ours."""
+    """Shares of intervals that hold the truth: ours, plain percentiles, by sentence; and our width."""
     summed = np.array([counts.sum(axis=0) for counts in documents])
     truth = float(STRICT_F1.formula(*summed.sum(axis=0)))
     held, held_by_sentence, widths = np.zeros(2), 0, []

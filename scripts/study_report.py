@@ -7,10 +7,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import pandas as pd
+
 from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Comparison, compare
 from bioner_bench.evaluation.scoring import scores
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.tables import markdown_table, percent
 from bioner_bench.schema import BenchmarkError
@@ -94,7 +96,7 @@ def record_of(run, folder: Path) -> Record | None:
         planned = json.loads(json.dumps(asdict(run.recipe)))
         # A record from before a field was there was trained with what is its default now.
         defaults = {field.name: field.default for field in fields(LlmRecipe)}
-        if defaults | record["training"]["recipe"] != records.without_folders(planned):
+        if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )
@@ -131,9 +133,8 @@ def answer(found: Found) -> str:
     if not body:
         return "## Answer\n\nNot answered yet: no two strategies have records.\n"
     lines = ["## Answer", "", *verdicts, ""]
-    lines += markdown_table(
-        ["corpus", "hybrid against", "the same", "seed", "hybrid", "other", "difference", "p"], body
-    )
+    columns = ["corpus", "hybrid against", "the same", "seed", "hybrid", "other", "difference", "p"]
+    lines.append(markdown_table(pd.DataFrame(body, columns=columns)))
     lines += [
         "",
         "Differences are in points, with intervals and p values of a paired bootstrap over test sentences. "
@@ -222,11 +223,11 @@ def table(title: str, part: Found) -> str:
     for run, record in part:
         groups.setdefault((run.card.title, run.shots), []).append(record)
     lines = [f"### {title}", ""]
-    lines += markdown_table(
-        [
-            *("system", "shots", "seeds", "rows learned", "positives", "steps", "strict F1"),
-            *("relaxed F1", "precision", "recall", "recall, unseen", "valid JSON", "false positives"),
-        ],
+    columns = [
+        *("system", "shots", "seeds", "rows learned", "positives", "steps", "strict F1"),
+        *("relaxed F1", "precision", "recall", "recall, unseen", "valid JSON", "false positives"),
+    ]
+    body = pd.DataFrame(
         [
             [
                 name,
@@ -246,7 +247,9 @@ def table(title: str, part: Found) -> str:
             ]
             for (name, shots), group in groups.items()
         ],
+        columns=columns,
     )
+    lines.append(markdown_table(body))
     return "\n".join([*lines, ""])
 
 
@@ -295,8 +298,8 @@ def cost(found: Found) -> str:
     # A model that is evaluated on several corpora was trained once.
     models = [(run.card.system, run.recipe.seed if run.recipe else None) for run, _ in found]
     first = [model not in models[:index] for index, model in enumerate(models)]
-    lines += markdown_table(
-        ["system", "task", "seed", "training, s", "on", "evaluation, s", "on"],
+    columns = ["system", "task", "seed", "training, s", "on", "evaluation, s", "on"]
+    body = pd.DataFrame(
         [
             [
                 f"`{run.card.system}`{f', {run.shots} shots' if run.shots else ''}",
@@ -309,6 +312,8 @@ def cost(found: Found) -> str:
             ]
             for (run, record), new in zip(found, first, strict=True)
         ],
+        columns=columns,
     )
+    lines.append(markdown_table(body))
     lines += ["", "An evaluation of several tasks in one run is divided among them by their sentences."]
     return "\n".join([*lines, ""])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import pandas as pd
+
 from bioner_bench import corpora
 from bioner_bench.harness.cards import KINDS, Card
 from bioner_bench.harness.systems import CARDS
@@ -44,24 +46,22 @@ def markdown(cards: Mapping[str, Card], measured: Collection[str]) -> str:
         )
         if not found:
             continue
-        lines = [f"## {_HEADINGS[kind]}", ""]
-        lines += markdown_table(
-            ["system", "title", "base model", "parameters", "how to run", "measured", "reported", "notes"],
+        table = pd.DataFrame(
             [
-                [
-                    f"`{card.system}`",
-                    escape(card.title),
-                    escape(card.base_model or ""),
-                    escape(card.parameters or ""),
-                    "<br>".join(f"`{command}`" for command in commands(card)),
-                    "yes" if card.system in measured else "no",
-                    str(sum(figure["certainty"] != "unverified" for figure in card.reported)),
-                    escape(card.notes),
-                ]
+                {
+                    "system": f"`{card.system}`",
+                    "title": escape(card.title),
+                    "base model": escape(card.base_model or ""),
+                    "parameters": escape(card.parameters or ""),
+                    "how to run": "<br>".join(f"`{command}`" for command in commands(card)),
+                    "measured": "yes" if card.system in measured else "no",
+                    "reported": str(sum(figure["certainty"] != "unverified" for figure in card.reported)),
+                }
                 for card in found
-            ],
+            ]
         )
-        parts.append("\n".join(lines) + "\n")
+        notes = [f"- `{card.system}`: {escape(card.notes)}" for card in found if card.notes]
+        parts.append("\n".join([f"## {_HEADINGS[kind]}", "", markdown_table(table), "", *notes, ""]))
     return "\n".join(parts)
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bioner_bench.leaderboard.rows import Row, corpus_name, current, tasks_of
+import pandas as pd
+
+from bioner_bench.leaderboard.rows import corpus_name, current, lines, tasks_of
 from bioner_bench.plotting import BLUE, GREEN, GREY, ORANGE, figure, style, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Row = dict[str, Any]
+
 _COLOURS = {"llm": BLUE, "encoder": ORANGE, "dictionary": GREEN, "reference": GREY}
 
 
-def draw(table: Sequence[Row]) -> dict[str, str]:
+def draw(table: pd.DataFrame) -> dict[str, str]:
     """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
-    shown = current(table)
-    tasks = tasks_of(shown)
+    tasks = tasks_of(current(table))
+    shown = lines(current(table))
     with style():
         drawn = {
             "f1_by_corpus.svg": svg(_f1_by_corpus(shown, tasks)),
@@ -41,8 +45,7 @@ def label(row: Row) -> str:
 
 def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
     """Strict F1 with intervals, one line a system, corpora one below the other."""
-    lines = [(task, row) for task in tasks for row in shown if row["task"] == task]
-    drawn, axes = figure(7.5, 1.2 + 0.24 * (len(lines) + 1.5 * len(tasks)))
+    drawn, axes = figure(7.5, 1.2 + 0.24 * (len(shown) + 1.5 * len(tasks)))
     position = 0.0
     ticks, names = [], []
     for task in tasks:
@@ -135,17 +138,17 @@ def _training_share(shares: Sequence[Row]) -> Figure:
     Of several training seeds the mean is drawn, with a bar from the lowest to the highest.
     """
     drawn, axes = figure(6.5, 4.5)
-    lines: dict[str, dict[float, list[Row]]] = {}
+    drawn_lines: dict[str, dict[float, list[Row]]] = {}
     for row in shares:
         base = (row["base_model"] or row["title"]).split("/")[-1]
         how = [base, row["train_strategy"], row["train_setup"], *map(corpus_name, row["trained_on"])]
         name = ", ".join(filter(None, how))
         if row["trained_on"] != [row["task"]]:
             name += f", on {corpus_name(row['task'])}"
-        lines.setdefault(name, {}).setdefault(row["train_ratio"], []).append(row)
-    for index, (name, points) in enumerate(sorted(lines.items())):
-        aside = min(1.5, 10 / len(lines)) * (
-            index - (len(lines) - 1) / 2
+        drawn_lines.setdefault(name, {}).setdefault(row["train_ratio"], []).append(row)
+    for index, (name, points) in enumerate(sorted(drawn_lines.items())):
+        aside = min(1.5, 10 / len(drawn_lines)) * (
+            index - (len(drawn_lines) - 1) / 2
         )  # so that bars of one share do not cover each other
         share, value, below, above = [], [], [], []
         for ratio, group in sorted(points.items()):

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -25,16 +26,18 @@ from bioner_bench.harness.cards import KINDS
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
-    Row,
     corpus_name,
     current,
     group_means,
+    lines,
     members,
     newest_versions,
     shown_shots,
     task_order,
     tasks_of,
 )
+
+Row = Mapping[str, Any]
 
 _KIND_NAMES = {"llm": "LLM", "encoder": "Encoder", "dictionary": "Dictionary", "reference": "Reference"}
 
@@ -62,7 +65,7 @@ _MEAN_SCORES = (
 )
 
 
-def html(table: Sequence[Row], found: Sequence[Record]) -> str:
+def html(table: pd.DataFrame, found: Sequence[Record]) -> str:
     """The page, as the text of `index.html`.
 
     Args:
@@ -73,7 +76,7 @@ def html(table: Sequence[Row], found: Sequence[Record]) -> str:
     return _template().render(data=data, json=_json(data), kind_names=_KIND_NAMES) + "\n"
 
 
-def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
+def _data(table: pd.DataFrame, found: Sequence[Record]) -> dict[str, Any]:
     by_place = {records.place(record).as_posix(): record for record in found}
     known = task_order()
     tasks = tasks_of(table)
@@ -101,16 +104,17 @@ def _data(table: Sequence[Row], found: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _rows(table: Sequence[Row], by_place: Mapping[str, Record]) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame, by_place: Mapping[str, Record]) -> list[dict[str, Any]]:
     versions = newest_versions(table)
+    listed = lines(table)
     rivals: dict[tuple[str, str, str], int] = {}
-    for row in table:
+    for row in listed:
         if row["ranked"]:
             rivals[_rivalry(row)] = rivals.get(_rivalry(row), 0) + 1
     rows: list[dict[str, Any]] = []
     times: dict[str, int] = {}
-    for row in table:
-        record = by_place.get(row.get("record", ""))
+    for row in listed:
+        record = by_place.get(row["record"] or "")
         name = _row_id(row)
         times[name] = times.get(name, 0) + 1
         older = row["measured"] and row["task_version"] != versions.get(row["task"], row["task_version"])
@@ -141,7 +145,7 @@ def _rows(table: Sequence[Row], by_place: Mapping[str, Record]) -> list[dict[str
 
 
 def _rivalry(row: Row) -> tuple[str, str, str]:
-    return row["task"], row["task_version"] or "", row.get("gold_sha256", "")
+    return row["task"], row["task_version"] or "", row["gold_sha256"] or ""
 
 
 def _variant(row: Mapping[str, Any]) -> str:
@@ -195,7 +199,7 @@ def _counts(record: Record) -> dict[str, list[int]]:
 
 
 def _means(
-    table: Sequence[Row], group: str, rows: Sequence[Mapping[str, Any]]
+    table: pd.DataFrame, group: str, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], int]:
     """Means over a group, one row a system and setup that ran on all its corpora; how many did on some only.
 
@@ -208,15 +212,15 @@ def _means(
     # Some scores are not known of every row, such as recall of seen mentions without a training split.
     scores: dict[tuple[str, ...], dict[str, list[float | None]]] = {}
     for score in _MEAN_SCORES:
-        for mean in group_means([row for row in compared if row.get(score) is not None], group, score):
-            if mean["mean"] is not None:
+        for mean in group_means(compared, group, score).to_dict("records"):
+            if not pd.isna(mean["mean"]):
                 scores.setdefault(_setup(mean), {})[score] = [round(mean["mean"], 6), None, None]
     runs: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     shown = {row["id"]: row for row in rows}
-    for row in compared:
+    for row in lines(compared):
         if row["task"] in members(group):
             runs.setdefault(_setup(row), []).append(shown[_row_id(row)])
-    means = group_means(compared, group)
+    means = group_means(compared, group).to_dict("records")
     complete = [
         {
             "id": f"mean/{group}/{mean['system']}/{shown_shots(mean).replace(' ', '-')}-shot",
@@ -234,7 +238,7 @@ def _means(
             "members": [run["id"] for run in runs[_setup(mean)]],
         }
         for mean in means
-        if mean["mean"] is not None
+        if not pd.isna(mean["mean"])
     ]
     return complete, len(means) - len(complete)
 
@@ -369,5 +373,9 @@ def _template() -> Template:
         newline_sequence="\n",
     )
     environment.filters |= {"percent": _percent, "source_hash": _source_hash}
-    source = resources.files("bioner_bench.leaderboard").joinpath("page.html.j2").read_text("utf-8")
-    return environment.from_string(source)
+    folder = resources.files("bioner_bench.leaderboard")
+    environment.globals |= {
+        "style": folder.joinpath("page.css").read_text("utf-8"),
+        "script": folder.joinpath("page.js").read_text("utf-8"),
+    }
+    return environment.from_string(folder.joinpath("page.html.j2").read_text("utf-8"))

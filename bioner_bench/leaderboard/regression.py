@@ -280,11 +280,12 @@ def _label(runs: Group) -> str:
 
 def _difference(new: Record, old: Record, across: Collection[str]) -> str | None:
     """Why two records cannot be compared; None if they can."""
-    for what, ours, theirs in (
+    same: list[tuple[str, Any, Any]] = [
         ("task", new["task"], old["task"]),
         ("task version", new["task_version"], old["task_version"]),
         ("types", new["types"], old["types"]),
-    ):
+    ]
+    for what, ours, theirs in same:
         if ours != theirs:
             return f"other {what}: {ours} against {theirs}"
     ours, theirs = _setup(new), _setup(old)

@@ -1,4 +1,4 @@
-"""Records and cards -> the rows of the leaderboard, and all files made of them. Pure: same input, same bytes.
+"""Records and cards -> the rows of the leaderboard, one a run and task or reported figure, and their means.
 
 Measured rows come from records, reported ones from cards. Systems are compared on a task only if they ran
 the same version of it on the same gold, in full; reference models and partial runs are never ranked.
@@ -6,12 +6,10 @@ the same version of it on the same gold, in full; reference models and partial r
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+import pandas as pd
 
 from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare
@@ -19,8 +17,6 @@ from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.schema import BenchmarkError
-from bioner_bench.writing import write_text
 
 RESAMPLES = 2_000
 """Of the paired tests that mark systems; they need a p value near 0.05 only."""
@@ -32,62 +28,109 @@ GROUPS = {
 }
 """Group -> the roles of its corpora."""
 
-Row = dict[str, Any]
-"""One system on one task; `measured` says whether a record or a card's report is behind it."""
+SETUP = ["system", "title", "kind", "shots", "demonstrations"]
+"""What makes one line of a table: a system and how it was asked. Seeds do not count."""
+
+REPORTED_SCORES = ("strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1")
 
 
-def read_records(folder: Path) -> list[Record]:
-    """All records below a folder, in the order of their paths.
+class Row(TypedDict):
+    """What a row says beside its scores; `measured` says whether a record or a card's report is behind it."""
 
-    Raises:
-        BenchmarkError: one is no valid record, or does not lie where it belongs.
+    system: str
+    title: str
+    kind: str
+    task: str
+    task_version: str | None
+    split: str
+    sentences: int | None
+    measured: bool
+    partial: bool
+    rescored: bool
+    ranked: bool
+    best: bool
+    tied_with_best: bool
+    base_model: str | None
+    parameters: str | None
+    train_strategy: str | None
+    train_ratio: float | None
+    trained_on: list[str]
+    shots: int | None
+    demonstrations: str | None
+    seed: int | None
+    train_seed: int | None
+    train_setup: str | None
+    gold_sha256: str | None
+    record: str | None
+    source: str | None
+    certainty: str | None
+    protocol: str | None
+
+
+FACTS = list(Row.__annotations__)
+"""The columns of the table that are no scores."""
+
+
+def table(found: Sequence[Record], cards: Mapping[str, Card]) -> pd.DataFrame:
+    """All rows: measured ones by task, best first, then reported ones.
+
+    Columns are those of `Row`, None where nothing is known, then every score with `_low` and `_high`, NaN
+    where nothing is known.
     """
-    found = []
-    for path in sorted(folder.rglob("*.json")):
-        record = records.read(path)
-        if path.relative_to(folder) != records.place(record):
-            raise BenchmarkError(
-                f"{path}: this record belongs to {folder / records.place(record)}; move it there"
-            )
-        found.append(record)
-    return found
-
-
-def measured_systems(folder: Path) -> set[str]:
-    """The systems that have a record below a folder of records."""
-    return {path.parent.name for path in folder.glob("*/*.json")}
-
-
-def rows(found: Sequence[Record], cards: Mapping[str, Card]) -> list[Row]:
-    """The rows of `leaderboard.json`: measured ones by task, best first, then reported ones."""
-    measured = [_measured_row(record) for record in found]
+    measured = _frame([_measured_row(record) | _scores(record) for record in found])
     _mark(measured, found)
-    order = {task: index for index, task in enumerate(task_order())}
-    measured.sort(
-        key=lambda row: (
-            order.get(row["task"], len(order)),
-            row["task"],
-            [-part for part in _version_key(row["task_version"])],
-            row["partial"],
-            row["kind"] == "reference",
-            -row["strict_f1"],
-            row["system"],
-            row["shots"],
-            row["demonstrations"] or "",
-            row["seed"] or 0,
-            row["train_seed"] or 0,
-        )
+    reported = _frame(
+        [
+            _reported_row(card, figure) | {figure["score"]: figure["value"]}
+            for card in cards.values()
+            for figure in card.reported
+            if figure["certainty"] != "unverified"
+        ]
     )
-    reported = [
-        _reported_row(card, figure)
-        for card in cards.values()
-        for figure in card.reported
-        if figure["certainty"] != "unverified"
+    both = [_sorted(part) for part in (measured, reported) if len(part)]
+    return _typed(pd.concat(both, ignore_index=True)) if both else measured
+
+
+def lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries, without the scores that are not known of them."""
+    return [
+        {name: value for name, value in row.items() if name in FACTS or not pd.isna(value)}
+        for row in frame.to_dict("records")
     ]
-    reported.sort(
-        key=lambda row: (order.get(row["task"], len(order)), row["task"], row["system"], row["shots"] or 0)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    names = dict.fromkeys([*FACTS, *(name for row in rows for name in row)])
+    return _typed(pd.DataFrame(rows, columns=list(names), dtype=object))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Facts as they are, with None for what is not known; scores as numbers."""
+    known = frame[FACTS].astype(object)
+    values = frame[[name for name in frame if name not in FACTS]].astype(float)
+    return pd.concat([known.where(known.notna(), None), values], axis=1)
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    """By task; newest version, whole runs and real systems first, then the best."""
+    order = {task: place for place, task in enumerate(tasks_of(frame))}
+    versions = sorted({version or "" for version in frame["task_version"]}, key=_version_key, reverse=True)
+    score = frame["strict_f1"] if "strict_f1" in frame else pd.Series(float("nan"), frame.index)
+    keys = pd.DataFrame(
+        {
+            "task": frame["task"].map(order),
+            "version": frame["task_version"].fillna("").map(versions.index),
+            "partial": frame["partial"].astype(bool),
+            "reference": frame["measured"].astype(bool) & (frame["kind"] == "reference"),
+            "worse": -score.where(frame["measured"].astype(bool), 0.0),
+            "system": frame["system"],
+            "shots": frame["shots"].fillna(0).astype(int),
+            "demonstrations": frame["demonstrations"].fillna(""),
+            "seed": frame["seed"].fillna(0).astype(int),
+            "train_seed": frame["train_seed"].fillna(0).astype(int),
+        }
     )
-    return measured + reported
+    return frame.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
 def task_order() -> list[str]:
@@ -96,9 +139,9 @@ def task_order() -> list[str]:
     return sorted(corpora.built_in(), key=lambda task: (roles.index(corpora.get(task).role), task))
 
 
-def tasks_of(table: Iterable[Row]) -> list[str]:
+def tasks_of(frame: pd.DataFrame) -> list[str]:
     """The tasks that rows are about: built-in ones in their order, then others by name."""
-    there = {row["task"] for row in table}
+    there = set(frame["task"])
     known = [task for task in task_order() if task in there]
     return known + sorted(there - set(known))
 
@@ -113,8 +156,9 @@ def corpus_name(task: str) -> str:
     return corpora.get(task).name if task in corpora.built_in() else task
 
 
-def _measured_row(record: Record) -> Row:
-    system = record["system"]
+def _measured_row(record: Record) -> dict[str, Any]:
+    system, setup = record["system"], record["setup"]
+    recipe = record["training"]["recipe"] if record["training"] else None
     row: Row = {
         "system": system["name"],
         "title": system["title"],
@@ -134,17 +178,25 @@ def _measured_row(record: Record) -> Row:
         "train_strategy": system["train_strategy"],
         "train_ratio": system["train_ratio"],
         "trained_on": system["trained_on"],
-        "shots": record["setup"]["shots"],
-        "demonstrations": record["setup"]["demonstrations"] if record["setup"]["shots"] else None,
-        "seed": record["setup"]["fewshot_seed"] if record["setup"]["shots"] else None,
-        "train_seed": record["training"]["recipe"]["seed"] if record["training"] else None,
-        "train_setup": _train_setup(record["training"]["recipe"]) if record["training"] else None,
+        "shots": setup["shots"],
+        "demonstrations": setup["demonstrations"] if setup["shots"] else None,
+        "seed": setup["fewshot_seed"] if setup["shots"] else None,
+        "train_seed": recipe["seed"] if recipe else None,
+        "train_setup": _train_setup(recipe) if recipe else None,
         "gold_sha256": record["gold_sha256"],
         "record": records.place(record).as_posix(),
+        "source": None,
+        "certainty": None,
+        "protocol": None,
     }
+    return {**row}
+
+
+def _scores(record: Record) -> dict[str, float | None]:
+    named: dict[str, float | None] = {}
     for name, score in record["scores"].items():
-        row |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
-    return row
+        named |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
+    return named
 
 
 def _train_setup(recipe: Mapping[str, Any]) -> str:
@@ -161,8 +213,8 @@ def _train_setup(recipe: Mapping[str, Any]) -> str:
     )
 
 
-def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
-    return {
+def _reported_row(card: Card, figure: Mapping[str, Any]) -> dict[str, Any]:
+    row: Row = {
         "system": card.system,
         "title": card.title,
         "kind": card.kind,
@@ -186,151 +238,110 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> Row:
         "seed": None,
         "train_seed": None,
         "train_setup": None,
+        "gold_sha256": None,
+        "record": None,
         "source": figure["source"],
         "certainty": figure["certainty"],
         "protocol": figure.get("protocol"),
-        figure["score"]: figure["value"],
     }
+    return {**row}
 
 
-def _mark(measured: Sequence[Row], found: Sequence[Record]) -> None:
+def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
     """Mark the best system of each task, and those not significantly worse, by a paired bootstrap."""
-    newest = newest_versions(measured)
-    comparable: dict[tuple[str, str], list[int]] = {}
-    for index, row in enumerate(measured):
-        if row["ranked"] and row["task_version"] == newest[row["task"]]:
-            comparable.setdefault((row["task"], row["gold_sha256"]), []).append(index)
-    for indices in comparable.values():
-        best = min(
-            indices, key=lambda i: (-measured[i]["strict_f1"], measured[i]["system"], measured[i]["shots"])
-        )
-        measured[best]["best"] = True
+    ranked = current(measured)
+    ranked = ranked[ranked["ranked"].astype(bool)]
+    for _, rivals in ranked.groupby(["task", "gold_sha256"]):
+        by = rivals.assign(worse=-rivals["strict_f1"]).sort_values(["worse", "system", "shots"])
+        best = by.index[0]
+        measured.loc[best, "best"] = True
         strict = scores(found[best]["types"])["strict_f1"]
-        table = records.counts_of(found[best])
-        documents = found[best]["documents"]
-        for index in indices:
+        counts, documents = records.counts_of(found[best]), found[best]["documents"]
+        for index in rivals.index:
             # Intervals that lie apart need no test: the standard error of a difference is at most the
             # sum of both.
-            if index == best or measured[index]["strict_f1_high"] < measured[best]["strict_f1_low"]:
+            if index == best or rivals["strict_f1_high"][index] < rivals["strict_f1_low"][best]:
                 continue
-            test = compare(strict, records.counts_of(found[index]), table, documents, RESAMPLES)
-            measured[index]["tied_with_best"] = test.p_value >= SIGNIFICANCE
+            test = compare(strict, records.counts_of(found[index]), counts, documents, RESAMPLES)
+            measured.loc[index, "tied_with_best"] = test.p_value >= SIGNIFICANCE
 
 
-def newest_versions(table: Iterable[Row]) -> dict[str, str]:
+def newest_versions(frame: pd.DataFrame) -> dict[str, str]:
     """Task -> the newest version that a complete run was measured with."""
-    versions: dict[str, str] = {}
-    for row in table:
-        if row["measured"] and not row["partial"]:
-            task, version = row["task"], row["task_version"]
-            if task not in versions or _version_key(version) > _version_key(versions[task]):
-                versions[task] = version
-    return versions
+    whole = frame[frame["measured"].astype(bool) & ~frame["partial"].astype(bool)]
+    return {task: max(versions, key=_version_key) for task, versions in whole.groupby("task")["task_version"]}
 
 
-def current(table: Iterable[Row]) -> list[Row]:
+def current(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that are put side by side: measured in full, with the newest version of their task."""
-    table = list(table)
-    versions = newest_versions(table)
-    return [
-        row
-        for row in table
-        if row["measured"] and not row["partial"] and row["task_version"] == versions[row["task"]]
-    ]
+    newest = frame["task"].map(newest_versions(frame))
+    whole = frame["measured"].astype(bool) & ~frame["partial"].astype(bool)
+    return frame[whole & (frame["task_version"] == newest)]
 
 
 def _version_key(version: str) -> list[int]:
     return [int(part) if part.isdigit() else 0 for part in version.split(".")]
 
 
-def group_means(table: Sequence[Row], group: str, score: str = "strict_f1") -> list[Row]:
+def by_setup(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """A system and how it was asked, with all of its rows; in the order of the first of them."""
+    for _, runs in frame.groupby(SETUP, sort=False, dropna=False):
+        yield {name: runs.iloc[0][name] for name in SETUP}, runs
+
+
+def group_means(frame: pd.DataFrame, group: str, score: str = "strict_f1") -> pd.DataFrame:
     """One row a system and setup: `score` per member task, and its unweighted mean.
 
-    The mean is None unless the system was measured in full on every member, each at its newest version.
-    Shots and how they are chosen set systems apart, seeds do not: of several seeds a task's scores are
-    averaged first.
+    The mean is NaN unless the system was measured in full on every member, each at its newest version. Of
+    several seeds a task's scores are averaged first. The columns are those of `SETUP`, the tasks, `mean`.
     """
     tasks = members(group)
-    systems: dict[tuple[str, str, str, int, str | None], dict[str, list[float]]] = {}
-    for row in current(table):
-        if row["task"] in tasks and row[score] is not None:
-            key = (row["system"], row["title"], row["kind"], row["shots"], row["demonstrations"])
-            systems.setdefault(key, {}).setdefault(row["task"], []).append(row[score])
-    result: list[Row] = []
-    for (system, title, kind, shots, demonstrations), values in systems.items():
-        by_task = {task: sum(values[task]) / len(values[task]) if task in values else None for task in tasks}
-        known = [value for value in by_task.values() if value is not None]
-        mean = sum(known) / len(tasks) if len(known) == len(tasks) else None
-        result.append(
-            {
-                "system": system,
-                "title": title,
-                "kind": kind,
-                "shots": shots,
-                "demonstrations": demonstrations,
-                "tasks": by_task,
-                "mean": mean,
-            }
-        )
-    result.sort(
-        key=lambda row: (
-            row["kind"] == "reference",
-            -(row["mean"] or -1),
-            row["system"],
-            row["shots"],
-            row["demonstrations"] or "",
-        )
+    means = _by_task(frame, tasks, score)
+    means["mean"] = means[tasks].mean(axis=1, skipna=False)
+    return _best_first(means, [-means["mean"].fillna(-1)])
+
+
+def overview(frame: pd.DataFrame, group: str = "bioner_core", score: str = "strict_f1") -> pd.DataFrame:
+    """One row a system and setup: `score` per corpus, the mean over a group, rank and coverage.
+
+    Sorted by mean, then by coverage, the number of corpora it was measured on. Systems without a mean, and
+    reference models, which come last, have no rank. The columns are those of `SETUP`, every task of all
+    corpora, `mean`, `coverage` and `rank`.
+    """
+    tasks = members("bioner")
+    shown = _by_task(frame, tasks, score)
+    shown["mean"] = shown[members(group)].mean(axis=1, skipna=False)
+    shown["coverage"] = shown[tasks].notna().sum(axis=1)
+    ranked = shown["mean"].where(shown["kind"] != "reference")
+    shown["rank"] = ranked.rank(method="min", ascending=False)
+    of_known = shown[tasks].mean(axis=1)
+    return _best_first(shown, [-shown["mean"].fillna(-1), -shown["coverage"], -of_known])
+
+
+def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFrame:
+    """One row a system and setup: the mean of its seeds' `score` on each task."""
+    shown = current(frame)
+    shown = shown[shown["task"].isin(tasks) & shown[score].notna()] if score in shown else shown[:0]
+    made = [setup | runs.groupby("task")[score].mean().to_dict() for setup, runs in by_setup(shown)]
+    means = pd.DataFrame(made, columns=[*SETUP, *tasks], dtype=object)
+    return pd.concat([means[SETUP], means[list(tasks)].astype(float)], axis=1)
+
+
+def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame:
+    """Sorted by these keys, reference models last; then by name and setup."""
+    keys = pd.DataFrame(
+        {
+            "reference": frame["kind"] == "reference",
+            **{f"worse_{place}": key for place, key in enumerate(worse)},
+            "system": frame["system"],
+            "shots": frame["shots"].astype(int),
+            "demonstrations": frame["demonstrations"].fillna(""),
+        }
     )
-    return result
+    return frame.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
 def shown_shots(row: Mapping[str, Any]) -> str:
     """The demonstrations of a row in a word: `5`, or `5 retrieved`."""
     special = row["demonstrations"] not in (None, "random")
     return f"{row['shots']} {row['demonstrations']}" if special else str(row["shots"])
-
-
-def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:
-    """All files of the leaderboard: path below its folder -> content."""
-    from bioner_bench.leaderboard import figures, page, tables
-
-    found = read_records(records_folder)
-    table = rows(found, cards)
-    drawn = figures.draw(table)
-    return {
-        "README.md": tables.markdown(table, list(drawn)),
-        "leaderboard.csv": _csv(table),
-        "leaderboard.json": json.dumps(table, ensure_ascii=False, indent=1) + "\n",
-        "index.html": page.html(table, found),
-        **{f"figures/{name}": svg for name, svg in drawn.items()},
-    }
-
-
-def write(files: Mapping[str, str], folder: Path) -> None:
-    """Write what `build` made, and remove figures that it did not make."""
-    for name, content in files.items():
-        write_text(folder / name, content)
-    for path in (folder / "figures").glob("*.svg"):
-        if f"figures/{path.name}" not in files:
-            path.unlink()
-
-
-def stale(files: Mapping[str, str], folder: Path) -> list[str]:
-    """The names of files in `folder` that are not as `build` makes them."""
-    wrong = [name for name, content in files.items() if _read(folder / name) != content]
-    extra = {f"figures/{path.name}" for path in (folder / "figures").glob("*.svg")} - set(files)
-    return sorted([*wrong, *extra])
-
-
-def _read(path: Path) -> str | None:
-    return path.read_bytes().decode("utf-8", "replace") if path.is_file() else None
-
-
-def _csv(table: Sequence[Row]) -> str:
-    columns = dict.fromkeys(column for row in table for column in row)
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
-    writer.writeheader()
-    for row in table:
-        writer.writerow({key: " ".join(v) if isinstance(v, list) else v for key, v in row.items()})
-    return stream.getvalue()

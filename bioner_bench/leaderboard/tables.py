@@ -1,37 +1,56 @@
-"""Rows of the leaderboard -> its README, tables in Markdown."""
+"""Rows of the leaderboard -> its tables in Markdown: what was measured, and what others report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from bioner_bench import corpora
+import pandas as pd
+
 from bioner_bench.leaderboard.rows import (
     GROUPS,
-    Row,
+    REPORTED_SCORES,
+    SETUP,
     corpus_name,
     current,
     group_means,
     members,
+    overview,
     shown_shots,
-    tasks_of,
 )
 
 _HEAD = """# Leaderboard
 
-Biomedical named entity recognition, scored on spans; all scores in percent, with 95 % bootstrap intervals.
-Built by `bioner-bench leaderboard build` from the records in `records/` and the cards in `../baselines/`; do
-not edit. The same tables to sort and filter are in [index.html](index.html), all figures in
-[leaderboard.csv](leaderboard.csv) and [leaderboard.json](leaderboard.json).
-
-**Bold** is the best measured system of a task, † one that is not significantly worse (paired bootstrap,
-p >= 0.05). Reference models (oracle, empty, garbage) and partial runs are not ranked.
+Biomedical named entity recognition, scored on spans; all scores in percent. Built by `bioner-bench
+leaderboard build` from the [records](records) and the [cards](../baselines); do not edit. The page
+[index.html](index.html) has more: every corpus, every run, any two systems compared. All figures are in
+[leaderboard.csv](leaderboard.csv) and [leaderboard.json](leaderboard.json); what others report of their
+systems is in [REPORTED.md](REPORTED.md).
 """
 
+_OVERVIEW = """## Overview
+
+Strict F1; of several training seeds their mean. The mean is over the four core corpora, unweighted, and blank
+unless a system ran on all of them. **Bold** is the best measured system of a corpus, † one that is not
+significantly worse (paired bootstrap, p >= 0.05). Reference models and partial runs are not ranked.
+"""
+
+_REPORTED = """# Reported by others
+
+Figures from papers and model cards, in percent. None of them was measured here. Texts, splits, scorers and
+training data differ from ours and from each other, so none of them stands in a table of
+[what was measured](README.md). Built by `bioner-bench leaderboard build` from the cards in
+[../baselines](../baselines); do not edit.
+"""
+
+_GROUP_NAMES = {"bioner_core": "Core corpora", "bioner_ood": "Out of domain", "bioner": "All corpora"}
+
 _COLUMNS = (
-    ("relaxed F1", "relaxed_f1"),
-    ("string F1", "string_f1"),
+    ("strict F1", "strict_f1"),
     ("precision", "strict_precision"),
     ("recall", "strict_recall"),
+    ("relaxed F1", "relaxed_f1"),
+    ("string F1", "string_f1"),
     ("recall, seen", "strict_recall_seen"),
     ("recall, unseen", "strict_recall_unseen"),
     ("valid JSON", "json_valid"),
@@ -39,23 +58,42 @@ _COLUMNS = (
 )
 
 
-def markdown(table: Sequence[Row], figures: Sequence[str]) -> str:
-    """The whole README: groups, figures by their file names, a table a corpus, what others report."""
-    measured = [row for row in table if row["measured"]]
-    parts = [_HEAD]
-    for group in GROUPS:
-        parts.append(_group(measured, group))
+def markdown(table: pd.DataFrame, figures: Sequence[str]) -> str:
+    """The README: the overview, a table a group, and the figures by their file names."""
+    parts = [_HEAD, _OVERVIEW, _systems(table), *(_group(table, group) for group in GROUPS)]
+    parts += _unranked(table)
     links = [f"![{name.removesuffix('.svg').replace('_', ' ')}](figures/{name})" for name in figures]
-    parts.append("## Figures\n\n" + "\n".join(links) + "\n")
-    for task in tasks_of(measured):
-        parts.append(_task(task, [row for row in measured if row["task"] == task]))
-    parts.append(_reported([row for row in table if not row["measured"]]))
-    return "\n".join(parts)
+    return "\n".join([*parts, "## Figures\n", *links, ""])
+
+
+def reported(table: pd.DataFrame) -> str:
+    """The page of reported figures, one line each."""
+    lines = [
+        {
+            "corpus": escape(corpus_name(row["task"])),
+            "system": escape(row["title"]),
+            "score": score,
+            "%": percent(row[score]),
+            "shots": "" if row["shots"] is None else str(row["shots"]),
+            "how sure": row["certainty"],
+            "protocol": escape(row["protocol"] or ""),
+            "source": escape(row["source"]),
+        }
+        for row in table[~table["measured"].astype(bool)].to_dict("records")
+        for score in REPORTED_SCORES
+        if pd.notna(row.get(score))
+    ]
+    return f"{_REPORTED}\n{markdown_table(pd.DataFrame(lines)) if lines else 'There are none.'}\n"
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """The frame as a table; its cells are strings, names in them escaped."""
+    return str(frame.to_markdown(index=False, tablefmt="pipe", disable_numparse=True))
 
 
 def percent(value: float | None) -> str:
     """A share in percent with two digits, empty where nothing is known."""
-    return "" if value is None else f"{100 * value:.2f}"
+    return "" if value is None or pd.isna(value) else f"{100 * value:.2f}"
 
 
 def escape(text: object) -> str:
@@ -68,121 +106,72 @@ def escape(text: object) -> str:
     return safe
 
 
-def _group(measured: Sequence[Row], group: str) -> str:
-    means = group_means(measured, group)
-    tasks = members(group)
-    lines = [
-        f"## {group}",
-        "",
-        "Strict F1, of several seeds their mean. The mean over corpora is unweighted, and empty unless a",
-        "system ran on every one.",
-        "",
-    ]
-    lines += markdown_table(
-        ["system", "kind", "shots", "mean", *(corpus_name(task) for task in tasks)],
-        [
-            [
-                escape(row["title"]),
-                row["kind"],
-                shown_shots(row),
-                percent(row["mean"]),
-                *(percent(row["tasks"][task]) for task in tasks),
-            ]
-            for row in means
-        ],
-    )
-    return "\n".join(lines) + "\n"
+def _name(row: dict[str, Any]) -> str:
+    shots = f", {shown_shots(row)}-shot" if row["kind"] == "llm" else ""
+    return f"{escape(row['title'])}{shots}"
 
 
-def _task(task: str, found: Sequence[Row]) -> str:
-    compared = current(found)
-    lines = [f"## {escape(corpus_name(task))}", ""]
-    if compared:
-        size = f"{compared[0]['sentences']:,} test sentences"
-        if task in corpora.built_in():
-            corpus = corpora.get(task)
-            mentions = sum(corpus.files["test"].mentions.values())
-            size += f", {mentions:,} mentions of {', '.join(corpus.types)}"
-        lines += [f"`{task}`, version {escape(compared[0]['task_version'])}: {size}.", ""]
-        lines += markdown_table(
-            ["system", "kind", "shots", "strict F1", *(label for label, _ in _COLUMNS)],
-            [
-                [
-                    _title(row) + (" (rescored)" if row["rescored"] else ""),
-                    row["kind"],
-                    shown_shots(row),
-                    _strict(row),
-                    *(percent(row.get(name)) for _, name in _COLUMNS),
-                ]
-                for row in compared
-            ],
+def _systems(table: pd.DataFrame) -> str:
+    tasks = members("bioner")
+    marks = _marks(table)
+    lines = []
+    for row in overview(table).to_dict("records"):
+        key = tuple(row[name] for name in SETUP)
+        lines.append(
+            {
+                "rank": "" if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
+                "system": _name(row),
+                "mean": percent(row["mean"]),
+                "corpora": f"{row['coverage']} of {len(tasks)}",
+                **{
+                    corpus_name(task): marks.get((*key, task), "{}").format(percent(row[task]))
+                    for task in tasks
+                },
+            }
         )
-    others = [row for row in found if row not in compared]
-    if others:
-        lines += ["", "Not ranked: partial runs, and runs of older versions of the task.", ""]
-        lines += markdown_table(
-            ["system", "shots", "version", "sentences", "strict F1"],
-            [
-                [
-                    _title(row),
-                    shown_shots(row),
-                    escape(row["task_version"]),
-                    f"{row['sentences']}{' (partial)' if row['partial'] else ''}",
-                    percent(row["strict_f1"]),
-                ]
-                for row in others
-            ],
-        )
-    return "\n".join(lines) + "\n"
+    return markdown_table(pd.DataFrame(lines)) + "\n" if lines else "There are no results yet.\n"
 
 
-def _title(row: Row) -> str:
-    seed = "" if row["train_seed"] is None else f", seed {row['train_seed']}"
-    return f"{escape(row['title'])}{seed}"
+def _marks(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+    shown = current(table)
+    return {
+        tuple(row[name] for name in [*SETUP, "task"]): "**{}**" if row["best"] else "{} †"
+        for row in shown[shown["best"].astype(bool) | shown["tied_with_best"].astype(bool)].to_dict("records")
+    }
 
 
-def _strict(row: Row) -> str:
-    value = percent(row["strict_f1"])
-    if row["best"]:
-        value = f"**{value}**"
-    elif row["tied_with_best"]:
-        value = f"{value} †"
-    return f"{value} [{percent(row['strict_f1_low'])}, {percent(row['strict_f1_high'])}]"
-
-
-def _reported(reported: Sequence[Row]) -> str:
+def _group(table: pd.DataFrame, group: str) -> str:
+    names = "; ".join(corpus_name(task) for task in members(group))
+    head = f"## {_GROUP_NAMES[group]}\n\nMeans over {names}; of systems that ran on all of them.\n\n"
+    means = {
+        (name, *(row[key] for key in SETUP)): row["mean"]
+        for _, name in _COLUMNS
+        for row in group_means(table, group, name).to_dict("records")
+    }
+    ran = group_means(table, group).dropna(subset="mean")
+    ran = ran[ran["kind"] != "reference"]
     lines = [
-        "## Reported by others",
-        "",
-        "Not measured here: figures from papers and model cards, with their protocols. They are no part of",
-        "the tables above: text, splits, scorers and training data differ from ours and from each other.",
-        "",
+        {"system": _name(row)}
+        | {label: percent(means.get((name, *(row[key] for key in SETUP)))) for label, name in _COLUMNS}
+        for row in ran.to_dict("records")
     ]
-    lines += markdown_table(
-        ["corpus", "system", "score", "%", "shots", "how sure", "protocol", "source"],
-        [
-            [
-                escape(corpus_name(row["task"])),
-                escape(row["title"]),
-                score,
-                percent(row[score]),
-                "" if row["shots"] is None else str(row["shots"]),
-                row["certainty"],
-                escape(row["protocol"] or ""),
-                escape(row["source"]),
-            ]
-            for row in reported
-            for score in ("strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1")
-            if score in row
-        ],
-    )
-    return "\n".join(lines) + "\n"
+    return head + (markdown_table(pd.DataFrame(lines)) if lines else "No system did.") + "\n"
 
 
-def markdown_table(columns: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table; its cells must be escaped."""
-    return [
-        f"| {' | '.join(columns)} |",
-        f"|{'---|' * len(columns)}",
-        *(f"| {' | '.join(row)} |" for row in body),
+def _unranked(table: pd.DataFrame) -> list[str]:
+    measured = table[table["measured"].astype(bool)]
+    others = measured.drop(current(table).index)
+    if others.empty:
+        return []
+    lines = [
+        {
+            "system": _name(row),
+            "corpus": escape(corpus_name(row["task"])),
+            "version": escape(row["task_version"]),
+            "sentences": f"{row['sentences']}{' (partial)' if row['partial'] else ''}",
+            "strict F1": percent(row["strict_f1"]),
+        }
+        for row in others.to_dict("records")
     ]
+    head = "## Not ranked\n\nPartial runs, and runs of older versions of a task.\n\n"
+    return [f"{head}{markdown_table(pd.DataFrame(lines))}\n"]

@@ -9,7 +9,7 @@ from command_line import call
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_card, read_cards
 from bioner_bench.harness.masking import masked
-from bioner_bench.leaderboard import baselines, rows
+from bioner_bench.leaderboard import baselines, build
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import read_recipe
 
@@ -314,14 +314,14 @@ def table_rows(text):
 
 
 def test_the_committed_list_of_systems_is_what_the_cards_give():
-    measured = rows.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == baselines.markdown(CARDS, measured)
 
 
 def test_every_system_is_listed_with_what_to_type():
     rows = table_rows(baselines.markdown(CARDS, {"bioner-oracle"}))
     assert set(rows) == set(CARDS)
-    assert {len(row) for row in rows.values()} == {8}
+    assert {len(row) for row in rows.values()} == {7}
     assert rows["minilm-bc2gm"][4] == (
         "`bioner-bench train baselines/encoders/minilm-bc2gm.yaml`<br>"
         "`bioner-bench run --system minilm-bc2gm --tasks bioner_bc2gm`"
@@ -338,7 +338,7 @@ def test_a_hostile_card_stays_in_its_cells():
     )
     text = baselines.markdown({"s": card}, set())
     assert set(table_rows(text)) == {"s"}
-    assert len(table_rows(text)["s"]) == 8
+    assert len(table_rows(text)["s"]) == 7
     assert "<b>" not in text and "\n# c" not in text
 
 

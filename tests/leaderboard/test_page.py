@@ -14,9 +14,9 @@ import pytest
 from leaderboard_data import HOSTILE, HOSTILE_TOO, make_cards, make_record, make_records
 
 from bioner_bench import corpora
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import records, rows
 from bioner_bench.leaderboard.page import html
-from bioner_bench.leaderboard.rows import group_means, rows
+from bioner_bench.leaderboard.rows import group_means, members
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = ("f1", "precision", "recall", "string", "seen", "unseen", "json", "invented")
@@ -30,7 +30,7 @@ def found():
 
 @pytest.fixture(scope="module")
 def table(found):
-    return rows(found, make_cards())
+    return rows.table(found, make_cards())
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,12 @@ from leaderboard_data import make_cards, make_records
 from bioner_bench.leaderboard import rows, page
 
 found = make_records()
-print(hashlib.sha256(page.html(rows.rows(found, make_cards()), found).encode()).hexdigest())"""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+print(hashlib.sha256(page.html(rows.table(found, make_cards()), found).encode()).hexdigest())"""
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT / "tests" / "helpers"),
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Tokyo",
+    }
     done = subprocess.run(
         [sys.executable, "-c", again], env=environment, capture_output=True, text=True, check=True
     )
@@ -140,20 +144,20 @@ def test_the_table_is_there_without_javascript(read, table):
     assert len(read.lines) == len(table)
     assert all(len(line) == len(COLUMNS) for line in read.lines)
     written = {" | ".join(line) for line in read.lines}
-    for row in table:
+    for row in rows.lines(table):
         here = [line for line in written if line.startswith(row["title"])]
         assert any(corpora.get(row["task"]).name in line for line in here), row
         if row.get("strict_f1") is not None:
             assert any(f" | {percent(row['strict_f1'])}" in line for line in here), row
     marked = [line[0] for line in read.lines]
     assert sum("reported, not measured here" in cell for cell in marked) == sum(
-        not row["measured"] for row in table
+        not row["measured"] for row in rows.lines(table)
     )
     assert any("partial run, not ranked: 30 of 120 sentences" in cell for cell in marked)
     assert any("older task version 0.9" in cell for cell in marked)
     assert any("★ best of 8" in cell for cell in marked)
     assert sum("≈ not significantly worse" in cell for cell in marked) == sum(
-        row["tied_with_best"] for row in table
+        row["tied_with_best"] for row in rows.lines(table)
     )
 
 
@@ -188,16 +192,16 @@ def test_two_hundred_records_fit(found):
     big += [make_record(HOSTILE[8:13], sentences=40, resamples=10) for _ in range(160)]
     for index, record in enumerate(big):
         record["system"] = record["system"] | {"name": f"system-{index}"}
-    assert len(html(rows(big, make_cards()), big).encode()) < 1_500_000
+    assert len(html(rows.table(big, make_cards()), big).encode()) < 1_500_000
 
 
 def test_a_leaderboard_without_results_is_a_page():
-    assert "There are no results yet." in html([], [])
+    assert "There are no results yet." in html(rows.table([], {}), [])
 
 
 def test_a_task_that_is_no_known_corpus_is_shown_by_its_id():
     record = make_record(task="bioner_elsewhere", types=["Cell"], sentences=20, resamples=10)
-    written = Reader(html(rows([record], {}), [record]))
+    written = Reader(html(rows.table([record], {}), [record]))
     assert written.lines[0][2] == "bioner_elsewhere"
     assert json.loads(written.raw[1])["types"] == ["Cell"]
 
@@ -410,7 +414,7 @@ def test_a_corpus_and_a_group_filter(browser, table):
     assert set(browser.column("task")) == {"NLM-Chem", "NLM-Gene"}
     browser.choose("task", "mean:bioner_core")
     browser.find("th[data-key=f1] button").click()
-    means = [mean for mean in group_means(table, "bioner_core") if mean["mean"] is not None]
+    means = group_means(table, "bioner_core").dropna(subset="mean").to_dict("records")
     assert browser.systems() == [mean["title"] for mean in means] == ["Tuned 4B", "Encoder"]
     assert browser.column("f1") == [percent(mean["mean"]) for mean in means]
     assert "Unweighted means over BC2GM" in browser.find("#view").text
@@ -420,7 +424,7 @@ def test_a_corpus_and_a_group_filter(browser, table):
         "return [...document.querySelectorAll('#panel .runs tbody tr')].map(e => e.innerText)"
     )
     assert [line.split("\t")[0] for line in corpora_shown] == [
-        corpora.get(task).name for task in means[0]["tasks"]
+        corpora.get(task).name for task in members("bioner_core")
     ]
     browser.find("#panel .runs tbody button").click()
     assert "bioner_bc2gm, version 1.0" in browser.find("#panel").text
@@ -481,7 +485,7 @@ def test_relaxed_scores_take_the_place_of_strict_ones(browser, found):
 
 def test_reported_figures_can_be_hidden(browser, table):
     browser.visit()
-    reported = sum(not row["measured"] for row in table)
+    reported = sum(not row["measured"] for row in rows.lines(table))
     assert sum("reported, not measured here" in mark for mark in browser.marks()) == reported
     looks = browser.js("""return ["reported", "partial"].map(look => {
         const style = getComputedStyle(document.querySelector(`#rows tr.${look} .f1 b`));

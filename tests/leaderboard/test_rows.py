@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from leaderboard_data import HOSTILE, make_cards, make_record
 
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import records, rows
+from bioner_bench.leaderboard import build, lm_eval_output, records, rows
 from bioner_bench.schema import BenchmarkError
 
 CORE = ["bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm"]
@@ -38,8 +39,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def table_of(folder, cards=None):
+    return rows.table(build.read_records(folder / "records"), cards or {})
+
+
 def rows_of(folder, cards=None):
-    return rows.rows(rows.read_records(folder / "records"), cards or {})
+    return rows.lines(table_of(folder, cards))
 
 
 def test_best_is_marked_and_so_are_those_not_significantly_worse(folder):
@@ -62,13 +67,13 @@ def test_systems_of_another_version_are_not_compared(folder):
 
 
 def test_a_mean_is_blank_where_a_member_is_missing_or_of_another_version(folder):
-    means = {(row["system"], row["shots"]): row for row in rows.group_means(rows_of(folder), "bioner_core")}
-    alpha = means["alpha", 0]
-    assert alpha["mean"] == pytest.approx(sum(alpha["tasks"].values()) / 4)
-    assert means["beta", 0]["mean"] is None
-    assert means["alpha", 5]["mean"] is None
-    assert ("old", 0) not in means
-    assert ("part", 0) not in means
+    means = rows.group_means(table_of(folder), "bioner_core").set_index(["system", "shots"])
+    alpha = means.loc[("alpha", 0)]
+    assert alpha["mean"] == pytest.approx(sum(alpha[CORE]) / 4)
+    assert math.isnan(means.loc[("beta", 0), "mean"])
+    assert math.isnan(means.loc[("alpha", 5), "mean"])
+    assert ("old", 0) not in means.index
+    assert ("part", 0) not in means.index
 
 
 def test_rows_have_the_documented_fields_and_shares(folder):
@@ -94,7 +99,7 @@ def test_unverified_figures_never_reach_a_table():
         }
 
     card = Card("s", "S", "llm", reported=(figure("unverified"), figure("read in the source")))
-    assert [row["certainty"] for row in rows.rows([], {"s": card})] == ["read in the source"]
+    assert [row["certainty"] for row in rows.lines(rows.table([], {"s": card}))] == ["read in the source"]
 
 
 def test_building_twice_gives_the_same_bytes_in_any_process(folder):
@@ -110,7 +115,7 @@ def test_building_twice_gives_the_same_bytes_in_any_process(folder):
 
 
 def test_what_is_built_is_well_formed(folder):
-    files = rows.build(folder / "records", make_cards())
+    files = build.build(folder / "records", make_cards())
     table = json.loads(files["leaderboard.json"])
     listed = list(csv.DictReader(io.StringIO(files["leaderboard.csv"])))
     assert len(listed) == len(table)
@@ -143,7 +148,7 @@ def test_a_record_in_the_wrong_place_is_refused(folder):
     path = next((folder / "records" / "alpha").glob("*.json"))
     path.rename(path.with_name("renamed.json"))
     with pytest.raises(BenchmarkError, match="belongs to"):
-        rows.read_records(folder / "records")
+        build.read_records(folder / "records")
 
 
 def test_missing_folders_are_named(tmp_path):
@@ -174,11 +179,11 @@ def test_a_kill_at_any_moment_leaves_whole_files(folder):
 
 
 def test_the_committed_leaderboard_is_what_its_records_and_cards_give():
-    found = rows.read_records(ROOT / "leaderboards" / "records")
+    found = build.read_records(ROOT / "leaderboards" / "records")
     assert {record["task"] for record in found} == set(corpora.names())
     assert (
-        rows.stale(
-            rows.build(ROOT / "leaderboards" / "records", read_cards(ROOT / "baselines")),
+        build.stale(
+            build.build(ROOT / "leaderboards" / "records", read_cards(ROOT / "baselines")),
             ROOT / "leaderboards",
         )
         == []
@@ -188,8 +193,8 @@ def test_the_committed_leaderboard_is_what_its_records_and_cards_give():
 def test_committed_records_fit_the_tasks_of_today():
     from bioner_bench.evaluation import prompt
 
-    for record in rows.read_records(ROOT / "leaderboards" / "records"):
-        assert record["task_version"] == records.task_version(record["task"])
+    for record in build.read_records(ROOT / "leaderboards" / "records"):
+        assert record["task_version"] == lm_eval_output.task_version(record["task"])
         types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
         assert record["prompt_hash"] == prompt.prompt_hash(types, chosen)
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
