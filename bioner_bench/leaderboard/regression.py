@@ -258,7 +258,7 @@ def _setup(record: Record) -> dict[str, Any]:
     setup, arguments = record["setup"], record["model"]["arguments"]
     shots = setup["shots"]
     template = {name: arguments[name] for name in TEMPLATE_ARGUMENTS if name in arguments}
-    template["chat_template"] = setup["chat_template_sha256"]
+    template |= {"chat_template": setup["chat_template_sha256"], "gen_prefix": setup["gen_prefix"]}
     if shots:
         template["fewshot_as_multiturn"] = setup["fewshot_as_multiturn"]
     return {
@@ -292,6 +292,11 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
         return f"other {told} (--across {','.join(differ)} allows it)"
+    # Demonstrations and a system instruction have markup of their own; dates do not count.
+    marked = new["markup"] and old["markup"] and new["markup"]["sha256"] != old["markup"]["sha256"]
+    alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
+    if marked and alike and "template" not in across:
+        return "other template: other text around the turns of the prompt (--across template allows it)"
     # How demonstrations are chosen is a part of the hash.
     chosen_otherwise = new["setup"]["demonstrations"] != old["setup"]["demonstrations"]
     if new["prompt_hash"] != old["prompt_hash"] and not chosen_otherwise:

@@ -115,6 +115,17 @@ def test_demonstrations_count_where_there_are_some():
     assert "other prompt" in check(few | {"prompt_hash": "0" * 16}, few, across=ACROSS).reason
 
 
+def test_the_text_around_the_turns_is_the_same_too_dates_aside():
+    def marked(digit, date):
+        return make_record() | {"markup": {"around": ["<a>{date}"], "dates": [date], "sha256": digit * 64}}
+
+    assert check(marked("1", "26 Nov 2026"), marked("1", "27 Nov 2026")).comparison
+    assert check(marked("1", "26 Nov 2026"), make_record() | {"markup": None}).comparison
+    refused = check(marked("1", "26 Nov 2026"), marked("2", "26 Nov 2026"))
+    assert "other template" in refused.reason
+    assert check(marked("1", ""), marked("2", ""), across=["template"]).comparison
+
+
 def verdict_of(p_value, difference=-0.02, task="bioner_ncbi"):
     test = Comparison(difference, difference - 0.01, difference + 0.01, p_value, 0.03)
     return Verdict("alpha", task, "0-shot", Outcome.INCOMPARABLE, "", comparison=test, drop=-100 * difference)
