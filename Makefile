@@ -1,5 +1,6 @@
 # make demo   set up, then run the main job on a small real model
-# make test   set up, then run the tests, ruff and mypy
+# make test   set up, then run make lint and the tests
+# make lint   ruff, mypy, and import-linter for the order of the stages
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,6 +30,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
 	rm -rf $(VENV)

@@ -16,7 +16,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd
+from bioner_bench.tuning import score_files
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.strategies import select
 
@@ -25,7 +25,7 @@ def compare(one, other, task):
     """Both weak models, the positives that both scored, and how far they agree."""
     models, scores = [], []
     for folder in (one, other):
-        settings, found = ifd.load(folder / "ifd" / f"{task}.jsonl")
+        settings, found = score_files.load(folder / "ifd" / f"{task}.jsonl")
         if settings is None:
             raise BenchmarkError(f"{folder} holds no scores of {task}; name a folder that `select` wrote")
         models.append(settings["weak_model"])

@@ -29,11 +29,11 @@ import study_report
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.harness.systems import checkpoint_folder
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.build import read_records
 from bioner_bench.models import hardware, packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, recipes
+from bioner_bench.tuning import score_files
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.tuning.strategies import UNSCORED, Choice
 from bioner_bench.writing import write_text
@@ -208,7 +208,7 @@ def rows_of(tasks: tuple[str, ...], strategy: str, ratio: float) -> int:
         return sum(corpora.get(task).files["train"].sentences for task in tasks)
     number = 0
     for task in tasks:
-        sentences = recipes.sentences((task,), "train")
+        sentences = corpora.loading.sentences((task,), "train")
         positives = sum(bool(sentence.entities) for sentence in sentences)
         kept, negatives = round(ratio * positives), len(sentences) - positives
         kinds = {"superfilter": round(ratio * len(sentences)), "positives": kept}
@@ -237,7 +237,7 @@ def carry_out(run: Run) -> None:
             command += ["--model_args", f"pretrained={train(run.recipe, checkpoint_folder(run.recipe))}"]
     print(f"$ {shlex.join(command)}", file=sys.stderr, flush=True)
     subprocess.run(command, check=True)
-    (record,) = records.from_lm_eval(out, run.card)
+    (record,) = lm_eval_output.from_lm_eval(out, run.card)
     if records.place(record) != run.record:
         raise BenchmarkError(f"{out}: this run makes {records.place(record)}, not {run.record}")
     print(records.write(record, RECORDS), flush=True)
@@ -328,7 +328,7 @@ def compare_weak_models() -> None:
     (task,) = compared = ("bioner_ncbi",)
     scored = [WORK / "scores" / name for name in ("smollm2-135m", "gemma3-270m")]
     if all(
-        len(ifd.load(folder / "ifd" / f"{task}.jsonl")[1]) >= rows_of(compared, "full", 1.0)
+        len(score_files.load(folder / "ifd" / f"{task}.jsonl")[1]) >= rows_of(compared, "full", 1.0)
         for folder in scored
     ):
         found = compare_scores.compare(*scored, task)

@@ -12,7 +12,7 @@ import pandas as pd
 from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Comparison, compare
 from bioner_bench.evaluation.scoring import scores
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.tables import markdown_table, percent
 from bioner_bench.schema import BenchmarkError
@@ -96,7 +96,7 @@ def record_of(run, folder: Path) -> Record | None:
         planned = json.loads(json.dumps(asdict(run.recipe)))
         # A record from before a field was there was trained with what is its default now.
         defaults = {field.name: field.default for field in fields(LlmRecipe)}
-        if defaults | record["training"]["recipe"] != records.without_folders(planned):
+        if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )

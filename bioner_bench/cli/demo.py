@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bioner_bench.cli import terminal
+from bioner_bench.cli import results
 from bioner_bench.corpora import files, registry
 from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.summary import summarise_judged
@@ -45,8 +45,8 @@ def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> No
         judged = predictions.read(_evaluate(task, checkpoint, out, limit, console))
         summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
         shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
-    terminal.print_examples(console, shown)
-    terminal.print_comparison(console, summaries)
+    results.print_examples(console, shown)
+    results.print_comparison(console, summaries)
     console.print(f"lm-eval's output is in {out}", markup=False)
 
 

@@ -1,6 +1,7 @@
 """Corpus files -> sentences.
 
-`registry` says what there is, `files` where it lies, `formats` how it is read; `loading` puts them together.
+`registry` says what there is, `files` where it lies, `formats` how it is read, `documents` which document a
+sentence comes from; `loading` puts them together.
 """
 
 from bioner_bench.corpora.loading import Split, load

@@ -36,7 +36,7 @@ def read_iob2(
     documents = 0
     tokens: list[str] = []
     tags: list[str] = []
-    for number, line in _lines(path, ending=True):
+    for number, line in numbered_lines(path, ending=True):
         if line.strip():
             columns = line.split("\t")
             if len(columns) != 2 or not columns[0].strip():
@@ -90,7 +90,7 @@ def read_mark(
         raise BenchmarkError(f"{path}: <mark> files name no types, so their corpus has one, not {len(types)}")
     sentences: list[Sentence] = []
     faults: Counter[str] = Counter()
-    for _, line in _lines(path):
+    for _, line in numbered_lines(path):
         pieces = re.split("(</?mark>)", line)
         if pieces[1::2] != ["<mark>", "</mark>"] * (len(pieces) // 4) or "" in pieces[2::4]:
             faults[DAMAGED_LINE] += 1
@@ -113,7 +113,7 @@ def read_jsonl(
     """
     sentences: list[Sentence] = []
     names: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
@@ -160,7 +160,7 @@ def _iob2_tag(tag: str, types: Sequence[str], rename: Mapping[str, str], where: 
     return f"{prefix}{dash}{type_}"
 
 
-def _lines(path: Path, ending: bool = False) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, ending: bool = False) -> Iterator[tuple[int, str]]:
     """Numbered lines without their line ends; with `ending`, one more empty line closes the file.
 
     Only LF and CRLF end a line: some corpora hold other Unicode line separators inside sentences.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from bioner_bench.corpora.documents import with_documents
 from bioner_bench.corpora.files import locate
 from bioner_bench.corpora.formats import DAMAGED_LINE, READERS
-from bioner_bench.corpora.registry import Corpus, get
+from bioner_bench.corpora.registry import Corpus, get, names
 from bioner_bench.schema import BenchmarkError, Sentence
 
 
@@ -42,7 +44,7 @@ def load(task: str, split: str) -> Split:
             raise BenchmarkError(
                 f"{path}: {found} {what}, but the entry of {task} says {wanted}; mend the entry or the file"
             )
-    return Split(tuple(sentences), dict(+faults))
+    return Split(tuple(with_documents(corpus, split, sentences)), dict(+faults))
 
 
 def load_training(corpus: Corpus) -> tuple[Sentence, ...]:
@@ -80,3 +82,20 @@ def seen_mentions(training: tuple[Sentence, ...]) -> frozenset[tuple[str, str]] 
         for sentence in training
         for entity in sentence.entities
     )
+
+
+def needs_split(task: str, split: str, where: Path | str) -> None:
+    """Raise a `BenchmarkError` unless the task's corpus has this split of its own."""
+    if task in names() and split in get(task).files:
+        return
+    able = ", ".join(name for name in names() if split in get(name).files)
+    corpus = f"{task} has no {split} split" if task in names() else f"unknown corpus {task!r}"
+    if task in names() and get(task).role == "out-of-domain":
+        corpus = f"{task} is out of domain: it is never trained on"
+    without = "; or give validation: []" if split == "validation" else ""
+    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}{without}")
+
+
+def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
+    """The sentences of a split of several corpora, one after another."""
+    return [sentence for task in tasks for sentence in load(task, split).sentences]

@@ -54,6 +54,7 @@ ENTRY_SCHEMA = {
             "required": ["test"],
             "additionalProperties": False,
         },
+        "documents": {"type": "string"},
         "training_corpus": {"type": "string"},
         "licence": {"type": "string"},
         "citation": {"type": "string"},
@@ -85,7 +86,8 @@ class Corpus:
     """A corpus as its entry describes it.
 
     `types` maps each entity type to its definition for the prompt; `rename` maps type names in the
-    files to these. `training_corpus` names the corpus whose training split stands in for an absent one:
+    files to these. `documents` is a file beside the entry that names the document of each sentence, where the
+    corpus files do not. `training_corpus` names the corpus whose training split stands in for an absent one:
     it gives the demonstrations, and says which mentions count as seen.
     """
 
@@ -99,6 +101,7 @@ class Corpus:
     citation: str
     folder: Path
     rename: Mapping[str, str]
+    documents: str | None = None
     training_corpus: str | None = None
     notes: str = ""
 

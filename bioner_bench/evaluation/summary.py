@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, interval
+from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, Documents, intervals
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.evaluation.scoring import Table, scores, tabulate, total
 
@@ -15,7 +15,7 @@ Summary = dict[str, float | None]
 def summarise(
     table: Table,
     types: Sequence[str],
-    documents: Sequence[str | None] | None = None,
+    documents: Documents = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Summary:
@@ -29,14 +29,14 @@ def summarise(
         seed: of the bootstrap.
     """
     sums = total(table)
-    clusters = documents if documents and all(document is not None for document in documents) else None
+    named = scores(types)
+    known = [score for score in named.values() if any(sums[column] for column in score.needs)]
+    found = intervals(known, table, documents, resamples, seed)
     summary: Summary = {}
-    for name, score in scores(types).items():
-        if not any(sums[column] for column in score.needs):
-            summary |= {name: None, f"{name}_low": None, f"{name}_high": None}
-            continue
-        low, high = interval(score, table, clusters, resamples, seed)
-        summary |= {name: float(score.of(sums)), f"{name}_low": low, f"{name}_high": high}
+    for name, score in named.items():
+        value = float(score.of(sums)) if name in found else None
+        low, high = found.get(name, (None, None))
+        summary |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return summary
 
 

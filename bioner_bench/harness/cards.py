@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
 from bioner_bench.schema import BenchmarkError
 
-KINDS = ("llm", "encoder", "dictionary", "reference")
+Kind = Literal["llm", "encoder", "dictionary", "reference"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CERTAINTY = ("read in the source", "quoted by a third party", "unverified")
 """How sure a reported figure is; an unverified one never reaches a table."""
@@ -81,7 +82,7 @@ class Card:
 
     system: str
     title: str
-    kind: str
+    kind: Kind
     base_model: str | None = None
     parameters: str | None = None
     train_strategy: str | None = None

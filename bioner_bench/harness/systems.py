@@ -15,7 +15,7 @@ from typing import Any
 
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
-from bioner_bench.models.packaged import resolve
+from bioner_bench.models.packaged import MODELS, resolve
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, read_recipe
 
@@ -190,3 +190,15 @@ def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
         return repr(key_val_to_dict(plain)) == repr(dict(value))
     except ValueError:
         return False
+
+
+def with_prepared_models(given: list[str]) -> list[str]:
+    """The options of `lm_eval run` with folders in place of the names of packaged models."""
+    if not any(name in word for name in MODELS for word in given):
+        return given
+    options = given_options(given)
+    of_model = options.get("model_args") or {}
+    if of_model.get("pretrained") not in MODELS:
+        return given
+    prepared = {"pretrained": resolve(of_model["pretrained"])}
+    return arguments(options | {"model_args": of_model | prepared})

@@ -93,7 +93,7 @@ def stderr_aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[Any]
     def aggregate(items: Iterable[Sequence[Any]]) -> float:
         documents, *columns = zip(*items, strict=True)
         table = {name: np.array(column) for name, column in zip(score.columns, columns, strict=True)}
-        return standard_error(score, table, documents if all(documents) else None)
+        return standard_error(score, table, documents)
 
     return aggregate
 

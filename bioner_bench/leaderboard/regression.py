@@ -133,15 +133,14 @@ def check(
     if score not in scores(new["types"]):
         raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(scores(new['types']))}")
     setup = " against ".join(dict.fromkeys([records.variant(new), records.variant(old)]))
-    for what, field in (
-        ("task", "task"),
-        ("task version", "task_version"),
-        ("prompt", "prompt_hash"),
-        ("types", "types"),
+    for what, ours, theirs in (
+        ("task", new["task"], old["task"]),
+        ("task version", new["task_version"], old["task_version"]),
+        ("prompt", new["prompt_hash"], old["prompt_hash"]),
+        ("types", new["types"], old["types"]),
     ):
-        if new[field] != old[field]:
-            reason = f"other {what}: {new[field]} against {old[field]}"
-            return _incomparable(new, setup, reason)
+        if ours != theirs:
+            return _incomparable(new, setup, f"other {what}: {ours} against {theirs}")
     needs = scores(new["types"])[score].needs
     if not all(any(records.counts_of(record)[column].any() for column in needs) for record in (new, old)):
         return _incomparable(new, setup, f"{score} is not known of both")

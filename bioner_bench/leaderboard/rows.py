@@ -193,11 +193,10 @@ def _measured_row(record: Record) -> dict[str, Any]:
 
 
 def _scores(record: Record) -> dict[str, float | None]:
-    return {
-        f"{name}{end}": score[bound]
-        for name, score in record["scores"].items()
-        for bound, end in (("value", ""), ("low", "_low"), ("high", "_high"))
-    }
+    found: dict[str, float | None] = {}
+    for name, score in record["scores"].items():
+        found |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
+    return found
 
 
 def _train_setup(recipe: Mapping[str, Any]) -> str:

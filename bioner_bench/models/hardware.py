@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import PRECISIONS
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
 
 
 def dtype(name: str) -> torch.dtype:
@@ -14,6 +19,8 @@ def dtype(name: str) -> torch.dtype:
     Raises:
         BenchmarkError: another name.
     """
+    import torch
+
     if name not in PRECISIONS:
         raise BenchmarkError(f"unknown dtype {name!r}; there are: {', '.join(PRECISIONS)}")
     if name == "auto":
@@ -23,6 +30,8 @@ def dtype(name: str) -> torch.dtype:
 
 def computes_in_bfloat16() -> bool:
     """True if the GPU, or without one the CPU, multiplies in bfloat16."""
+    import torch
+
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if not hasattr(torch.cpu, "get_capabilities"):  # older versions of torch
@@ -32,11 +41,15 @@ def computes_in_bfloat16() -> bool:
 
 def device() -> str:
     """What torch calls the GPU at hand, or the CPU."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def name() -> str:
     """The hardware that a run used, in words."""
+    import torch
+
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     return f"CPU, {torch.get_num_threads()} threads"

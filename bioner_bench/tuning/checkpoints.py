@@ -9,29 +9,27 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import PartialState
-from huggingface_hub import EvalResult, ModelCardData
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from bioner_bench import __version__, corpora, plotting
-from bioner_bench.models import hardware, packaged
+from bioner_bench import __version__
+from bioner_bench.models import hardware
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import rows
-from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
+from bioner_bench.tuning.model_card import CURVE, card, curve
+from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
 from bioner_bench.writing import only_writer, write_text
 
 RECIPE = "recipe.yaml"
 SUMMARY = "training.json"
 """Written last: a folder that has it is a finished checkpoint."""
 
-CURVE = "training.svg"
 
 _UNFINISHED = "unfinished"
 """Where the Trainer's checkpoints are until the run has ended."""
@@ -65,7 +63,7 @@ def begin(out: Path, recipe: Recipe) -> bool:
         return _ended(out, recipe)
     elif (out / SUMMARY).is_file() or last(out):
         raise BenchmarkError(f"{out} holds a run of another recipe or seed; name another folder")
-    write_text(out / RECIPE, _yaml(recipe))
+    write_text(out / RECIPE, as_yaml(recipe))
     return False
 
 
@@ -198,8 +196,8 @@ def finish(out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Ma
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
         tokenizer.save_pretrained(out)
         summary = _summary(recipe, trainer, data)
-        write_text(out / CURVE, _curve(summary))
-        write_text(out / "README.md", _card(recipe, summary))
+        write_text(out / CURVE, curve(summary))
+        write_text(out / "README.md", card(recipe, summary))
         write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
         shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
@@ -237,80 +235,3 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[
             **{name: importlib.metadata.version(name) for name in ("torch", "transformers")},
         },
     }
-
-
-def _curve(summary: Mapping[str, Any]) -> str:
-    """The training loss by step, and the development score where there is one, as SVG."""
-    with plotting.style():
-        figure, losses = plotting.figure(7, 3.2)
-        shown = summary["training_loss"]
-        losses.plot([item["step"] for item in shown], [item["loss"] for item in shown], color=plotting.GREY)
-        losses.set_xlabel("step")
-        losses.set_ylabel("training loss (nats per token)")
-        losses.set_ylim(bottom=0)
-        if summary["development"]:
-            scores = losses.twinx()
-            scores.spines["right"].set_visible(True)
-            shown = summary["development"]
-            values = [100 * item["strict_f1"] for item in shown]
-            scores.plot([item["step"] for item in shown], values, color=plotting.BLUE, marker="o")
-            scores.set_ylabel("strict F1, development split (%)", color=plotting.BLUE)
-            scores.set_ylim(0, 100)
-        return plotting.svg(figure)
-
-
-def _card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
-    """The model card of the Hub: front matter with `model-index`, then the run in words."""
-    kept = summary["kept"]
-    sampled = recipe.validation_sentences if isinstance(recipe, LlmRecipe) else None
-    kind = "token-classification" if recipe.kind == "encoder" else "text-generation"
-    results = [
-        EvalResult(
-            task_type=kind,
-            dataset_type=task,
-            dataset_name=corpora.get(task).name,
-            dataset_split="validation",
-            metric_type="f1",
-            metric_name="strict entity F1" + (f" on {sampled:,} sentences" if sampled else ""),
-            metric_value=round(kept["strict_f1"], 4),
-        )
-        for task in recipe.validation
-        if kept and len(recipe.validation) == 1
-    ]
-    front = ModelCardData(
-        model_name=recipe.name,
-        base_model=packaged.hub_name(recipe.model),
-        library_name="peft" if summary["adapter"] else "transformers",
-        pipeline_tag=kind,
-        tags=["biomedical", "named-entity-recognition", "bioner_bench"],
-        eval_results=results or None,
-    )
-    found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
-    found += f", on {sampled:,} sentences of it" if kept and sampled else ""
-    return (
-        f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
-        f"{packaged.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
-        f"bioner_bench {__version__}.\n\n"
-        f"- Training data: {', '.join(recipe.train)} (training split"
-        f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
-        f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
-        f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
-        f"{summary['hardware']}; torch {summary['versions']['torch']}, "
-        f"transformers {summary['versions']['transformers']}\n\n"
-        f"![training loss and development score]({CURVE})\n\n"
-        f"## Recipe\n\n```yaml\n{_yaml(_public(recipe))}```\n"
-    )
-
-
-def _public(recipe: Recipe) -> Recipe:
-    """The recipe without the folders of the machine it was run on."""
-    public = replace(recipe, model=packaged.public_name(recipe.model))
-    if isinstance(public, LlmRecipe) and public.select.weak_model:
-        choice = replace(public.select, weak_model=packaged.public_name(public.select.weak_model))
-        public = replace(public, select=choice)
-    return public
-
-
-def _yaml(recipe: Recipe) -> str:
-    plain = json.loads(json.dumps(asdict(recipe)))
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -24,7 +24,7 @@ from bioner_bench.models import packaged
 from bioner_bench.models.encoder import Encoder, Input, decode, longest, read
 from bioner_bench.models.tagging import tag_set, to_tags
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints, recipes
+from bioner_bench.tuning import checkpoints
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.tuning.recipes import EncoderRecipe
 
@@ -47,8 +47,8 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         if checkpoints.begin(out, recipe):
             return out
         packaged.resolve(recipe.model)
-    training = recipes.sentences(recipe.train, "train")
-    validation = recipes.sentences(recipe.validation, "validation")
+    training = corpora.loading.sentences(recipe.train, "train")
+    validation = corpora.loading.sentences(recipe.validation, "validation")
     set_seed(recipe.seed)  # for the weights of the new layers
     encoder = _start(recipe, tag_set(types))
     collator = DataCollatorForTokenClassification(encoder.tokenizer)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bioner_bench import corpora
-from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.corpora.loading import needs_split
+from bioner_bench.models.hardware import PRECISIONS
+from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.strategies import STRATEGIES, UNSCORED, Choice
 
 _TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
@@ -20,8 +22,6 @@ _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 _COUNT = {"type": "integer", "minimum": 1}
 _FROM_ZERO = {"type": "integer", "minimum": 0}
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-"""`auto` is bfloat16 where the hardware multiplies in it, else float32."""
 
 _COMMON: dict[str, Any] = {
     "name": {"type": "string", "minLength": 1},
@@ -262,18 +262,7 @@ def _numbers(content: Any) -> Any:
     }
 
 
-def needs_split(task: str, split: str, where: Path | str) -> None:
-    """Raise a `BenchmarkError` unless the task's corpus has this split of its own."""
-    if task in corpora.names() and split in corpora.get(task).files:
-        return
-    able = ", ".join(name for name in corpora.names() if split in corpora.get(name).files)
-    corpus = f"{task} has no {split} split" if task in corpora.names() else f"unknown corpus {task!r}"
-    if task in corpora.names() and corpora.get(task).role == "out-of-domain":
-        corpus = f"{task} is out of domain: it is never trained on"
-    without = "; or give validation: []" if split == "validation" else ""
-    raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}{without}")
-
-
-def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
-    """The sentences of a split of several corpora, one after another."""
-    return [sentence for task in tasks for sentence in corpora.load(task, split).sentences]
+def as_yaml(recipe: Recipe) -> str:
+    """The recipe as the text of a file that `read_recipe` reads."""
+    plain = json.loads(json.dumps(asdict(recipe)))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

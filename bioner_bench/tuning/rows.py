@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bioner_bench import corpora
+from bioner_bench.corpora.loading import needs_split
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.prompt import Message
-from bioner_bench.tuning.recipes import needs_split
 from bioner_bench.writing import write_text
 
 

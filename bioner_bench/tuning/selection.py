@@ -14,9 +14,9 @@ from typing import Any
 from bioner_bench import __version__, corpora
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, rows
-from bioner_bench.tuning.ifd import Score
+from bioner_bench.tuning import ifd, rows, score_files
 from bioner_bench.tuning.rows import Row
+from bioner_bench.tuning.score_files import Score
 from bioner_bench.tuning.strategies import (
     EASIER,
     NOT_FINITE,
@@ -123,8 +123,8 @@ def _scores(
     done: dict[str, Score] = {}
     for task, file_settings in files.items():
         if scores_from is not None:
-            ifd.copy(scores_from / _file(task), out / _file(task), file_settings)
-        done |= ifd.read(out / _file(task), file_settings)
+            score_files.copy(scores_from / _file(task), out / _file(task), file_settings)
+        done |= score_files.read(out / _file(task), file_settings)
     waiting = {task: [row for row in rows_ if row.id not in done] for task, rows_ in groups.items()}
     number = sum(map(len, waiting.values()))
     if number and scores_from is not None:
@@ -140,8 +140,8 @@ def _scores(
         with tqdm(total=len(found), initial=len(found) - number, desc="IFD", unit="row") as bar:
             for task, rows_ in waiting.items():
                 scored = ifd.score(rows_, model, chat, batch_size, bar.update)
-                ifd.append(out / _file(task), files[task], scored)
-                done |= ifd.read(out / _file(task), files[task])
+                score_files.append(out / _file(task), files[task], scored)
+                done |= score_files.read(out / _file(task), files[task])
     seconds = time.monotonic() - began
     cost = {
         "rows": number,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bioner_bench.schema import BenchmarkError
 
 if TYPE_CHECKING:
-    from bioner_bench.tuning.ifd import Score
     from bioner_bench.tuning.rows import Row
+    from bioner_bench.tuning.score_files import Score
 
 NOT_FINITE = "ifd is not finite"
 NOT_HELPED = "ifd is 1 or more"
@@ -34,7 +34,7 @@ class Choice:
         weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
             and `random` need none.
         revision: of the hub id.
-        dtype: of the weak model, one of `recipes.PRECISIONS`; in bfloat16 scores depend a little on batches.
+        dtype: of the weak model, one of `hardware.PRECISIONS`; in bfloat16 scores depend a little on batches.
         template: variables of its chat template.
         pooled: take the share of all corpora together, not of each.
         seed: of `random`, and of the random selection that the report compares with.

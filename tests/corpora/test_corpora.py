@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -587,6 +588,109 @@ def test_sample_needs_no_mirror_and_ignores_one(tmp_path, monkeypatch):
     assert corpora.load("bioner_sample", "test").sentences
 
 
+# --- documents -------------------------------------------------------------------------------------------
+
+THREE = "a\tO\n\nb\tO\n\nc\tO\n\n"
+
+
+@pytest.fixture
+def documented(own):
+    """Writes a corpus of three sentences with a documents file, and loads its test split."""
+
+    def load(lines, content=THREE):
+        changes = {"sentences": 3, "mentions": {"Gene": 0}}
+        path = own("toy", content, file_changes=changes, documents="toy.documents.tsv")
+        if lines is not None:
+            (path.parent / "toy.documents.tsv").write_text(lines, encoding="utf-8")
+        return [sentence.document for sentence in corpora.load("toy", "test").sentences]
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("lines", "documents"),
+    [
+        ("test\tA\t2\ntest\tB\t1\n", ["A", "A", "B"]),
+        ("test\tA\t1\ntest\tB\t1\ntest\tA\t1", ["A", "B", "A"]),  # in two pieces, one document
+        ("test\tPMID 1 é\t3\r\n", ["PMID 1 é"] * 3),
+    ],
+)
+def test_a_documents_file_names_the_document_of_each_sentence(documented, lines, documents):
+    assert documented(lines) == documents
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (None, "toy.documents.tsv: no such file"),
+        ("", "documents of 0 sentences, but the test split of toy has 3"),
+        ("test\tA\t2\n", "documents of 2 sentences"),
+        ("test\tA\t4\n", "documents of 4 sentences"),
+        ("test\tA\t2\ntest\tB\n", "toy.documents.tsv:2: expected split, document and number"),
+        ("test\tA\tthree\n", "toy.documents.tsv:1: expected"),
+        ("test\tA\t-3\n", "toy.documents.tsv:1: expected"),
+        ("test\tA\t0\n", "toy.documents.tsv:1: expected"),
+        ("test\t\t3\n", "toy.documents.tsv:1: expected"),
+        ("test A 3\n", "toy.documents.tsv:1: expected"),
+        ("dev\tA\t3\n", "toy.documents.tsv:1: toy has no split 'dev'"),
+    ],
+)
+def test_a_documents_file_that_does_not_fit_is_an_error(documented, lines, message):
+    with pytest.raises(BenchmarkError, match=re.escape(message)) as caught:
+        documented(lines)
+    assert "\n" not in str(caught.value)
+
+
+def test_documents_are_named_once(documented):
+    with pytest.raises(BenchmarkError, match="names its documents itself"):
+        documented("test\tA\t3\n", f"-DOCSTART-\tO\n\n{THREE}")
+
+
+@pytest.mark.parametrize("task", PUBLIC)
+@pytest.mark.usefixtures("mirror")
+def test_real_corpora_know_their_documents(task):
+    counts = {
+        split: len({sentence.document for sentence in corpora.load(task, split).sentences} - {None})
+        for split in corpora.get(task).files
+    }
+    bc5cdr = {"train": 500, "validation": 500, "test": 500}
+    expected = {
+        "bioner_ncbi": {"train": 592, "validation": 100, "test": 100},
+        "bioner_bc5cdr": bc5cdr,
+        "bioner_bc5cdr_chem": bc5cdr,
+        "bioner_bc5cdr_disease": bc5cdr,
+        "bioner_jnlpba": {"train": 1800, "validation": 200, "test": 404},
+        "bioner_linnaeus": {"train": 50, "validation": 17, "test": 33},
+        "bioner_nlmchem": {"test": 50},
+        "bioner_nlmgene": {"test": 100},
+        "bioner_bc2gm": {"train": 0, "validation": 0, "test": 0},  # sentences sampled one by one
+    }
+    assert counts == expected[task]
+    for split in counts:
+        named = {sentence.document is None for sentence in corpora.load(task, split).sentences}
+        assert named == {task == "bioner_bc2gm"}
+
+
+@pytest.mark.usefixtures("mirror")
+def test_sentences_of_a_document_belong_together():
+    """A mention is met again in its own document far oftener than in the next one."""
+    for task in ("bioner_ncbi", "bioner_bc5cdr_chem", "bioner_nlmchem", "bioner_nlmgene"):
+        mentions: dict[str, list[str]] = {}
+        for sentence in corpora.load(task, "test").sentences:
+            mentions.setdefault(sentence.document, []).extend(
+                sentence.surface(entity) for entity in sentence.entities
+            )
+        documents = list(mentions.values())
+        own = sum(len(found) - len(set(found)) for found in documents)
+        following = sum(
+            len(set(found) & set(following)) for found, following in itertools.pairwise(documents)
+        )
+        assert own > 5 * following
+
+
+# --- what systems learn from -----------------------------------------------------------------------------
+
+
 def test_training_sentences_are_the_own_ones_else_those_of_the_training_corpus(own):
     own("toy", training_corpus="bioner_sample")
     sample = corpora.load("bioner_sample", "train").sentences
@@ -767,20 +871,6 @@ def test_real_corpus_written_back_is_its_file(task, mirror):
             # The rest have as many opening as closing marks, but not in turn.
             assert all(re.search("<mark>(?:(?!</mark>).)*<mark>|^[^<]*</mark>", line) for line in missing)
             assert len(sentences) + file.damaged == content.count("\n")
-
-
-@pytest.mark.usefixtures("mirror")
-def test_jnlpba_knows_its_documents():
-    documents = {
-        split: {s.document for s in corpora.load("bioner_jnlpba", split).sentences}
-        for split in ("train", "validation", "test")
-    }
-    assert {split: len(found) for split, found in documents.items()} == {
-        "train": 1800,
-        "validation": 200,
-        "test": 404,
-    }
-    assert not any(None in found for found in documents.values())
 
 
 @pytest.mark.usefixtures("mirror")

@@ -2,9 +2,21 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from bioner_bench.evaluation import bootstrap
-from bioner_bench.evaluation.bootstrap import compare, interval, resampled_sums, standard_error
+from bioner_bench.evaluation.bootstrap import (
+    compare,
+    compare_runs,
+    holm,
+    interval,
+    interval_of_runs,
+    intervals,
+    resampled_sums,
+    standard_error,
+)
 from bioner_bench.evaluation.scoring import scores, tabulate
 
 STRICT_F1 = scores(["Disease"])["strict_f1"]
@@ -167,6 +179,7 @@ def test_same_seed_gives_the_same_bytes_whatever_the_order_of_sentences(monkeypa
     assert resampled_sums(counts, named, resamples=500).tobytes() == clustered
     monkeypatch.setattr(bootstrap, "_CHUNK", 1000)
     assert resampled_sums(counts, resamples=500).tobytes() == first
+    assert resampled_sums(counts, documents, resamples=500).tobytes() == clustered
 
 
 def test_a_run_of_sums_begins_like_a_longer_one():
@@ -199,7 +212,7 @@ def test_clear_difference_has_a_small_p_value_and_an_interval_without_zero():
 def test_p_value_is_never_zero():
     good, bad = {"strict": 1, "predicted": 1, "gold": 1}, {"strict": 0, "predicted": 1, "gold": 1}
     result = compare(STRICT_F1, tabulate([good] * 50), tabulate([bad] * 50), resamples=999)
-    assert result.p_value == 1 / 1000
+    assert 1 / 1000 <= result.p_value < 1 / 400  # larger than the share of resamples, as 50 is not many
 
 
 @pytest.mark.parametrize("documents", [None, [index // 8 for index in range(400)]])
@@ -246,3 +259,123 @@ def test_documents_must_be_given_for_every_sentence():
     for documents in (["a"] * 9, ["a"] * 11):
         with pytest.raises(ValueError):
             interval(STRICT_F1, table, documents)
+
+
+def test_a_document_without_a_name_means_that_sentences_are_drawn():
+    table = simulated(60, 0)
+    assert interval(STRICT_F1, table, [None, *["a"] * 59]) == interval(STRICT_F1, table)
+
+
+def test_one_document_cannot_tell_anything_from_chance():
+    better, worse = simulated(50, 0, recall=0.9), simulated(50, 0, recall=0.1)
+    assert compare(STRICT_F1, better, worse, ["only"] * 50).p_value == 1
+
+
+def test_one_draw_serves_all_scores():
+    named = scores(["Disease"])
+    table = simulated(200, 0)
+    chosen = [named["strict_f1"], named["strict_recall"]]
+    documents = [index // 10 for index in range(200)]
+    found = intervals(chosen, table, documents)
+    assert list(found) == ["strict_f1", "strict_recall"]
+    for score in chosen:  # with other columns the documents stand in another order
+        assert found[score.name] == pytest.approx(interval(score, table, documents), abs=0.01)
+
+
+@pytest.mark.parametrize("documents", [5, 20, 1000])
+def test_few_documents_give_wider_intervals_as_of_students_distribution(documents):
+    """A mean of normal numbers, whose right interval is known."""
+    random = np.random.default_rng(0)
+    table = {"strict": random.normal(100, 10, documents).round(3), "gold": np.full(documents, 200.0)}
+    score = scores(["Disease"])["strict_recall"]
+    low, high = interval(score, table, list(range(documents)))
+    half = student.ppf(0.975, documents - 1) * table["strict"].std(ddof=1) / math.sqrt(documents) / 200
+    if documents == 5:  # no resample lies further out than the largest number, drawn five times
+        assert table["strict"].min() / 200 <= low < high <= table["strict"].max() / 200
+    else:
+        assert (high - low) / 2 == pytest.approx(half, rel=0.08)
+
+
+def test_p_values_and_intervals_agree():
+    """p is below 0.05 about where 0 leaves the 95 % interval."""
+    documents = [index // 10 for index in range(300)]
+    for seed in range(40):
+        a, b = simulated(300, 2 * seed), simulated(300, 2 * seed + 1, recall=0.74)
+        result = compare(STRICT_F1, a, b, documents, resamples=2000)
+        if abs(result.p_value - 0.05) > 0.03:
+            assert (result.p_value < 0.05) == (not result.low <= 0 <= result.high)
+
+
+def test_holm_by_hand():
+    assert holm([]) == []
+    assert holm([0.2]) == [0.2]
+    assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_no_correction_and_bonferronis(p_values):
+    adjusted = holm(p_values)
+    for p, corrected in zip(p_values, adjusted, strict=True):
+        assert p <= corrected <= min(1, len(p_values) * p) or corrected == p
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [adjusted[i] for i in order] == sorted(adjusted)
+    # It rejects what its definition does: the smallest ones, until one is not small enough.
+    rejected = 0
+    while rejected < len(order) and p_values[order[rejected]] * (len(order) - rejected) < 0.05:
+        rejected += 1
+    assert {i for i in order if adjusted[i] < 0.05} == set(order[:rejected])
+
+
+def test_equivalence_needs_more_than_no_difference():
+    a, b = simulated(100, 0), simulated(100, 1)
+    few = compare(STRICT_F1, a, b)
+    assert few.p_value > 0.05
+    assert not few.equivalent(0.02)
+    many = compare(STRICT_F1, simulated(40_000, 0), simulated(40_000, 1), resamples=1000)
+    assert many.equivalent(0.02)
+    assert max(abs(many.low), abs(many.high)) > many.margin  # 90 %, not 95 %
+
+
+def test_one_run_a_side_is_a_plain_comparison():
+    documents = [index // 10 for index in range(300)]
+    a, b = simulated(300, 0), simulated(300, 1, recall=0.75)
+    assert compare_runs(STRICT_F1, [a], [b], documents) == compare(STRICT_F1, a, b, documents)
+    assert interval_of_runs(STRICT_F1, [a], documents) == interval(STRICT_F1, a, documents)
+
+
+def test_runs_of_a_system_are_compared_by_their_mean_and_seeds_widen_the_interval():
+    a = [simulated(600, seed, recall=recall) for seed, recall in enumerate((0.80, 0.84, 0.76))]
+    b = [simulated(600, 3 + seed, recall=0.70) for seed in range(3)]
+    result = compare_runs(STRICT_F1, a, b)
+    assert result.difference == pytest.approx(np.mean([f1_of(run) for run in a]) - np.mean([*map(f1_of, b)]))
+    assert result.low < result.difference < result.high
+    # Equal runs add nothing to what one says; unequal ones widen the interval.
+    low, high = interval_of_runs(STRICT_F1, [a[0]] * 3)
+    assert (low, high) == pytest.approx(interval(STRICT_F1, a[0]), abs=0.002)
+    low_of_unequal, high_of_unequal = interval_of_runs(STRICT_F1, a)
+    assert high_of_unequal - low_of_unequal > 1.5 * (high - low)
+
+
+def test_luck_of_seeds_is_not_taken_for_a_difference():
+    """Two recipes that are equally good, with seeds that differ much on the same documents."""
+    random = np.random.default_rng(0)
+    by_seeds, by_documents = 0, 0
+    rounds = 150
+    for _ in range(rounds):
+        gold = random.poisson(12, 100)
+        runs = []
+        for _ in range(6):
+            recall = float(np.clip(random.normal(0.8, 0.04), 0, 1))
+            runs.append({"strict": random.binomial(gold, recall), "predicted": gold, "gold": gold})
+        by_seeds += compare_runs(STRICT_F1, runs[:3], runs[3:], resamples=400).p_value < 0.05
+        by_documents += compare(STRICT_F1, runs[0], runs[3], resamples=400).p_value < 0.05
+    assert by_seeds <= 0.11 * rounds
+    assert by_documents > 0.3 * rounds  # one seed each: the checkpoints do differ, the recipes do not
+
+
+def test_runs_of_other_sentences_are_no_runs_of_one_system():
+    with pytest.raises(ValueError, match="3 sentences against 2"):
+        interval_of_runs(STRICT_F1, [simulated(3, 0), simulated(2, 0)])
+    with pytest.raises(ValueError, match="no run"):
+        compare_runs(STRICT_F1, [], [simulated(3, 0)])

@@ -16,7 +16,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import read_card
 from bioner_bench.harness.demonstrations import STRATEGIES, chooser
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-empty.yaml"
@@ -285,9 +285,9 @@ def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output)
     card = read_card(CARD)
     show_random_ones(output)
     with pytest.raises(BenchmarkError, match="the prompt is not that of bioner_sample with 5 demonstrations"):
-        records.from_lm_eval(output, card)
+        lm_eval_output.from_lm_eval(output, card)
     call_it_random(output)
-    (record,) = records.from_lm_eval(output, card)
+    (record,) = lm_eval_output.from_lm_eval(output, card)
     assert record["setup"]["demonstrations"] == "random"
     assert records.place(record).name == "bioner_sample-5-shot-seed-1234.json"
     assert "--metadata" not in record["run"]["command"]
@@ -296,7 +296,7 @@ def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output)
 def test_a_retrieved_run_is_not_taken_for_a_random_one(output):
     call_it_random(output)
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):
-        records.from_lm_eval(output, read_card(CARD))
+        lm_eval_output.from_lm_eval(output, read_card(CARD))
 
 
 def test_runs_of_both_strategies_in_one_folder_are_two_records(output, tmp_path):
@@ -304,6 +304,6 @@ def test_runs_of_both_strategies_in_one_folder_are_two_records(output, tmp_path)
     random = Path(shutil.copytree(output, tmp_path / "both" / "random"))
     show_random_ones(random)
     call_it_random(random)
-    made_records = records.from_lm_eval(tmp_path / "both", read_card(CARD))
+    made_records = lm_eval_output.from_lm_eval(tmp_path / "both", read_card(CARD))
     assert {record["setup"]["demonstrations"] for record in made_records} == {"random", "retrieved"}
     assert len({records.place(record) for record in made_records}) == 2

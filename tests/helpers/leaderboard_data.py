@@ -172,9 +172,9 @@ def make_record(
         },
         "documents": documents,
         "sentence_hashes": [sha256("sentence", task, index)[:12] for index in range(evaluated)],
-        "counts": records._pack(rows, levels, types),
+        "counts": records.pack(rows, levels, types),
     }
-    error = next(iter(records._validator().iter_errors(record)), None)
+    error = next(iter(records.validator().iter_errors(record)), None)
     assert error is None, error
     return record
 

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import shutil
+import types
+import typing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from leaderboard_data import make_record
 from bioner_bench.evaluation.scoring import scores, total
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.schema import BenchmarkError
 
 CARD = ROOT / "baselines" / "bioner-garbage.yaml"
@@ -70,12 +72,12 @@ def edit_all(folder, change):
 
 def refused(output, said, **options):
     with pytest.raises(BenchmarkError, match=said) as caught:
-        records.from_lm_eval(output, read_card(CARD), **options)
+        lm_eval_output.from_lm_eval(output, read_card(CARD), **options)
     assert "\n" not in str(caught.value)
 
 
 def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path):
-    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
     (results,) = (json.loads(path.read_text()) for path in output.rglob("results_*.json"))
     for name in scores(record["types"]):
         score = record["scores"][name]
@@ -99,7 +101,7 @@ def test_the_counts_survive_packing(output):
     from bioner_bench.evaluation import predictions
     from bioner_bench.evaluation.scoring import tabulate
 
-    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
     (samples,) = output.rglob("samples_*.jsonl")
     table = tabulate([item.counts for item in predictions.read(samples)])
     unpacked = records.counts_of(record)
@@ -109,7 +111,7 @@ def test_the_counts_survive_packing(output):
 
 
 def test_the_newest_of_several_runs_counts(output):
-    first = records.from_lm_eval(output, read_card(CARD))
+    first = lm_eval_output.from_lm_eval(output, read_card(CARD))
     for path in [*output.rglob("results_*.json"), *output.rglob("samples_*.jsonl")]:
         older = (
             path.name.replace("_2", "_1", 1)
@@ -117,7 +119,7 @@ def test_the_newest_of_several_runs_counts(output):
             else path.name.replace("sample_2", "sample_1")
         )
         shutil.copy(path, path.with_name(older))
-    assert records.from_lm_eval(output, read_card(CARD)) == first
+    assert lm_eval_output.from_lm_eval(output, read_card(CARD)) == first
 
 
 def test_one_changed_answer_is_refused_unless_rescored(output):
@@ -126,7 +128,7 @@ def test_one_changed_answer_is_refused_unless_rescored(output):
 
     path = edit(output, "samples_*.jsonl", change)
     refused(output, f"{path.name}:3: the answer counts .* the file was changed")
-    (record,) = records.from_lm_eval(output, read_card(CARD), rescore=True)
+    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD), rescore=True)
     assert record["rescored"]
 
 
@@ -210,7 +212,7 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
         lambda results: results["config"].update(model_args=arguments, gen_kwargs=secrets),
     )
     edit_all(output, lambda sample: sample["arguments"]["gen_args_0"]["arg_1"].update(secrets))
-    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
     assert record["setup"]["generation"]["apiKey"] == "***"
     assert "max_gen_toks=5" in record["run"]["command"]
     text = json.dumps(record)
@@ -290,7 +292,7 @@ def test_a_run_of_another_system_than_the_cards_is_refused(output, tmp_path, cha
     change(card)
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
     with pytest.raises(BenchmarkError, match=said):
-        records.from_lm_eval(output, read_card(tmp_path / "card.yaml"))
+        lm_eval_output.from_lm_eval(output, read_card(tmp_path / "card.yaml"))
 
 
 def test_the_command_of_a_record_can_be_run(output):
@@ -299,7 +301,7 @@ def test_the_command_of_a_record_can_be_run(output):
         results["config"]["system_instruction"] = results["system_instruction"] = "It's a test."
 
     edit(output, "results_*.json", change)
-    (record,) = records.from_lm_eval(output, read_card(CARD))
+    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
     program, command, *given = shlex.split(record["run"]["command"])
     assert (program, command) == ("bioner-bench", "run")
     options = systems.given_options(given)
@@ -329,7 +331,7 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
         sample["arguments"]["gen_args_0"]["arg_0"] = [json.dumps(turns)]
 
     edit_all(output, as_messages)
-    assert len(records.from_lm_eval(output, read_card(CARD))) == 1
+    assert len(lm_eval_output.from_lm_eval(output, read_card(CARD))) == 1
 
 
 @pytest.mark.parametrize(
@@ -359,6 +361,61 @@ def test_a_changed_record_is_refused(tmp_path, change, said):
     path.write_text(json.dumps(record))
     with pytest.raises(BenchmarkError, match=said):
         records.read(path)
+
+
+NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", list: "array"}
+
+
+def form_of_hint(hint):
+    """What a type hint allows, in the words of JSON Schema."""
+    form = {"type": set()}
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    for part in typing.get_args(hint) if union else [hint]:
+        origin, inner = typing.get_origin(part), typing.get_args(part)
+        if origin is typing.Literal:
+            form["enum"] = set(inner)
+            form["type"] |= {NAMES[type(value)] for value in inner}
+            continue
+        form["type"].add(NAMES.get(origin or part, "object"))
+        if typing.is_typeddict(part):
+            form["required"] = set(part.__required_keys__)
+            form["properties"] = {
+                key: form_of_hint(hint) for key, hint in typing.get_type_hints(part).items()
+            }
+        elif origin is list:
+            form["items"] = form_of_hint(inner[0])
+        elif origin is dict and inner[1] is not typing.Any:
+            form["values"] = form_of_hint(inner[1])
+    return form
+
+
+def form_of_schema(node, definitions):
+    """The same of a JSON Schema; keys of an open object are not ours to fix."""
+    node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+    choices = node.get("enum", [node["const"]] if "const" in node else [])
+    kinds = [NAMES[type(choice)] for choice in choices] or node["type"]
+    form = {"type": {kinds} if isinstance(kinds, str) else set(kinds)}
+    if choices:
+        form["enum"] = set(choices)
+    if node.get("additionalProperties") is False:
+        form["required"] = set(node["required"])
+        form["properties"] = {
+            key: form_of_schema(value, definitions) for key, value in node["properties"].items()
+        }
+    elif "additionalProperties" in node:
+        form["values"] = form_of_schema(node["additionalProperties"], definitions)
+    if "items" in node:
+        form["items"] = form_of_schema(node["items"], definitions)
+    return form
+
+
+def test_the_types_of_a_record_are_its_json_schema():
+    schema = records.validator().schema
+    typed = form_of_hint(records.Record)
+    for array in ("documents", "sentence_hashes"):  # one item a sentence: `read` checks them, which is faster
+        del typed["properties"][array]["items"]
+    del typed["properties"]["counts"]["values"]["items"]
+    assert typed == form_of_schema(schema, schema["$defs"])
 
 
 def test_a_cut_record_is_refused_at_every_place(tmp_path):

@@ -17,7 +17,7 @@ from leaderboard_data import HOSTILE, make_cards, make_record
 
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import build, records, rows
+from bioner_bench.leaderboard import build, lm_eval_output, records, rows
 from bioner_bench.schema import BenchmarkError
 
 CORE = ["bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm"]
@@ -194,7 +194,7 @@ def test_committed_records_fit_the_tasks_of_today():
     from bioner_bench.evaluation import prompt
 
     for record in build.read_records(ROOT / "leaderboards" / "records"):
-        assert record["task_version"] == records.task_version(record["task"])
+        assert record["task_version"] == lm_eval_output.task_version(record["task"])
         types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
         assert record["prompt_hash"] == prompt.prompt_hash(types, chosen)
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences

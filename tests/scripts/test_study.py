@@ -17,9 +17,9 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import records
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints
-from bioner_bench.tuning.ifd import Score
 from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
 from bioner_bench.tuning.rows import rows_of
+from bioner_bench.tuning.score_files import Score
 from bioner_bench.tuning.strategies import Choice, select
 
 

@@ -25,9 +25,9 @@ from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.shared_prefix import common_prefix
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd
-from bioner_bench.tuning.ifd import Score
+from bioner_bench.tuning import ifd, score_files
 from bioner_bench.tuning.rows import Row, rows_of
+from bioner_bench.tuning.score_files import Score
 from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, STRATEGIES, select
 
 
@@ -261,17 +261,17 @@ def test_scores_that_are_being_written_can_be_read_and_are_not_touched(tmp_path)
 
     def slowly():
         for number, item in enumerate(scores):
-            assert len(ifd.read(path, settings)) == number
+            assert len(score_files.read(path, settings)) == number
             yield item
 
-    ifd.append(path, settings, slowly())
+    score_files.append(path, settings, slowly())
     cut = path.read_text()[:-5]
     path.write_text(cut)
-    ifd.copy(path, tmp_path / "copy.jsonl", settings)
+    score_files.copy(path, tmp_path / "copy.jsonl", settings)
     assert path.read_text() == cut
-    assert list(ifd.read(tmp_path / "copy.jsonl", settings)) == ["t/0", "t/1"]
-    ifd.append(path, settings, iter(scores[2:]))
-    assert list(ifd.read(path, settings)) == ["t/0", "t/1", "t/2"]
+    assert list(score_files.read(tmp_path / "copy.jsonl", settings)) == ["t/0", "t/1"]
+    score_files.append(path, settings, iter(scores[2:]))
+    assert list(score_files.read(path, settings)) == ["t/0", "t/1", "t/2"]
 
 
 def test_scores_of_another_text_are_not_taken(llm, tmp_path):

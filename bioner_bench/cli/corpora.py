@@ -1,0 +1,147 @@
+"""The commands on corpora: `corpora list`, `fetch`, `stats`, `verify` and `ceiling`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from bioner_bench.cli.options import Json, Tasks
+from bioner_bench.cli.terminal import print_json, print_table
+from bioner_bench.schema import BenchmarkError
+
+app = typer.Typer(
+    help="List, fetch, describe and check the corpora.",
+    epilog="Example: bioner-bench corpora ceiling --json",
+    no_args_is_help=True,
+)
+
+
+@app.command("list", epilog="Example: bioner-bench corpora list --json")
+def list_corpora(as_json: Json = False) -> None:
+    """The corpora: task, types, role, splits and licence."""
+    rows = []
+    for corpus in _corpora(None):
+        sizes = {split: file.sentences for split, file in corpus.files.items()}
+        rows.append(
+            {
+                "task": corpus.task,
+                "corpus": corpus.name,
+                "role": corpus.role,
+                "types": list(corpus.types),
+                "sentences": sizes,
+                "licence": corpus.licence,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        "corpora",
+        ["task", "corpus", "role", "types", "sentences", "licence"],
+        [
+            [
+                row["task"],
+                row["corpus"],
+                row["role"],
+                ", ".join(row["types"]),
+                ", ".join(f"{split} {size:,}" for split, size in row["sentences"].items()),
+                row["licence"],
+            ]
+            for row in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: bioner-bench corpora fetch bioner_ncbi")
+def fetch(tasks: Tasks = None) -> None:
+    """Download what is missing, check the SHA-256 of every file, and print the paths."""
+    from bioner_bench.corpora.files import locate
+
+    for corpus in _corpora(tasks):
+        for split in corpus.files:
+            print(locate(corpus, split))
+
+
+@app.command(epilog="Example: bioner-bench corpora stats bioner_jnlpba")
+def stats(tasks: Tasks = None, as_json: Json = False) -> None:
+    """Sizes, mention-free share, mentions seen in training, sentences that are in the training split too."""
+    from bioner_bench.evaluation.corpus_statistics import statistics
+
+    found = {corpus.task: statistics(corpus.task) for corpus in _corpora(tasks)}
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        "corpora",
+        ["task", "split", "sentences", "documents", "mentions", "mention-free %", "seen %", "in training"],
+        [
+            [
+                task,
+                split,
+                f"{row['sentences']:,}",
+                "-" if row["documents"] is None else f"{row['documents']:,}",
+                ", ".join(f"{type_} {number:,}" for type_, number in row["mentions"].items()),
+                f"{100 * row['negative']:.1f}",
+                "-" if split == "train" else f"{100 * row['seen']:.1f}",
+                "-" if split == "train" else str(row["in_training"]),
+            ]
+            for task, splits in found.items()
+            for split, row in splits.items()
+        ],
+    )
+
+
+@app.command(epilog="Example: bioner-bench corpora verify bioner_ncbi")
+def verify(tasks: Tasks = None, as_json: Json = False) -> None:
+    """Read every file and compare hash, format and sizes with the registry; exit code 1 if one differs."""
+    from bioner_bench import corpora
+
+    found: dict[str, dict[str, str]] = {}
+    for corpus in _corpora(tasks):
+        found[corpus.task] = {}
+        for split in corpus.files:
+            try:
+                faults = corpora.load(corpus.task, split).faults
+                note = ", ".join(f"{number} {fault}" for fault, number in faults.items())
+                found[corpus.task][split] = f"ok ({note})" if note else "ok"
+            except BenchmarkError as error:
+                found[corpus.task][split] = str(error)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [[task, split, result] for task, splits in found.items() for split, result in splits.items()]
+        print_table("corpora", ["task", "split", "result"], rows)
+    if any(not result.startswith("ok") for splits in found.values() for result in splits.values()):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: bioner-bench corpora ceiling bioner_ncbi --json")
+def ceiling(tasks: Tasks = None, as_json: Json = False) -> None:
+    """The format ceiling: what the test split's own gold scores, written as an answer and read back."""
+    from bioner_bench.evaluation.ceiling import ceiling as ceiling_of
+
+    found = {corpus.task: ceiling_of(corpus.task) for corpus in _corpora(tasks)}
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        "format ceiling, test split",
+        ["task", "strict F1", "relaxed F1", "sentences", "mentions"],
+        [
+            [
+                task,
+                f"{row['strict_f1']:.4f}",
+                f"{row['relaxed_f1']:.4f}",
+                str(row["sentences"]),
+                str(row["mentions"]),
+            ]
+            for task, row in found.items()
+        ],
+    )
+
+
+def _corpora(tasks: list[str] | None) -> list[Any]:
+    from bioner_bench import corpora
+
+    return [corpora.get(task) for task in tasks or corpora.names()]

@@ -1,0 +1,111 @@
+"""The commands that evaluate: `run`, `score`, `check` and `demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bioner_bench.cli.options import Json, state
+from bioner_bench.cli.terminal import console, print_json
+
+
+def run(
+    context: typer.Context,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CARD",
+            help="Run a system as its card says, a name in baselines/ or a YAML file; other options win.",
+        ),
+    ] = None,
+) -> None:
+    """Evaluate: everything that `lm_eval run` takes, with this project's models as well.
+
+    The models: hf-prefix (hf, which reads what all prompts begin with once a batch: faster without a GPU),
+    encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
+    """
+    given = context.args
+    if not (given or system) or set(given) & {"-h", "--help"}:
+        print(context.get_help())
+        print("\nOptions are those of `lm_eval run`:\n")
+        if not given:
+            raise typer.Exit(2)
+    from bioner_bench.harness import running, systems
+    from bioner_bench.harness.cards import read_card
+
+    if system is not None:
+        card = systems.find(system)
+        options = systems.options(read_card(card), card.parent, given)
+        print(f"$ {systems.command(options)}", file=sys.stderr)
+        given = systems.arguments(options)
+    running.run(given, state.verbose)
+
+
+def score(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="lm-eval's samples_*.jsonl or folders with some, or predictions, one JSON line a sentence."
+        ),
+    ],
+    as_json: Json = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 1234,
+) -> None:
+    """Score answers without a model: strict, relaxed and string F1 with intervals, and all the rest.
+
+    A prediction has text, types, gold (a list of {"start": 0, "end": 6, "type": "Disease"}) and either output
+    (what a model wrote) or predicted (a list like gold). JSON of several files is an object of their paths.
+    """
+    from bioner_bench.cli.results import print_summary
+    from bioner_bench.evaluation import predictions
+    from bioner_bench.evaluation.summary import summarise_judged
+
+    printed = {}
+    for file, judged in [(file, predictions.read(file)) for file in predictions.files(files)]:
+        summary = summarise_judged(judged, resamples, seed)
+        mentions = sum(len(item.sentence.entities) for item in judged)
+        printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
+        if not as_json:
+            print_summary(console(), f"{file.name}: {len(judged)} sentences", summary)
+    if as_json:
+        print_json(printed if len(printed) > 1 else next(iter(printed.values())))
+
+
+def check(
+    new: Annotated[Path, typer.Argument(help="A record, or a folder of records.")],
+    against: Annotated[Path, typer.Option(help="The record, or folder of records, to hold it against.")],
+    max_drop: Annotated[
+        float | None, typer.Option(min=0, help="Points that strict F1 may drop even if chance explains it.")
+    ] = None,
+    score: Annotated[str, typer.Option(help="The score that must not drop.")] = "strict_f1",
+    as_json: Json = False,
+) -> None:
+    """Did a system get worse? Exit code 0: no; 1: yes; 2: the records cannot be compared.
+
+    Worse means significantly lower by a paired bootstrap on the common sentences, or lower by more than
+    --max-drop points. Of two folders, records of the same system, task and shots are compared.
+    """
+    from bioner_bench.cli.results import print_verdicts
+    from bioner_bench.leaderboard import regression
+
+    verdicts = regression.check_all(new, against, score, max_drop)
+    if as_json:
+        print_json([verdict.as_json() for verdict in verdicts])
+    else:
+        print_verdicts(console(), score, verdicts)
+    raise typer.Exit(regression.outcome_of(verdicts))
+
+
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder for lm-eval's output.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Sentences of each corpus, at most.")] = 100,
+) -> None:
+    """Evaluate SmolLM2-135M on the sample corpus and the head of NCBI-disease, and show what it answers."""
+    from bioner_bench.cli.demo import demo as run_demo
+    from bioner_bench.corpora.files import cache_folder
+
+    run_demo(out or cache_folder() / "demo", console(), limit)

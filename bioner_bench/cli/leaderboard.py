@@ -1,0 +1,100 @@
+"""The commands on records: `leaderboard add` and `build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bioner_bench.cli.options import CARDS, LEADERBOARD
+from bioner_bench.schema import BenchmarkError
+
+app = typer.Typer(
+    help="Result records, and the tables and pages made of them.",
+    epilog="Example: bioner-bench leaderboard build",
+    no_args_is_help=True,
+)
+
+
+@app.command(epilog="Example: bioner-bench leaderboard add out --system baselines/my-model.yaml")
+def add(
+    lm_eval_output: Annotated[Path, typer.Argument(help="What was given to `lm_eval --output_path`.")],
+    system: Annotated[
+        str, typer.Option(metavar="CARD", help="The system's card, a name in baselines/ or a YAML file.")
+    ],
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="Accept answers that another version scored; say so in the record."),
+    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Keep runs with --limit, unranked.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put a run with another setup, or a partial one, over a record.")
+    ] = False,
+) -> None:
+    """Make result records of an lm-eval run with --log_samples; print their paths.
+
+    Scores are counted again from the answers; documents, gold and prompts must be those of the task.
+    """
+    from bioner_bench.harness import systems
+    from bioner_bench.harness.cards import read_card
+    from bioner_bench.leaderboard import records
+    from bioner_bench.leaderboard.lm_eval_output import from_lm_eval
+
+    made = from_lm_eval(lm_eval_output, read_card(systems.find(system)), rescore)
+    for record in made:
+        if record["partial"] and not partial:
+            raise BenchmarkError(
+                f"{record['task']} was run on {record['sentences']} of {record['corpus_sentences']} "
+                "sentences and cannot be ranked; run it without --limit, or keep it unranked with --partial"
+            )
+        place = folder / "records" / records.place(record)
+        if place.is_file() and not replace:
+            old = records.read(place)
+            if records.identity(old) != records.identity(record):
+                raise BenchmarkError(
+                    f"{place} is of another model, recipe or setup; --replace overwrites it, "
+                    "a card of its own keeps both"
+                )
+            if record["partial"] and not old["partial"]:
+                raise BenchmarkError(f"{place} is a whole run, this one is partial; --replace overwrites it")
+    for record in made:
+        print(records.write(record, folder / "records"))
+
+
+@app.command(epilog="Example: bioner-bench leaderboard build --check")
+def build(
+    folder: Annotated[
+        Path, typer.Option(help="The leaderboard's folder, with records/ in it.")
+    ] = LEADERBOARD,
+    cards: Annotated[Path, typer.Option(help="The folder of system cards.")] = CARDS,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is stale.")
+    ] = False,
+) -> None:
+    """Build tables, figures and the page from the records and cards: same input, same bytes.
+
+    The list of systems, README.md in the folder of cards, is built too; with --folder alone it is not.
+    """
+    from bioner_bench.harness.cards import read_cards
+    from bioner_bench.leaderboard import baselines
+    from bioner_bench.leaderboard import build as building
+
+    for needed in (folder / "records", cards):
+        if not needed.is_dir():
+            raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
+    found = read_cards(cards)
+    made = {folder: building.build(folder / "records", found)}
+    if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
+        measured = building.measured_systems(folder / "records")
+        made[cards] = {"README.md": baselines.markdown(found, measured)}
+    if check_only:
+        stale = [place / name for place, files in made.items() for name in building.stale(files, place)]
+        for path in stale:
+            print(f"stale: {path}")
+        raise typer.Exit(1 if stale else 0)
+    for place, files in made.items():
+        building.write(files, place)
+        for name in files:
+            print(place / name)

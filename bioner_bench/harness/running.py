@@ -1,0 +1,110 @@
+"""Options -> a run of lm-eval in this process; what its and a server's failures mean is one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from bioner_bench.harness import systems
+from bioner_bench.models import packaged
+from bioner_bench.schema import BenchmarkError
+
+
+def run(given: Sequence[str], verbose: bool = False) -> None:
+    """Run `lm_eval run` with these options; this project's models are known to it.
+
+    Raises:
+        BenchmarkError: lm-eval failed for a reason that the user can mend, or has not written its results.
+    """
+    from lm_eval.__main__ import cli_evaluate
+
+    import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
+
+    given = systems.with_prepared_models(list(given))
+    sys.argv = ["lm_eval", "run", *given]
+    logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
+    if not verbose:
+        # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    began = time.time()
+    try:
+        cli_evaluate()
+    except Exception as error:
+        if failure := _wrong_use(error):
+            raise BenchmarkError(failure) from error
+        failure = _server_failure(error, sys.argv)
+        if failure is None:
+            raise
+        print(file=sys.stderr)  # the progress bar has left its line open
+        raise BenchmarkError(failure) from error
+    _check_written(given, began)
+
+
+def _wrong_use(error: Exception) -> str | None:
+    """What to say of an error of lm-eval that the user can mend; None if it is none of those."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, ValueError) and "Tasks not found" in reason:
+        return f"{reason}; `bioner-bench corpora list` shows the tasks of this project"
+    if isinstance(error, ValueError) and "No tasks specified" in reason:
+        return "no task is named; for example: --tasks bioner_ncbi"
+    if isinstance(error, ValueError) and "Attempted to load model" in reason:
+        return f"{reason}; this project's own are {', '.join(systems.OWN_MODELS)}"
+    if isinstance(error, TypeError) and "__init__()" in reason:
+        return f"--model_args do not fit the model: {reason}"
+    if isinstance(error, OSError) and "huggingface.co" in reason:
+        return (
+            f"the model cannot be loaded: {reason}; without the hub there are: {', '.join(packaged.MODELS)}"
+        )
+    return None
+
+
+def _check_written(given: list[str], began: float) -> None:
+    """Raise a `BenchmarkError` if lm-eval has not written what it was to write: it only warns of that."""
+    asked = systems.given_options(given)
+    if "output_path" not in asked or os.environ.get("RANK", "0") != "0":
+        return
+    out = Path(asked["output_path"])
+    found = out.parent.glob(f"{out.stem}_*.json") if out.suffix == ".json" else out.rglob("results_*.json")
+    if not any(path.stat().st_mtime >= began - 1 for path in found):
+        raise BenchmarkError(f"lm-eval has not written its results to {out}; its warnings above say why")
+    if not asked.get("log_samples"):
+        print(
+            "The answers are not kept; with --log_samples they can be scored and recorded.", file=sys.stderr
+        )
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """A log filter: lm-eval logs a failed request with its headers, where the key stands."""
+    record.msg = re.sub(r"CIMultiDictProxy\(.*?\)>", "***>", str(record.msg))
+    return True
+
+
+def _server_failure(error: Exception, arguments: list[str]) -> str | None:
+    """What to say of an error in a request to a server, after all retries; None if it came from elsewhere."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    requesting = {frame.f_code.co_name for frame in frames if "api_models" in frame.f_code.co_filename}
+    if not requesting & {"model_call", "amodel_call"}:
+        return None
+    reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 429):
+        return f"the server refuses the requests ({reason}); its answer, with the reason, stands above"
+    if isinstance(error, AssertionError):
+        return f"no request can be made ({reason})"
+    if isinstance(error, ValueError) and "API key" in reason:
+        return str(error)
+    if isinstance(error, TimeoutError):
+        reason += ", no answer in time; timeout=SECONDS in --model_args gives it more"
+    cached = any(argument.split("=")[0] in ("--use_cache", "-c") for argument in arguments)
+    advice = (
+        "the same command goes on where this run ended"
+        if cached
+        else "with --use_cache FILE the next run would keep the answers that came"
+    )
+    return f"the server failed ({reason}); see that it runs and start again: {advice}"
