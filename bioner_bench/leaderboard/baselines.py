@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -70,6 +71,8 @@ def commands(card: Card) -> list[str]:
     if not card.run:
         return []
     known = [task for task in card.trained_on if task in corpora.built_in()]
-    task = known[0] if known else "bioner_ncbi"
+    task = known[0] if known else "bioner" if card.recipe or card.checkpoints else "bioner_ncbi"
     train = [f"bioner-bench train {CARDS.name}/{card.recipe}"] if card.recipe else []
+    if card.recipe and Path(card.recipe).stem != card.system:  # one checkpoint of a family
+        train[0] += f" --task {task}"
     return [*train, f"bioner-bench run --system {card.system} --tasks {task}"]

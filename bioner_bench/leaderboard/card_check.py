@@ -21,9 +21,15 @@ def check_card(path: Path, record: Record, card: Card) -> None:
         pairs += [("model", source, card.run["model"])]
     for name in NAMING & arguments.keys() & card.run.get("model_args", {}).keys():
         pairs += [(name, *(Path(str(of[name])).name for of in (arguments, card.run["model_args"])))]
+    if card.checkpoints:
+        checkpoint = card.checkpoints.get(systems.trained_for(record["task"]), "none")
+        pairs += [("pretrained", Path(str(arguments.get("pretrained"))).name, Path(checkpoint).name)]
     if record["training"]:
         recipe = record["training"]["recipe"]
-        pairs += [("trained_on", recipe["train"], list(card.trained_on))]
+        own = (
+            [systems.trained_for(record["task"])] if card.recipe else []
+        )  # what a family's checkpoint learns
+        pairs += [("trained_on", recipe["train"], list(card.trained_on) or own)]
         if chosen := recipe.get("select"):
             pairs += [("train_strategy", chosen["strategy"], card.train_strategy)]
             pairs += [("train_ratio", chosen["ratio"], card.train_ratio)]

@@ -77,9 +77,11 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
                     chosen[key] = (whole, path.name, path, results)
     if not chosen:
         raise BenchmarkError(f"{folder} holds no result of a task of this project")
+    # A family has a model for each corpus that is trained on.
+    of_family = card.checkpoints or (card.recipe and not card.trained_on)
     models = {
         json.dumps([results["config"].get("model"), results["config"].get("model_args")], default=str): path
-        for _, _, path, results in chosen.values()
+        for _, _, path, results in ([] if of_family else chosen.values())
     }
     if len(models) > 1:
         paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
@@ -143,6 +145,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {summary[name]}")
     hashes = [_sentence_hash(wanted.sentences[doc_id]) for doc_id in order]
     clustered = all(document is not None for document in documents)
+    training = _training(results["config"].get("model_args") or {}, card)
     record: Record = {
         "schema_version": SCHEMA_VERSION,
         "system": {
@@ -153,7 +156,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "parameters": card.parameters,
             "train_strategy": card.train_strategy,
             "train_ratio": card.train_ratio,
-            "trained_on": list(card.trained_on),
+            "trained_on": list(training["recipe"]["train"] if training else card.trained_on),
         },
         "task": task,
         "task_version": current,
@@ -175,7 +178,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "system_instruction": results.get("system_instruction"),
             "generation": _public("gen_kwargs", generation),
         },
-        "training": _training(results["config"].get("model_args") or {}, card),
+        "training": training,
         "model": _model(results),
         "run": _run(results, task),
         "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
