@@ -64,7 +64,7 @@ def card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
     found += f", on {sampled:,} sentences of it" if kept and sampled else ""
     return (
-        f"---\n{front.toas_yaml()}\n---\n\n# {recipe.name}\n\n"
+        f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
         f"{packaged.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
         f"bioner_bench {__version__}.\n\n"
         f"- Training data: {', '.join(recipe.train)} (training split"
