@@ -22,3 +22,14 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.delenv("BIONER_BENCH_MIRROR", raising=False)
     monkeypatch.delenv("BIONER_BENCH_CORPORA", raising=False)
     monkeypatch.setenv("BIONER_BENCH_DATA", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SmolLM2, prepared as a user prepares it."""
+    from command_line import call
+
+    folder = tmp_path_factory.mktemp("models") / "smollm2"
+    done = call("models", "prepare", "smollm2-135m", "--out", folder)
+    assert done.stdout == f"{folder}\n"
+    return folder

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from command_line import BIN, call, fails
-from test_models import checkpoint  # noqa: F401  # a fixture
 
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"

@@ -13,14 +13,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "smollm2"
-    done = call("models", "prepare", "smollm2-135m", "--out", folder)
-    assert done.stdout == f"{folder}\n"
-    return folder
-
-
 def test_preparing_again_changes_nothing(checkpoint):
     before = {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()}
     assert call("models", "prepare", "smollm2-135m", "--out", checkpoint).stdout == f"{checkpoint}\n"

@@ -17,7 +17,7 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import records
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints
-from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.tuning.recipes import LlmRecipe, Lora, as_yaml, read_recipe
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.score_files import Score
 from bioner_bench.tuning.strategies import Choice, select
@@ -87,7 +87,7 @@ def tuned(strategy, skill, seed=1, purpose="epochs"):
     """A planned run and a made-up record of it."""
     runs = study.tuned(purpose, ["ncbi"], strategy, 0.5, seed, same_steps=purpose == "steps")
     run = runs[0]
-    recipe = yaml.safe_load(checkpoints._yaml(run.recipe))
+    recipe = yaml.safe_load(as_yaml(run.recipe))
     training = {
         "recipe": recipe,
         "data": {"rows": 4000, "positives": 1500, "negatives": 2500},
