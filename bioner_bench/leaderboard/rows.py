@@ -193,17 +193,10 @@ def _measured_row(record: Record) -> dict[str, Any]:
 
 
 def _scores(record: Record) -> dict[str, float | None]:
-<<<<<<< HEAD
-    found: dict[str, float | None] = {}
-    for name, score in record["scores"].items():
-        found |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
-    return found
-=======
     named: dict[str, float | None] = {}
     for name, score in record["scores"].items():
         named |= {name: score["value"], f"{name}_low": score["low"], f"{name}_high": score["high"]}
     return named
->>>>>>> main
 
 
 def _train_setup(recipe: Mapping[str, Any]) -> str:
