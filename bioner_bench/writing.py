@@ -12,10 +12,15 @@ from pathlib import Path
 
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 with LF line ends; a kill at any moment leaves the old file or the new one."""
+    write_bytes(path, content.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """`write_text` of what is no text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)

@@ -237,10 +237,10 @@ def carry_out(run: Run) -> None:
             command += ["--model_args", f"pretrained={train(run.recipe, checkpoint_folder(run.recipe))}"]
     print(f"$ {shlex.join(command)}", file=sys.stderr, flush=True)
     subprocess.run(command, check=True)
-    (record,) = lm_eval_output.from_lm_eval(out, run.card)
-    if records.place(record) != run.record:
-        raise BenchmarkError(f"{out}: this run makes {records.place(record)}, not {run.record}")
-    print(records.write(record, RECORDS), flush=True)
+    (made,) = lm_eval_output.evaluated(out, run.card)
+    if records.place(made.record) != run.record:
+        raise BenchmarkError(f"{out}: this run makes {records.place(made.record)}, not {run.record}")
+    print(lm_eval_output.keep(made, RECORDS.parent), flush=True)
 
 
 def checkpoint(recipe: LlmRecipe) -> Path:

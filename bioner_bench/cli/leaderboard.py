@@ -1,4 +1,4 @@
-"""The commands on records: `leaderboard add` and `build`."""
+"""The commands on records: `leaderboard add`, `rescore` and `build`."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ def add(
 ) -> None:
     """Make result records of an lm-eval run with --log_samples; print their paths.
 
-    Scores are counted again from the answers; documents, gold and prompts must be those of the task.
+    Scores are counted again from the answers, which are kept beside the record; documents, gold and prompts
+    must be those of the task, model and arguments those of the card.
     """
     from bioner_bench.harness import systems
     from bioner_bench.harness.cards import read_card
     from bioner_bench.leaderboard import records
-    from bioner_bench.leaderboard.lm_eval_output import from_lm_eval
+    from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
 
-    made = from_lm_eval(lm_eval_output, read_card(systems.find(system)), rescore)
-    for record in made:
+    made = evaluated(lm_eval_output, read_card(systems.find(system)), rescore)
+    for record in (run.record for run in made):
         if record["partial"] and not partial:
             raise BenchmarkError(
                 f"{record['task']} was run on {record['sentences']} of {record['corpus_sentences']} "
@@ -59,8 +60,38 @@ def add(
                 )
             if record["partial"] and not old["partial"]:
                 raise BenchmarkError(f"{place} is a whole run, this one is partial; --replace overwrites it")
-    for record in made:
-        print(records.write(record, folder / "records"))
+    for run in made:
+        print(keep(run, folder))
+
+
+@app.command(epilog="Example: bioner-bench leaderboard rescore smollm2-135m-instruct")
+def rescore(
+    systems: Annotated[
+        list[str] | None, typer.Argument(help="Systems; all of them if none is named.", metavar="[SYSTEM]...")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
+) -> None:
+    """Make records anew from the answers that are kept beside them, without a model.
+
+    Of a record without answers only the intervals are made anew. Exit code 1 if one must be run again.
+    """
+    from bioner_bench.leaderboard import records
+    from bioner_bench.leaderboard.rescoring import rescore as rescore_records
+
+    again = []
+    for run in rescore_records(folder, systems):
+        was, now = (record["scores"]["strict_f1"] for record in (run.before, run.after))
+        shown = [
+            f"{100 * (s['value'] or 0):.2f} [{100 * (s['low'] or 0):.2f}, {100 * (s['high'] or 0):.2f}]"
+            for s in (was, now)
+        ]
+        changed = shown[0] if shown[0] == shown[1] else " -> ".join(shown)
+        print(f"{records.place(run.after)}: from {run.source}, strict F1 {changed}")
+        if run.run_again:
+            again.append(f"run again: {records.place(run.after)}: {run.run_again}")
+    print("\n".join(again), end="\n" * bool(again))
+    if again:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: bioner-bench leaderboard build --check")

@@ -66,6 +66,7 @@ CARD_SCHEMA: dict[str, Any] = {
                     "value": {"type": "number", "minimum": 0, "maximum": 1},
                     "shots": {"type": "integer", "minimum": 0},
                     "source": {"type": "string", "minLength": 1},
+                    "url": {"type": "string", "pattern": "^https://"},
                     "certainty": {"enum": list(CERTAINTY)},
                     "protocol": {"type": "string"},
                 },

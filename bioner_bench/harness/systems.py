@@ -12,6 +12,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,16 @@ def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
 def trained_for(task: str) -> str:
     """The task whose training data are for this one: its own, or those of the corpus that stands in."""
     return (corpora.get(task).training_corpus or task) if task in corpora.names() else task
+
+
+def member(card: Card, task: str) -> Card:
+    """The card as it is of the checkpoint that answers a task: of a family, of that one alone."""
+    source = trained_for(task)
+    if source in card.checkpoints:
+        run = dict(card.run)
+        run["model_args"] = {**run.get("model_args", {}), "pretrained": card.checkpoints[source]}
+        return replace(card, checkpoints={}, trained_on=(source,), run=run)
+    return replace(card, trained_on=(source,)) if card.recipe and not card.trained_on else card
 
 
 def _family(card: Card, folder: Path) -> tuple[str, ...]:

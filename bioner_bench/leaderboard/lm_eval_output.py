@@ -12,56 +12,92 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bioner_bench import __version__
+from bioner_bench import __version__, corpora
 from bioner_bench.evaluation import prompt
-from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED
-from bioner_bench.evaluation.scoring import scores, tabulate
-from bioner_bench.evaluation.summary import summarise
+from bioner_bench.evaluation.judging import READER
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import chooser
 from bioner_bench.harness.masking import masked
-from bioner_bench.leaderboard.card_check import check_card
-from bioner_bench.leaderboard.lm_eval_samples import expected, read_answers
+from bioner_bench.leaderboard import kept_answers, records
+from bioner_bench.leaderboard.card_check import check_card, public_arguments
+from bioner_bench.leaderboard.lm_eval_samples import read_answers
+from bioner_bench.leaderboard.prompt_markup import Declared, fingerprint
 from bioner_bench.leaderboard.records import (
     SCHEMA_VERSION,
     Json,
     Model,
     Record,
     Run,
+    System,
     Training,
-    pack,
     read_json,
     validator,
 )
-from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.leaderboard.scored import expected, scored
+from bioner_bench.schema import BenchmarkError
+
+_TIME = re.compile(r"_\d{4}-\d\d-\d\dT[\d.-]+$")
+"""How lm-eval ends the names of its files."""
 
 
-def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record]:
+@dataclass(frozen=True)
+class Evaluated:
+    """A record, and the answers that it was made of: hash of a sentence -> what the system wrote."""
+
+    record: Record
+    outputs: dict[str, str]
+
+
+def from_lm_eval(given: Path, card: Card, rescore: bool = False) -> list[Record]:
+    """The records of `evaluated`, without the answers."""
+    return [run.record for run in evaluated(given, card, rescore)]
+
+
+def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]:
     """Make a record of each of this project's tasks that an lm-eval run evaluated.
 
     Args:
-        folder: what was given to `lm_eval --output_path`; of several runs of a task the newest counts.
+        given: what was given to `lm_eval --output_path`; of several runs of a task the newest counts.
         card: the system that was run.
         rescore: count the answers anew although the run was scored by another version of the task or of
             this package; the record says so.
 
     Raises:
-        BenchmarkError: there is no result, samples are missing, or they do not fit the task.
+        BenchmarkError: there is no result, samples are missing, they do not fit the task, or the run is of
+            another system than the card's.
     """
-    chosen: dict[tuple[str, int, str, int], tuple[bool, str, Path, Json]] = {}
-    results_files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
-    if not folder.is_dir():
-        raise BenchmarkError(f"there is no folder {folder}; name what was given to lm_eval --output_path")
-    if not results_files:
-        raise BenchmarkError(
-            f"{folder} holds no results_*.json; run lm_eval with --output_path and --log_samples"
-        )
-    for path in results_files:
+    chosen = _chosen(given)
+    models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
+    for task, path, results in chosen:
+        model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        models.setdefault(repr(systems.member(card, task)), {})[model] = path
+    for paths in models.values():
+        if len(paths) > 1:
+            both = " and ".join(str(path.parent) for path in list(paths.values())[:2])
+            raise BenchmarkError(f"{given} holds runs of several models, in {both}; name the folder of one")
+    made = []
+    for task, path, results in chosen:
+        with _refusing(path):
+            made.append(_make(path, results, task, systems.member(card, task), rescore))
+    return made
+
+
+def keep(run: Evaluated, folder: Path) -> Path:
+    """Write a record and its answers below a leaderboard's folder; return the record's path."""
+    kept_answers.write(run.outputs, folder / "answers" / kept_answers.place(run.record))
+    return records.write(run.record, folder / "records")
+
+
+def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
+    """Of each task and setup the newest whole run: its task, and the results with their path."""
+    chosen: dict[tuple[str, int, str, int], tuple[bool, str, str, Path, Json]] = {}
+    for path in _results_files(given):
         results = read_json(path)
         with _refusing(path):
             for task, config in results["configs"].items():
@@ -73,26 +109,35 @@ def from_lm_eval(folder: Path, card: Card, rescore: bool = False) -> list[Record
                 strategy = str(config["metadata"].get("demonstrations", "random"))
                 key = (task, shots, strategy, results["config"].get("fewshot_seed") or 0 if shots else 0)
                 # A whole run before a limited one, then the newest.
-                if key not in chosen or (whole, path.name) >= chosen[key][:2]:
-                    chosen[key] = (whole, path.name, path, results)
+                if key not in chosen or (whole, _time(path)) >= chosen[key][:2]:
+                    chosen[key] = (whole, _time(path), task, path, results)
     if not chosen:
-        raise BenchmarkError(f"{folder} holds no result of a task of this project")
-    # A family has a model for each corpus that is trained on.
-    of_family = card.checkpoints or (card.recipe and not card.trained_on)
-    models = {
-        json.dumps([results["config"].get("model"), results["config"].get("model_args")], default=str): path
-        for _, _, path, results in ([] if of_family else chosen.values())
-    }
-    if len(models) > 1:
-        paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
-        raise BenchmarkError(f"{folder} holds runs of several models, in {paths}; name the folder of one")
-    made = []
-    for (task, *_), (_, _, path, results) in chosen.items():
-        with _refusing(path):
-            record = _make(path, results, task, card, rescore)
-            check_card(path, record, card)
-            made.append(record)
-    return made
+        raise BenchmarkError(f"{given} holds no result of a task of this project")
+    return [run[2:] for run in chosen.values()]
+
+
+def _results_files(given: Path) -> list[Path]:
+    """lm-eval's files of results, oldest first.
+
+    Given `--output_path out`, it writes `out/MODEL/results_TIME.json`; given `out/a.json`, `out/a_TIME.json`.
+    """
+    if given.is_dir():
+        found = [path for path in given.rglob("*.json") if _TIME.search(path.stem)]
+        asked = "no results_*.json"
+    elif given.suffix == ".json":
+        pattern = f"{given.stem}_*.json"
+        found = [given] if given.is_file() else []
+        found = found or [path for path in given.parent.glob(pattern) if _TIME.search(path.stem)]
+        asked = f"no {pattern} beside it"
+    else:
+        raise BenchmarkError(f"there is no folder {given}; name what was given to lm_eval --output_path")
+    if not found:
+        raise BenchmarkError(f"{given} holds {asked}; run lm_eval with --output_path and --log_samples")
+    return sorted(found, key=lambda path: (_time(path), path))
+
+
+def _time(path: Path) -> str:
+    return path.stem.rpartition("_")[2]
 
 
 @contextmanager
@@ -105,11 +150,13 @@ def _refusing(path: Path) -> Iterator[None]:
         raise BenchmarkError(f"{path}: not results of lm-eval as they were written ({reason})") from error
 
 
-def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore: bool) -> Record:
+def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore: bool) -> Evaluated:
     config = results["configs"][task]
     metadata = config["metadata"]
-    wanted = expected(metadata.get("corpus", task))
-    types = list(wanted.corpus.types)
+    corpus = metadata.get("corpus", task)
+    if task in corpora.built_in() and corpus != task:
+        raise BenchmarkError(f"{path}: {task} was run on the corpus of {corpus}; give a variant its own name")
+    wanted = expected(corpus)
     version = str(results["versions"][task])
     current = task_version(task, metadata.get("config_source"))
     if version != current and not rescore:
@@ -122,53 +169,41 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
         )
-
+    if config.get("repeats", 1) != 1:
+        raise BenchmarkError(f"{path}: {config['repeats']} answers to a sentence; one is taken: no repeats")
     shots = int(results["n-shot"][task] or 0)
     seed = results["config"].get("fewshot_seed")
-    samples_path = path.with_name(f"samples_{task}_{path.stem.removeprefix('results_')}.jsonl")
+    samples_path = path.with_name(f"samples_{task}_{_time(path)}.jsonl")
     choose = chooser(wanted.training, strategy, seed or 0)
-    answers, generation, changed = read_answers(samples_path, wanted, shots, choose, rescore)
-    order = sorted(answers)
-    evaluated = int(results["n-samples"][task]["effective"])
-    if len(order) != evaluated:
+    declared = Declared.of_results(results, task)
+    answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
+    size = int(results["n-samples"][task]["effective"])
+    if len(answers.judged) != size:
         raise BenchmarkError(
-            f"{samples_path}: {len(order)} sentences, but the run evaluated {evaluated}: a cut file"
+            f"{samples_path}: {len(answers.judged)} sentences, but the run evaluated {size}: a cut file"
         )
-    rows = [answers[doc_id].counts for doc_id in order]
-    table = tabulate(rows)
-    documents = [wanted.sentences[doc_id].document for doc_id in order]
-    summary = summarise(table, types, documents)
-    named = scores(types)
-    for name in named:
-        recorded = results["results"][task].get(f"{name},none")
-        if not rescore and (recorded is None or abs((summary[name] or 0.0) - recorded) > 1e-9):
-            raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {summary[name]}")
-    hashes = [_sentence_hash(wanted.sentences[doc_id]) for doc_id in order]
-    clustered = all(document is not None for document in documents)
-    training = _training(results["config"].get("model_args") or {}, card)
+    counted = scored(wanted, answers.judged)
+    for name, score in counted["scores"].items():
+        recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
+        if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
+            raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
+    arguments = _arguments(results)
+    training = _training(arguments, card)
+    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
+    written = [answers.outputs[place] for place in sorted(answers.outputs)]
+    written = [answers.outputs[place] for place in sorted(answers.outputs)]
+    outputs = dict(zip(counted["sentence_hashes"], written, strict=True))
     record: Record = {
         "schema_version": SCHEMA_VERSION,
-        "system": {
-            "name": card.system,
-            "title": card.title,
-            "kind": card.kind,
-            "base_model": card.base_model,
-            "parameters": card.parameters,
-            "train_strategy": card.train_strategy,
-            "train_ratio": card.train_ratio,
-            "trained_on": list(training["recipe"]["train"] if training else card.trained_on),
-        },
+        "system": system_of(card),
         "task": task,
         "task_version": current,
-        "rescored": changed or version != current,
+        "rescored": answers.changed or version != current,
+        "parser": READER,
         "prompt": metadata.get("prompt", prompt.VERSION),
         "prompt_hash": metadata["prompt_hash"],
         "split": "test",
-        "types": types,
-        "sentences": len(order),
-        "corpus_sentences": len(wanted.sentences),
-        "partial": len(order) < len(wanted.sentences),
-        "gold_sha256": _sha256("".join(_sentence_digest(wanted.sentences[doc_id]) for doc_id in order)),
+        "types": list(wanted.corpus.types),
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
@@ -176,27 +211,37 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
-            "generation": _public("gen_kwargs", generation),
+            "gen_prefix": declared.gen_prefix or None,
+            "generation": _public("gen_kwargs", answers.generation),
         },
-        "training": training,
+        "markup": {
+            "around": answers.around,
+            "dates": sorted(answers.dates),
+            "sha256": fingerprint(answers.around),
+        },
+        "training": _public("training", training),
         "model": _model(results),
         "run": _run(results, task),
         "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
-        "bootstrap": {
-            "resamples": RESAMPLES,
-            "seed": SEED,
-            "unit": "document" if clustered else "sentence",
-        },
-        "scores": {
-            name: {"value": summary[name], "low": summary[f"{name}_low"], "high": summary[f"{name}_high"]}
-            for name in named
-        },
-        "documents": documents if clustered else None,
-        "sentence_hashes": hashes,
-        "counts": pack(rows, [answers[doc_id].parsed.level for doc_id in order], types),
+        "answers_sha256": kept_answers.digest(outputs),
+        **counted,
     }
     validator().validate(record)
-    return record
+    return Evaluated(record, outputs)
+
+
+def system_of(card: Card) -> System:
+    """What a record says of a card's system."""
+    return {
+        "name": card.system,
+        "title": card.title,
+        "kind": card.kind,
+        "base_model": card.base_model,
+        "parameters": card.parameters,
+        "train_strategy": card.train_strategy,
+        "train_ratio": card.train_ratio,
+        "trained_on": list(card.trained_on),
+    }
 
 
 def task_version(task: str, config_source: str | None = None) -> str:
@@ -218,9 +263,18 @@ def task_version(task: str, config_source: str | None = None) -> str:
     )
 
 
+def _arguments(results: Mapping[str, Any]) -> Json:
+    """The model arguments of a run; lm-eval keeps a string as it was given to its Python function."""
+    from lm_eval.utils import simple_parse_args_string
+
+    given = results["config"].get("model_args") or {}
+    arguments = simple_parse_args_string(given) if isinstance(given, str) else dict(given)
+    return {str(name): value for name, value in arguments.items()}
+
+
 def _model(results: Mapping[str, Any]) -> Model:
     config = results["config"]
-    arguments = config.get("model_args") or {}
+    arguments = public_arguments(_arguments(results))
     return {
         "source": config.get("model"),
         "arguments": {key: _public(key, value) for key, value in arguments.items()},
@@ -238,7 +292,8 @@ def _training(arguments: Mapping[str, Any], card: Card) -> Training | None:
         BenchmarkError: the card has a recipe, but the checkpoint is not where the run had it. Without its
             seed, records of several seeds would take each other's place.
     """
-    path = Path(str(arguments.get("peft") or arguments.get("pretrained") or "")) / "training.json"
+    named = (arguments.get(name) for name in ("peft", "lora_local_path", "pretrained"))
+    path = Path(next((str(name) for name in named if name), "")) / "training.json"
     if not path.is_file():
         if card.recipe:
             raise BenchmarkError(
@@ -247,8 +302,7 @@ def _training(arguments: Mapping[str, Any], card: Card) -> Training | None:
             )
         return None
     summary = read_json(path)
-    facts = {name: summary[name] for name in ("recipe", "data", "steps", "seconds", "hardware", "precision")}
-    return cast(Training, {name: _public(name, value) for name, value in facts.items()})
+    return cast(Training, {name: summary[name] for name in Training.__annotations__})
 
 
 def _public(key: str, value: Any) -> Any:
@@ -323,17 +377,3 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
         "limit": config.get("limit") or None,
     }
     return {name: value for name, value in given.items() if value not in (None, {})}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sentence_digest(sentence: Sentence) -> str:
-    gold = [[entity.start, entity.end, entity.type] for entity in sentence.entities]
-    return _sha256(json.dumps([sentence.id, sentence.text, gold], ensure_ascii=False))
-
-
-def _sentence_hash(sentence: Sentence) -> str:
-    """Twelve digits that tell whether two records hold the same sentence with the same gold."""
-    return _sentence_digest(sentence)[:12]

@@ -4,67 +4,95 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bioner_bench import corpora
-from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import Answer, judge
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.demonstrations import Chooser
-from bioner_bench.harness.documents import Document, to_document, to_sentence
+from bioner_bench.harness.documents import to_sentence
+from bioner_bench.leaderboard.prompt_markup import (
+    MAX_DATES,
+    Declared,
+    around,
+    more_than_markup,
+    text_of,
+    without_dates,
+)
 from bioner_bench.leaderboard.records import Json
+from bioner_bench.leaderboard.scored import Expected
 from bioner_bench.schema import BenchmarkError, Sentence
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What the samples of a task must be: its documents, and sentences to draw demonstrations from."""
+class Answers:
+    """The answers of a run.
 
-    corpus: corpora.Corpus
-    documents: tuple[Document, ...]
-    sentences: tuple[Sentence, ...]
-    training: tuple[Sentence, ...]
+    Attributes:
+        outputs: place of a sentence -> what the system wrote.
+        judged: place of a sentence -> what became of it.
+        generation: how it was generated.
+        around: the text around the turns of the prompt, without dates.
+        dates: those that stood there.
+        changed: whether the run counted otherwise.
+    """
 
-
-@cache
-def expected(name: str) -> Expected:
-    """The documents of a task's test split, and what demonstrations are drawn from."""
-    corpus = corpora.get(name)
-    training = load_training(corpus)
-    seen = seen_mentions(training)
-    sentences = corpora.load(name, "test").sentences
-    documents = tuple(to_document(sentence, list(corpus.types), seen) for sentence in sentences)
-    return Expected(corpus, documents, sentences, training)
+    outputs: dict[int, str]
+    judged: dict[int, Answer]
+    generation: Json
+    around: list[str]
+    dates: list[str]
+    changed: bool
 
 
 def read_answers(
-    path: Path, task: Expected, shots: int, choose: Chooser, rescore: bool
-) -> tuple[dict[int, Answer], Json, bool]:
+    path: Path, task: Expected, shots: int, choose: Chooser, declared: Declared, rescore: bool
+) -> Answers:
     """Read the samples of a run, check each, and count its answer again.
 
-    Returns:
-        place of a sentence -> its answer; how the answers were generated; whether the run counted otherwise.
+    Args:
+        path: of the samples.
+        task: which was run.
+        shots: demonstrations in each prompt.
+        choose: which they are.
+        declared: what the run says that it wrote around the turns of the prompts.
+        rescore: take it that the run counted otherwise.
+
+    Raises:
+        BenchmarkError: a sample is not of the task or not of one run with those before; names the line.
     """
-    answers: dict[int, Answer] = {}
     types = list(task.corpus.types)
-    generation: Json = {}
-    around: list[str] | None = None
+    found = Answers({}, {}, {}, [], [], False)
     changed = False
     for where, sample in _samples(path):
-        doc_id, markup = _check_sample(where, sample, task, shots, choose)
-        if markup != (around := around or markup):
+        doc_id = _check_sample(where, sample, task)
+        pieces, dates = _around(where, sample, task, task.sentences[doc_id], shots, choose)
+        generation = sample["arguments"]["gen_args_0"]["arg_1"]
+        if not found.outputs:
+            found = replace(found, generation=generation, around=pieces)
+            if more := more_than_markup(pieces, declared, (sentence.text for sentence in task.sentences)):
+                raise BenchmarkError(
+                    f"{where}: the text around the turns of the prompt holds {more}; it may hold the markup "
+                    "of the chat template and the system instruction of the run"
+                )
+        if pieces != found.around:
             raise BenchmarkError(
                 f"{where}: the prompt has other text around its turns than the samples before"
             )
-        if doc_id in answers:
+        if generation != found.generation:
+            raise BenchmarkError(
+                f"{where}: generated with {_changes(generation, found.generation)}, unlike the samples before"
+            )
+        found.dates.extend(date for date in dates if date not in found.dates)
+        if len(found.dates) > MAX_DATES:
+            raise BenchmarkError(f"{where}: the prompts have more than {MAX_DATES} dates: {found.dates}")
+        if doc_id in found.outputs:
             raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
-        document = task.documents[doc_id]
-        seen = [entity["seen"] for entity in document["entities"]]
-        answer = judge(task.sentences[doc_id], sample["filtered_resps"][0], types, seen)
+        output = _response(where, sample)
+        seen = [entity["seen"] for entity in task.documents[doc_id]["entities"]]
+        answer = judge(task.sentences[doc_id], output, types, seen)
         for name, score in scores(types).items():
             counted = [answer.counts[column] for column in score.columns]
             if sample.get(name) == counted:
@@ -75,57 +103,73 @@ def read_answers(
                     f"{where}: the answer counts {counted} for {name}, but the run recorded "
                     f"{sample.get(name)}: the file was changed, or scored by another version (--rescore)"
                 )
-        generation = sample["arguments"]["gen_args_0"]["arg_1"]
-        answers[doc_id] = answer
-    return answers, generation, changed
+        found.outputs[doc_id] = output
+        found.judged[doc_id] = answer
+    return replace(found, changed=changed)
 
 
-def _check_sample(
-    where: str, sample: Mapping[str, Any], task: Expected, shots: int, choose: Chooser
-) -> tuple[int, list[str]]:
-    """Compare document, target and prompt of a sample with the task.
-
-    Returns:
-        the sentence's place, and the text around the turns of the prompt: a system instruction and the
-        markup of a template, the same for all sentences.
-    """
+def _check_sample(where: str, sample: Mapping[str, Any], task: Expected) -> int:
+    """Compare document and target of a sample with the task; return the sentence's place."""
     try:
         doc_id = sample["doc_id"]
         if type(doc_id) is not int or doc_id < 0:  # Python would count from the end
             raise TypeError(f"doc_id {doc_id!r} is no place in the corpus")
         document = task.documents[doc_id]
-        asked = _asked(sample["arguments"]["gen_args_0"]["arg_0"])
         given, target = sample["doc"], sample["target"]
+        if not isinstance(sample["arguments"]["gen_args_0"]["arg_1"], dict):
+            raise TypeError("the options of the generation are no object")
         if not isinstance(sample["filtered_resps"][0], str):
             raise TypeError("the response is not a string")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
-    if given != document:
+    # Which document a sentence is of is none of the model's business, and was not known of all corpora.
+    if not isinstance(given, dict) or given | {"document": None} != {**document, "document": None}:
         raise BenchmarkError(
             f"{where}: the document is not sentence {doc_id} of the corpus: other text or gold"
         )
     if target != prompt.target(document["text"], to_sentence(document).entities, document["types"]):
         raise BenchmarkError(f"{where}: the target is not that of sentence {doc_id}")
-    sentence = task.sentences[doc_id]
+    return doc_id
+
+
+def _response(where: str, sample: Mapping[str, Any]) -> str:
+    """The one response of a sample, as the model gave it."""
+    requests, filtered = sample["arguments"], sample["filtered_resps"]
+    responses = sample.get("resps")
+    if len(requests) != 1 or not isinstance(responses, list) or len(responses) != 1:
+        raise BenchmarkError(f"{where}: not one request and its response; a sentence is asked once")
+    if not isinstance(responses[0], list) or len(responses[0]) != 1 or len(filtered) != 1:
+        raise BenchmarkError(
+            f"{where}: {len(responses[0])} responses; one is taken, as it is: no repeats and no vote"
+        )
+    if sample.get("filter") != "none" or filtered[0] != responses[0][0]:
+        raise BenchmarkError(
+            f"{where}: what was scored is not the response, but what the filter {sample.get('filter')!r} or "
+            "another hand made of it"
+        )
+    return str(filtered[0])
+
+
+def _around(
+    where: str, sample: Mapping[str, Any], task: Expected, sentence: Sentence, shots: int, choose: Chooser
+) -> tuple[list[str], list[str]]:
+    """The text around the turns of a sample's prompt without its dates, and these."""
+    try:
+        asked = text_of(sample["arguments"]["gen_args_0"]["arg_0"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
     shown = choose(sentence, shots) if shots else []
-    around = []
-    rest = asked
-    for turn in prompt.messages(sentence.text, task.corpus.types, shown):
-        before, found, rest = rest.partition(turn["content"])
-        if not found:
-            raise BenchmarkError(
-                f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"
-            )
-        around.append(before)
-    return doc_id, [*around, rest]
+    found = around(asked, prompt.messages(sentence.text, task.corpus.types, shown))
+    if found is None:
+        raise BenchmarkError(
+            f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"
+        )
+    return without_dates(found)
 
 
-def _asked(prompt_text: Any) -> str:
-    """The text of a prompt; chat APIs are sent a list of messages, which lm-eval writes as JSON in a list."""
-    if isinstance(prompt_text, str):
-        return prompt_text
-    (turns,) = prompt_text
-    return "\n".join(turn["content"] for turn in json.loads(turns))
+def _changes(given: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    names = [name for name in given.keys() | before if given.get(name) != before.get(name)]
+    return ", ".join(f"{name}={given.get(name)!r}" for name in sorted(names))[:200]
 
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ Its form is `record.schema.json`; the types below are the same form for Python, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -18,10 +19,13 @@ import numpy as np
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
 from bioner_bench.harness.cards import Kind
+from bioner_bench.leaderboard.record_checks import MAX_COUNT, impossible
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
 SCHEMA_VERSION: Final = 1
+
+_HASH = re.compile("[0-9a-f]{12}")
 
 NAMING = {"pretrained", "peft", "delta", "model", "train"}
 """Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
@@ -52,6 +56,7 @@ class Setup(TypedDict):
     chat_template_sha256: str | None
     fewshot_as_multiturn: bool | None
     system_instruction: str | None
+    gen_prefix: str | None
     generation: Json
 
 
@@ -112,32 +117,60 @@ class ScoreInterval(TypedDict):
     high: float | None
 
 
-class Record(TypedDict):
-    """One system on one task."""
+class Markup(TypedDict):
+    """The text around the turns of the prompts: a template's markup and a system instruction.
+
+    `around` has it in order, a date as `{date}`; `dates` are those that stood there.
+    """
+
+    around: list[str]
+    dates: list[str]
+    sha256: str
+
+
+class Intervals(TypedDict):
+    """Scores, and how their intervals were drawn."""
+
+    bootstrap: Bootstrap
+    scores: dict[str, ScoreInterval]
+    documents: list[str | None] | None
+
+
+class Scored(Intervals):
+    """What the answers to a task's sentences count."""
+
+    sentences: int
+    corpus_sentences: int
+    partial: bool
+    gold_sha256: str
+    sentence_hashes: list[str]
+    counts: dict[str, list[int] | int]
+
+
+class Record(Scored):
+    """One system on one task.
+
+    `parser` is the version of what read the answers; `answers_sha256` is of the answers that are kept beside
+    the record, `markup` of a run that was made before either was kept is None.
+    """
 
     schema_version: Literal[1]
     system: System
     task: str
     task_version: str
     rescored: bool
+    parser: str
     prompt: str
     prompt_hash: str
     split: str
     types: list[str]
-    sentences: int
-    corpus_sentences: int
-    partial: bool
-    gold_sha256: str
     setup: Setup
+    markup: Markup | None
     training: Training | None
     model: Model
     run: Run
     samples_sha256: str
-    bootstrap: Bootstrap
-    scores: dict[str, ScoreInterval]
-    documents: list[str | None] | None
-    sentence_hashes: list[str]
-    counts: dict[str, list[int] | int]
+    answers_sha256: str | None
 
 
 def read(path: Path) -> Record:
@@ -151,18 +184,17 @@ def read(path: Path) -> Record:
     if error is not None:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message[:200]}; make the record again")
     record = cast(Record, given)
-    table = counts_of(record)
-    if len(record["sentence_hashes"]) != record["sentences"]:
+    if len(record["sentence_hashes"]) != record["sentences"]:  # before a column of that length is made
         raise BenchmarkError(
             f"{path}: {len(record['sentence_hashes'])} hashes of {record['sentences']} sentences"
         )
+    _check_sentences(path, record)
+    table = counts_of(record)
+    if reason := impossible(table, record["types"]):
+        raise BenchmarkError(f"{path}: {reason}, which cannot be; make the record again")
     if record["partial"] != (record["sentences"] < record["corpus_sentences"]):
         raise BenchmarkError(
             f"{path}: partial is {record['partial']}, but the sizes say otherwise; make it again"
-        )
-    if record["documents"] is not None and len(record["documents"]) != record["sentences"]:
-        raise BenchmarkError(
-            f"{path}: {len(record['documents'])} documents of {record['sentences']} sentences"
         )
     sums = total(table)
     named = scores(record["types"])
@@ -178,23 +210,62 @@ def read(path: Path) -> Record:
             raise BenchmarkError(
                 f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
             )
-        if value is not None and not (low or 0.0) - 1e-9 <= value <= (high or 0.0) + 1e-9:
-            raise BenchmarkError(
-                f"{path}: {name} is {value}, which is not in its interval [{low}, {high}]; "
-                "make the record again"
-            )
+        _check_interval(path, name, value, low, high)
     return record
+
+
+def _check_sentences(path: Path, record: Record) -> None:
+    """Hashes, documents and gold must be those of a corpus."""
+    hashes, documents = record["sentence_hashes"], record["documents"]
+    if not all(isinstance(each, str) and _HASH.fullmatch(each) for each in hashes):
+        raise BenchmarkError(f"{path}: the hash of a sentence is twelve hexadecimal digits; make it again")
+    if len(set(hashes)) != len(hashes):
+        raise BenchmarkError(f"{path}: a sentence is there twice; make the record again")
+    if documents is not None and len(documents) != record["sentences"]:
+        raise BenchmarkError(f"{path}: {len(documents)} documents of {record['sentences']} sentences")
+    if documents is not None and not all(isinstance(each, str) for each in documents):
+        raise BenchmarkError(f"{path}: a document without a name; make the record again")
+    if (documents is None) != (record["bootstrap"]["unit"] == "sentence"):
+        raise BenchmarkError(
+            f"{path}: intervals by {record['bootstrap']['unit']}, but documents say otherwise"
+        )
+    pinned = gold_hashes().get(record["task"])
+    if pinned and not record["partial"] and record["gold_sha256"] != pinned:
+        raise BenchmarkError(
+            f"{path}: the gold {record['gold_sha256'][:12]} is not that of {record['task']}, {pinned[:12]}; "
+            "run the system on the corpus of the task"
+        )
+
+
+def _check_interval(
+    path: Path, name: str, value: float | None, low: float | None, high: float | None
+) -> None:
+    """A score can lie outside its percentile interval, but not far from it."""
+    if value is None or low is None or high is None:
+        if not value is low is high is None:
+            raise BenchmarkError(f"{path}: of {name} only a part is known; make the record again")
+        return
+    margin = max(0.0, high - low) + 1e-9
+    if not low <= high or not low - margin <= value <= high + margin:
+        raise BenchmarkError(
+            f"{path}: {name} is {value}, which is not in its interval [{low}, {high}], nor near; "
+            "make the record again"
+        )
 
 
 def write(record: Record, folder: Path) -> Path:
     """Write a record to its place below `folder` and return the path."""
     path = folder / place(record)
-    head = {key: value for key, value in record.items() if key not in ("sentence_hashes", "counts")}
+    fields: Sequence[str] = validator().schema["required"]  # in the order of the schema
+    values = cast(Json, record)
+    long = ("documents", "sentence_hashes", "counts")
+    head = {key: values[key] for key in fields if key not in long}
     rows = ",\n".join(
         f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
     )
     text = (
         f"{json.dumps(head, ensure_ascii=False, indent=2)[:-2]},\n"
+        f'  "documents": {json.dumps(record["documents"], ensure_ascii=False)},\n'
         f'  "sentence_hashes": {json.dumps(record["sentence_hashes"])},\n'
         f'  "counts": {{\n{rows}\n  }}\n}}\n'
     )
@@ -205,7 +276,7 @@ def write(record: Record, folder: Path) -> Path:
 def identity(record: Record) -> list[Any]:
     """What two runs that a system's record may stand for must have in common: model, recipe and setup."""
     model, recipe = record["model"], record["training"] and record["training"]["recipe"]
-    weights = [Path(str(model["arguments"].get(name, ""))).name for name in sorted(NAMING)]
+    weights = [model["arguments"].get(name) for name in sorted(NAMING)]
     return [model["source"], weights, model["sha"], recipe, record["setup"]]
 
 
@@ -244,6 +315,8 @@ def counts_of(record: Record) -> Table:
             values = [values] * size
         if len(values) != size or set(map(type, values)) != {int}:
             raise BenchmarkError(f"{where}: {column} is not {size} whole numbers; make the record again")
+        if not 0 <= min(values) <= max(values) <= MAX_COUNT:
+            raise BenchmarkError(f"{where}: {column} is not from 0 to {MAX_COUNT:,}; make the record again")
         packed[column] = np.array(values, dtype=np.int64)
     table: Table = {
         column: sum(
@@ -293,6 +366,13 @@ def read_json(path: Path) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+@cache
+def gold_hashes() -> dict[str, str]:
+    """Task -> SHA-256 of the gold of its test split, for the tasks that come with this package."""
+    pinned = resources.files("bioner_bench.leaderboard").joinpath("gold.json").read_text("utf-8")
+    return cast(dict[str, str], json.loads(pinned))
 
 
 @cache

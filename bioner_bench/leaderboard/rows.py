@@ -15,7 +15,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare_runs, holm
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.cards import Card
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import records, sources
 from bioner_bench.leaderboard.records import Record
 
 GROUPS = {
@@ -67,6 +67,7 @@ class Row(TypedDict):
     gold_sha256: str | None
     record: str | None
     source: str | None
+    link: str | None
     certainty: str | None
     protocol: str | None
 
@@ -87,8 +88,7 @@ def table(found: Sequence[Record], cards: Mapping[str, Card]) -> pd.DataFrame:
         [
             _reported_row(card, figure) | {figure["score"]: figure["value"]}
             for card in cards.values()
-            for figure in card.reported
-            if figure["certainty"] != "unverified"
+            for figure in sources.shown(card)
         ]
     )
     both = [_sorted(part) for part in (measured, reported) if len(part)]
@@ -191,6 +191,7 @@ def _measured_row(record: Record) -> dict[str, Any]:
         "gold_sha256": record["gold_sha256"],
         "record": records.place(record).as_posix(),
         "source": None,
+        "link": None,
         "certainty": None,
         "protocol": None,
     }
@@ -254,6 +255,7 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> dict[str, Any]:
         "gold_sha256": None,
         "record": None,
         "source": figure["source"],
+        "link": sources.address(figure),
         "certainty": figure["certainty"],
         "protocol": figure.get("protocol"),
     }

@@ -135,6 +135,16 @@ def resolve(name: str) -> str:
     return str(prepare(name)) if name in MODELS else name
 
 
+def name_of_folder(folder: str) -> str | None:
+    """The packaged model that a folder holds, as `prepare` wrote it, or where it writes that model."""
+    found = _prepared(Path(folder))
+    if isinstance(found, dict) and found.get("model") in MODELS:
+        name = str(found["model"])
+        return name if found.get("sha256") == MODELS[name].sha256 else None
+    path = Path(folder)
+    return path.name if path.is_absolute() and path.name in MODELS and path.parent.name == "models" else None
+
+
 @contextmanager
 def loading(name: str) -> Iterator[None]:
     """Say which model it is that transformers cannot load, and which there are without the hub."""

@@ -124,6 +124,7 @@ def make_record(
         "task": task,
         "task_version": version,
         "rescored": False,
+        "parser": "1",
         "prompt": "json-v1",
         "prompt_hash": sha256("prompt", *types)[:16],
         "split": "test",
@@ -131,7 +132,7 @@ def make_record(
         "sentences": evaluated,
         "corpus_sentences": sentences,
         "partial": evaluated < sentences,
-        "gold_sha256": sha256("gold", task, evaluated),
+        "gold_sha256": records.gold_hashes().get(task) or sha256("gold", task),
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
@@ -139,8 +140,10 @@ def make_record(
             "chat_template_sha256": sha256("template", system) if kind == "llm" else None,
             "fewshot_as_multiturn": True if shots else None,
             "system_instruction": None,
+            "gen_prefix": None,
             "generation": {"until": ["\n"], "do_sample": False, "max_gen_toks": 384},
         },
+        "markup": None,
         "training": training,
         "model": {
             "source": "hf",
@@ -161,6 +164,7 @@ def make_record(
             "versions": {"bioner_bench": "0.1.0", "lm_eval": "0.4.13", "torch": "2.13.0", "python": "3.11.7"},
         },
         "samples_sha256": sha256("samples", system, task, shots, seed),
+        "answers_sha256": None,
         "bootstrap": {
             "resamples": resamples,
             "seed": SEED,

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,8 @@ def test_the_newest_of_several_runs_counts(output):
 
 def test_one_changed_answer_is_refused_unless_rescored(output):
     def change(sample):
-        sample["filtered_resps"] = ['{"Disease": ["a made-up disease"], "Chemical": [], "Gene": []}']
+        made_up = '{"Disease": ["a made-up disease"], "Chemical": [], "Gene": []}'
+        sample.update(filtered_resps=[made_up], resps=[[made_up]])
 
     path = edit(output, "samples_*.jsonl", change)
     refused(output, f"{path.name}:3: the answer counts .* the file was changed")
@@ -212,7 +214,9 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
         lambda results: results["config"].update(model_args=arguments, gen_kwargs=secrets),
     )
     edit_all(output, lambda sample: sample["arguments"]["gen_args_0"]["arg_1"].update(secrets))
-    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
+    options = {"gen_kwargs": {"apiKey": "sk-123"}, "model_args": arguments}
+    card = replace(read_card(CARD), run={"model": "bioner-garbage"} | options)
+    (record,) = lm_eval_output.from_lm_eval(output, card)
     assert record["setup"]["generation"]["apiKey"] == "***"
     assert "max_gen_toks=5" in record["run"]["command"]
     text = json.dumps(record)
@@ -282,7 +286,7 @@ def test_a_record_of_another_model_is_not_replaced_unasked(tmp_path):
         (lambda c: c["run"].update(model="encoder"), "its model is bioner-garbage, the card's is encoder"),
         (
             lambda c: c["run"].update(model_args={"pretrained": "org/b"}),
-            "its pretrained is a, the card's is b",
+            "its pretrained is org/a, the card's is org/b",
         ),
     ],
 )
@@ -301,7 +305,9 @@ def test_the_command_of_a_record_can_be_run(output):
         results["config"]["system_instruction"] = results["system_instruction"] = "It's a test."
 
     edit(output, "results_*.json", change)
-    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
+    arguments = {"chat_template_args": {"enable_thinking": False}}
+    card = replace(read_card(CARD), run={"model": "bioner-garbage", "model_args": arguments})
+    (record,) = lm_eval_output.from_lm_eval(output, card)
     program, command, *given = shlex.split(record["run"]["command"])
     assert (program, command) == ("bioner-bench", "run")
     options = systems.given_options(given)

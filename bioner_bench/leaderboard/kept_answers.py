@@ -1,0 +1,74 @@
+"""The answers behind a record, kept beside it: so a better parser can score it again without a model.
+
+A file is JSON lines, gzipped: the hash of a sentence and what the system wrote. No text of a corpus is in it,
+other than what a system copied. The same answers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.records import Record
+from bioner_bench.schema import BenchmarkError
+from bioner_bench.writing import write_bytes
+
+MAX_BYTES = 1 << 29
+"""Of a file's text, 512 MB: no more is unpacked."""
+
+
+def place(record: Record) -> Path:
+    """Where the answers of a record lie, below the leaderboard's folder of answers."""
+    return records.place(record).with_suffix(".jsonl.gz")
+
+
+def write(outputs: Mapping[str, str], path: Path) -> None:
+    """Write answers, given as hash of a sentence -> output, in this order."""
+    packed = io.BytesIO()
+    # Neither a name nor a time, which would differ from run to run.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as stream:
+        stream.write(_text(outputs))
+    write_bytes(path, packed.getvalue())
+
+
+def digest(outputs: Mapping[str, str]) -> str:
+    """SHA-256 of answers, whatever packs them."""
+    return hashlib.sha256(_text(outputs)).hexdigest()
+
+
+def read(path: Path) -> dict[str, str]:
+    """Read what `write` wrote.
+
+    Raises:
+        BenchmarkError: the file is cut, too large, or holds something else.
+    """
+    try:
+        with gzip.open(path) as stream:
+            text = stream.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BenchmarkError(f"cannot read the answers {path}: {error}") from error
+    if len(text) > MAX_BYTES:
+        raise BenchmarkError(f"{path}: more than {MAX_BYTES >> 20} MB of answers")
+    outputs: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            row = json.loads(line)
+            sentence, output = row["sentence"], row["output"]
+            if not isinstance(sentence, str) or not isinstance(output, str) or sentence in outputs:
+                raise ValueError("a sentence twice, or no strings")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BenchmarkError(f"{path}:{number}: not an answer: {error}") from error
+        outputs[sentence] = output
+    return outputs
+
+
+def _text(outputs: Mapping[str, str]) -> bytes:
+    # ASCII, so that a line is a line whatever a system wrote, half of a surrogate pair included.
+    rows = (json.dumps({"sentence": sentence, "output": output}) for sentence, output in outputs.items())
+    return "".join(f"{row}\n" for row in rows).encode()

@@ -1,0 +1,121 @@
+"""Records and the answers that are kept beside them -> the same records, scored by the present version.
+
+Without kept answers a record's counts stay, and only its intervals and documents are made anew. It says which
+version read its answers. One that is valid JSON reads the same in every version, so such a record stands if
+nearly all of its answers were; else it must be run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.judging import READER, judge
+from bioner_bench.leaderboard import kept_answers, records
+from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.scored import Expected, expected, intervals, scored, sentence_hash
+from bioner_bench.schema import BenchmarkError
+
+MAX_OTHER = 0.01
+"""Share of answers other than valid JSON that a record without kept answers may have."""
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A record before and after.
+
+    Attributes:
+        source: what it was made of.
+        run_again: why the system must be run again for it; None if it stands.
+    """
+
+    before: Record
+    after: Record
+    source: Literal["answers", "counts"]
+    run_again: str | None = None
+
+
+def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
+    """Make records anew and write them.
+
+    Args:
+        folder: the leaderboard's, with `records/` and `answers/`.
+        systems: whose records; all if none is named.
+
+    Raises:
+        BenchmarkError: a system has no records, a record is of a sentence that the corpus does not have, or
+            the answers are not those of the record.
+    """
+    done = []
+    for path in _paths(folder, systems):
+        record = records.read(path)
+        kept = folder / "answers" / kept_answers.place(record)
+        if kept.is_file():
+            made = Rescored(record, from_answers(record, kept), "answers")
+        else:
+            made = Rescored(record, from_counts(record), "counts", _stale(record))
+        records.write(made.after, folder / "records")
+        done.append(made)
+    return done
+
+
+def from_answers(record: Record, path: Path) -> Record:
+    """The record with its kept answers read and counted anew."""
+    outputs = kept_answers.read(path)
+    if kept_answers.digest(outputs) != record["answers_sha256"] or list(outputs) != record["sentence_hashes"]:
+        raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
+    task = expected(record["task"])
+    types = task.corpus.types
+    now = prompt.prompt_hash(types, record["setup"]["demonstrations"])
+    if record["prompt_hash"] != now:
+        raise BenchmarkError(
+            f"{path}: answers to the prompt {record['prompt_hash']}, which is now {now}; run the system again"
+        )
+    judged = {}
+    for place, output in zip(_places(record, task), outputs.values(), strict=True):
+        seen = [entity["seen"] for entity in task.documents[place]["entities"]]
+        judged[place] = judge(task.sentences[place], output, list(types), seen)
+    counted = scored(task, judged)
+    changed = counted["counts"] != record["counts"]
+    return {**record, **counted, "parser": READER, "rescored": record["rescored"] or changed}
+
+
+def from_counts(record: Record) -> Record:
+    """The record with documents and intervals made anew."""
+    task = expected(record["task"])
+    documents = [task.sentences[place].document for place in _places(record, task)]
+    return {**record, **intervals(records.counts_of(record), record["types"], documents)}
+
+
+def _paths(folder: Path, systems: list[str] | None) -> list[Path]:
+    paths = sorted((folder / "records").glob("*/*.json"))
+    there = {path.parent.name for path in paths}
+    if missing := sorted(set(systems or []) - there):
+        raise BenchmarkError(f"{folder / 'records'} has no records of {', '.join(missing)}")
+    if not paths:
+        raise BenchmarkError(f"{folder / 'records'} has no records; name the right --folder")
+    return [path for path in paths if not systems or path.parent.name in systems]
+
+
+def _places(record: Record, task: Expected) -> list[int]:
+    """Where the record's sentences stand in the corpus."""
+    known = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
+    try:
+        return [known[each] for each in record["sentence_hashes"]]
+    except KeyError as error:
+        raise BenchmarkError(
+            f"{records.place(record)}: {record['task']} has no sentence {error}, or its gold has changed; "
+            "run the system again"
+        ) from error
+
+
+def _stale(record: Record) -> str | None:
+    valid = record["scores"]["json_valid"]["value"] or 0.0
+    if record["parser"] == READER or 1 - valid <= MAX_OTHER:
+        return None
+    return (
+        f"{1 - valid:.1%} of its answers were other than valid JSON, were read by version {record['parser']} "
+        f"(now {READER}), and are not kept"
+    )
