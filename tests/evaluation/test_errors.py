@@ -58,12 +58,15 @@ def test_each_finding_is_what_its_kind_says(gold, said):
             same_span = (each.gold.start, each.gold.end) == (span.start, span.end)
             same_type = each.gold.type == span.type
             assert each.gold.overlaps(span)
-            assert each.kind == {
-                (True, True): Kind.CORRECT,
-                (True, False): Kind.TYPE,
-                (False, True): Kind.BOUNDARY,
-                (False, False): Kind.BOUNDARY_AND_TYPE,
-            }[same_span, same_type]
+            assert (
+                each.kind
+                == {
+                    (True, True): Kind.CORRECT,
+                    (True, False): Kind.TYPE,
+                    (False, True): Kind.BOUNDARY,
+                    (False, False): Kind.BOUNDARY_AND_TYPE,
+                }[same_span, same_type]
+            )
     missed = [each.gold for each in found if each.kind is Kind.MISSED]
     spurious = [each.predicted.span for each in found if each.kind is Kind.SPURIOUS]
     assert not any(gold.overlaps(span) for gold in missed for span in spurious)
