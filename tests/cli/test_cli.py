@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from command_line import BIN, call, fails
-from conftest import ROOT, SHARED_DATA
+from conftest import ROOT
 
 from bioner_bench.cli import main as cli
 
@@ -228,9 +228,8 @@ def test_the_stock_console_script_finds_the_tasks(tmp_path):
         assert f"|{tag} " in listed
 
 
+@pytest.mark.usefixtures("mirror")
 def test_verify_finds_every_real_corpus_right():
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"the real corpora are not at {SHARED_DATA}")
-    found = json.loads(call("corpora", "verify", "--json", BIONER_BENCH_MIRROR=str(SHARED_DATA)).stdout)
+    found = json.loads(call("corpora", "verify", "--json").stdout)
     assert found["bioner_nlmgene"] == {"test": "ok (17 damaged)"}
     assert all(result.startswith("ok") for splits in found.values() for result in splits.values())
