@@ -146,15 +146,16 @@ def _interchangeable(source: str, described: str) -> bool:
 def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any]) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
-    given = dict(arguments)
+    given, options = dict(arguments), dict(generation)
+    thinking = given.pop("enable_thinking", None)
+    template = dict(_mapping(given.pop("chat_template_args", None)))
+    if thinking is not None:
+        template["enable_thinking"] = thinking
     if source in SERVERS:
         given["pretrained"] = given.pop("model", None) or given.get("pretrained")
+        template = dict(_mapping(options.pop("chat_template_kwargs", None)))  # it is told nothing else
         if source.endswith("chat-completions"):
             given.pop("tokenizer", None)  # a chat is sent as it is
-    template = dict(_mapping(given.pop("chat_template_args", None)))
-    template |= _mapping(generation.get("chat_template_kwargs"))
-    if "enable_thinking" in given:
-        template["enable_thinking"] = given.pop("enable_thinking")
     for name, value in given.items():
         if name in FREE or value is None or value in DEFAULTS.get(name, ()):
             continue
@@ -162,8 +163,8 @@ def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str
     if snapshot := _snapshot(arguments.get("pretrained")):
         found.setdefault("revision", snapshot["revision"])
     found |= {f"template argument {name}": value for name, value in template.items() if value is not None}
-    for name, value in generation.items():
-        if name not in FREE_GENERATION | {"chat_template_kwargs"} and value is not None:
+    for name, value in options.items():
+        if name not in FREE_GENERATION and value is not None:
             found[f"generation option {name}"] = value
     return found
 
