@@ -95,9 +95,7 @@ def check_card(
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
             wanted.pop(name, None)
-        if ran.get("tokenizer") == _weights(
-            arguments.get("peft")
-        ):  # the base model's, saved with the adapter
+        if ran.get("tokenizer") == _weights(arguments.get("peft")):  # saved with the adapter
             ran.pop("tokenizer", None)
     if not wanted.get("revision") and _snapshot(arguments.get("pretrained")):
         ran.pop("revision", None)  # a card that names no revision is of any

@@ -99,13 +99,10 @@ class Chat:
         A template may open an answer, as with gpt-oss its final channel, or Mistral a space.
         """
         # Read behind a prompt, since some tokenizers write what opens a text differently.
-        before, behind = (
-            self._ids(self._frame.asked),
-            self._ids(self._frame.asked + self._frame.opening + answer),
-        )
-        written = behind[len(before) :]
-        if behind[: len(before)] != before:
-            written = self._ids(self._frame.opening + answer)
+        written = self._frame.opening + answer
+        before, whole = self._ids(self._frame.asked), self._ids(self._frame.asked + written)
+        if whole[: len(before)] != before:
+            before, whole = [], self._ids(written)
         return [*whole[len(before) :], *self._frame.closing]
 
     @property
