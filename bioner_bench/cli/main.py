@@ -48,7 +48,9 @@ app.command(epilog="Example: bioner-bench errors out --task bioner_ncbi --html e
 app.command(
     epilog="Example: bioner-bench select --tasks bioner_ncbi --weak-model smollm2-135m --out selections/ncbi"
 )(tuning.select)
-app.command(epilog="Example: bioner-bench train baselines/encoders/minilm-ncbi.yaml --seed 2")(tuning.train)
+app.command(epilog="Example: bioner-bench train baselines/encoders/minilm.yaml --task bioner_ncbi")(
+    tuning.train
+)
 
 
 def main() -> None:

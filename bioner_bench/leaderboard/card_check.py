@@ -18,6 +18,7 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.records import Json, Training
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.recipes import short_name
 
 WEIGHTS = {"hf", "hf-auto", "huggingface", "hf-prefix", "vllm", "sglang"}
 """Backends that load weights and do no more: the same weights in another of them are the same system."""
@@ -199,6 +200,8 @@ def _check_training(path: Path, card: Card, arguments: Json, training: Training)
     """What this project trained must be what the card says was trained."""
     recipe = training["recipe"]
     described = Path(card.recipe).stem if card.recipe else card.system if card.train_strategy else None
+    if recipe["name"] in {f"{described}-{short_name(task)}" for task in card.trained_on}:
+        described = recipe["name"]  # one checkpoint of a family
     pairs: list[tuple[str, Any, Any]] = [
         ("recipe", recipe["name"], described),
         ("trained_on", list(recipe["train"]), list(card.trained_on)),

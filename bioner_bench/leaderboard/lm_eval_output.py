@@ -73,17 +73,18 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
             another system than the card's.
     """
     chosen = _chosen(given)
-    models = {
-        json.dumps([results["config"].get("model"), _arguments(results)], default=str): path
-        for _, path, results in chosen
-    }
-    if len(models) > 1:
-        paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
-        raise BenchmarkError(f"{given} holds runs of several models, in {paths}; name the folder of one")
+    models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
+    for task, path, results in chosen:
+        model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        models.setdefault(repr(systems.member(card, task)), {})[model] = path
+    for paths in models.values():
+        if len(paths) > 1:
+            both = " and ".join(str(path.parent) for path in list(paths.values())[:2])
+            raise BenchmarkError(f"{given} holds runs of several models, in {both}; name the folder of one")
     made = []
     for task, path, results in chosen:
         with _refusing(path):
-            made.append(_make(path, results, task, card, rescore))
+            made.append(_make(path, results, task, systems.member(card, task), rescore))
     return made
 
 
