@@ -46,7 +46,7 @@ ROWS = [
 
 def answers(tmp_path, rows, name="a.jsonl"):
     path = tmp_path / name
-    path.write_text("".join(f"{json.dumps(row | {'id': str(n)})}\n" for n, row in enumerate(rows)))
+    path.write_text("".join(f"{json.dumps({'id': str(n)} | row)}\n" for n, row in enumerate(rows)))
     return path
 
 
@@ -87,15 +87,12 @@ def test_gold_and_predicted_spans_stand_in_one_line(tmp_path):
 
 
 def test_two_systems_where_only_one_is_right(tmp_path):
-    perfect = [{**row, "predicted": row["gold"]} for row in ROWS]
-    for row in perfect:
-        row.pop("output", None)
+    perfect = [
+        line(row["text"], row["gold"], predicted=row["gold"], id=str(number))
+        for number, row in enumerate(ROWS)
+    ]
     other = answers(tmp_path, perfect[1:], "b.jsonl")
-    rows = [row | {"id": str(n)} for n, row in enumerate(ROWS)]
-    ours = answers(tmp_path, rows)
-    other.write_text(
-        "".join(f"{json.dumps(row | {'id': str(n)})}\n" for n, row in list(enumerate(perfect))[1:])
-    )
+    ours = answers(tmp_path, ROWS)
     made = error_report.compare(given_answers.read(ours), given_answers.read(other))
     assert (made.sentences, made.both_right, made.both_wrong) == (4, 1, 0)
     assert [len(found) for found in made.groups.values()] == [0, 3]
@@ -131,7 +128,7 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing(tmp_path):
         "spurious",
         "spurious",
     ]
-    assert "[<script>alert(1)</script>".replace("[<script>", "[<script>") in page.text.replace("]", "")
+    assert "[<script>]alert(1)</script>" in page.text
     assert 'missed Gene "<script>"' in page.text
     assert "ATM {causes} [{ataxia} telangiectasia]" in page.text
     assert ".innerHTML" not in errors_page.html(made, made.groups)
@@ -157,7 +154,7 @@ def test_the_answers_kept_beside_a_record(tmp_path):
     records.write(make_record("ruler", "bioner_ncbi"), tmp_path / "records")
     with pytest.raises(BenchmarkError, match="holds several"):
         given_answers.read(tmp_path / "records")
-    with pytest.raises(BenchmarkError, match="no record and no samples.* of bioner_bc2gm"):
+    with pytest.raises(BenchmarkError, match=r"no samples_\*\.jsonl of bioner_bc2gm"):
         given_answers.read(tmp_path / "records", "bioner_bc2gm")
 
 
