@@ -45,7 +45,7 @@ FREE_GENERATION = {
     *("max_tokens", "max_new_tokens", "max_completion_tokens", "min_tokens", "min_new_tokens", "seed"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram_size", "num_beams"),
     *("length_penalty", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens"),
-    *("ignore_eos", "use_cache"),
+    *("ignore_eos", "eos_token_id", "use_cache"),
 }
 """Options of a generation that say how the next token is chosen. All are recorded."""
 
@@ -96,6 +96,8 @@ def check_card(
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
             wanted.pop(name, None)
+        if ran.get("tokenizer") == _weights(arguments.get("peft")):  # saved with the adapter
+            ran.pop("tokenizer", None)
     if not wanted.get("revision") and _snapshot(arguments.get("pretrained")):
         ran.pop("revision", None)  # a card that names no revision is of any
     for name in ("think_end_token", "trust_remote_code"):  # without them nothing else answers
