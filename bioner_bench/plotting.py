@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -60,3 +60,27 @@ def svg(drawn: Figure) -> str:
     drawn.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(drawn)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels as near to these as can be, at least `gap` apart, between `low` and `high`.
+
+    >>> spread([10, 11, 50], 8, 0, 100)
+    [6.5, 14.5, 50.0]
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    # Blocks of labels that touch, each about the mean of where its labels want to be.
+    blocks: list[tuple[float, list[int]]] = []
+    for index in order:
+        block = [index]
+        middle = float(places[index])
+        while blocks and blocks[-1][0] + gap * len(blocks[-1][1]) / 2 > middle - gap * len(block) / 2:
+            block = blocks.pop()[1] + block
+            middle = sum(places[each] for each in block) / len(block)
+        half = gap * len(block) / 2
+        blocks.append((min(max(middle, low + half), max(high - half, low + half)), block))
+    found = [0.0] * len(places)
+    for middle, block in blocks:
+        for place, index in enumerate(block):
+            found[index] = middle + gap * (place - (len(block) - 1) / 2)
+    return found
