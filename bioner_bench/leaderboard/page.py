@@ -110,6 +110,7 @@ def _task(
     return {
         "id": task,
         "name": corpus_name(task),
+        "short": "Sample" if task == "bioner_sample" else corpus_name(task),
         "role": _ROLES.get(corpora.get(task).role, "") if known else "",
         "types": one["types"],
         "version": one["task_version"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from bioner_bench.plotting import spread
 
-WIDTH, LEFT, RIGHT, TOP, LINE = 860, 52, 480, 14, 17
+WIDTH, LEFT, RIGHT, TOP, LINE = 1040, 52, 540, 14, 17
 """Of the picture in its own units: the plot is between `LEFT` and `RIGHT`, labels stand beyond it."""
 
 
@@ -16,7 +16,7 @@ def picture(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The geometry of the picture; None if the speed of fewer than two systems is known.
 
     Args:
-        entries: those of one corpus, with `scores`, `speed`, `size`, `hardware`, `kind` and `title`.
+        entries: those of one corpus, with `scores`, `speed`, `size`, `hardware`, `kind`, `title` and `asked`.
     """
     known = [entry for entry in entries if entry["speed"] and entry["kind"] != "reference"]
     if len(known) < 2:
@@ -43,7 +43,7 @@ def picture(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             "label_y": round(place, 1),
             "kind": entry["kind"],
             "title": entry["title"],
-            "about": ", ".join(part for part in (entry["variant"], entry["size"]) if part),
+            "about": ", ".join(part for part in (entry["asked"], entry["size"]) if part),
             "said": f"{value:.1f} F1, {entry['speed']:,g} sentences a second"
             + (f" on {entry['hardware']}" if entry["hardware"] else ""),
         }

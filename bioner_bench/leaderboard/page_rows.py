@@ -155,6 +155,7 @@ def _described(row: Mapping[str, Any]) -> Json:
         "system": row["system"],
         "setup": f"{row['system']}/{_shots(row)}",
         "title": row["title"],
+        "asked": _variant(row),
         "kind": row["kind"],
         "task": row["task"],
         "measured": row["measured"],
