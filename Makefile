@@ -1,6 +1,8 @@
 # make demo   set up, then run the main job on a small real model
 # make test   set up, then run make lint and the tests
 # make corpora  fetch the real corpora into the cache, for the tests that need them
+# make docs   the pages of docs/ as a site, in build/site; fails on a broken link
+# make dist   the wheel and the source archive, checked as PyPI would
 # make lint   ruff, mypy, and import-linter for the order of the stages
 
 PYTHON ?= python3
@@ -14,7 +16,7 @@ endif
 
 READY = $(VENV)/.ready
 
-.PHONY: setup corpora demo test lint clean
+.PHONY: setup corpora demo test lint docs dist clean
 
 setup: $(READY)
 
@@ -41,6 +43,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV)

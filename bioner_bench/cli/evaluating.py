@@ -83,22 +83,40 @@ def check(
         float | None, typer.Option(min=0, help="Points that strict F1 may drop even if chance explains it.")
     ] = None,
     score: Annotated[str, typer.Option(help="The score that must not drop.")] = "strict_f1",
+    tasks: Annotated[
+        str | None, typer.Option(help="Only these, with commas between; each must be on both sides.")
+    ] = None,
+    across: Annotated[
+        str,
+        typer.Option(
+            help="What may differ, with commas between: shots, demonstrations, system-instruction, template, "
+            "generation."
+        ),
+    ] = "",
+    junit: Annotated[Path | None, typer.Option(help="Write the verdicts to this file as JUnit XML.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a job summary.")] = False,
     as_json: Json = False,
 ) -> None:
     """Did a system get worse? Exit code 0: no; 1: yes; 2: the records cannot be compared.
 
-    Worse means significantly lower by a paired bootstrap on the common sentences, or lower by more than
-    --max-drop points. Of two folders, records of the same system, task and shots are compared.
+    Worse means significantly lower by a paired bootstrap over documents (with Holm's correction for several
+    tasks), or lower by more than --max-drop points. Of two folders, records of the same system, task and
+    setup are compared, and training seeds by their mean.
     """
-    from bioner_bench.cli.results import print_verdicts
-    from bioner_bench.leaderboard import regression
+    from bioner_bench.leaderboard import regression, verdicts
+    from bioner_bench.writing import write_text
 
-    verdicts = regression.check_all(new, against, score, max_drop)
+    def names(given: str | None) -> list[str]:
+        return [name.strip() for name in (given or "").split(",") if name.strip()]
+
+    report = regression.check_all(new, against, score, max_drop, names(tasks), names(across))
+    if junit:
+        write_text(junit, verdicts.as_junit(report))
     if as_json:
-        print_json([verdict.as_json() for verdict in verdicts])
+        print_json(report.as_json())
     else:
-        print_verdicts(console(), score, verdicts)
-    raise typer.Exit(regression.outcome_of(verdicts))
+        print(verdicts.as_markdown(report) if markdown else verdicts.as_text(report), end="")
+    raise typer.Exit(report.outcome)
 
 
 def demo(

@@ -12,7 +12,6 @@ from rich.text import Text
 from bioner_bench.evaluation.alignment import Aligned, Fate
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.evaluation.summary import Summary
-from bioner_bench.leaderboard.regression import Verdict
 from bioner_bench.schema import Entity
 
 STYLES = ("bold green", "bold cyan", "bold magenta", "bold yellow", "bold blue")
@@ -55,30 +54,6 @@ def print_comparison(console: Console, summaries: Mapping[str, tuple[int, Summar
     for task, (sentences, summary) in summaries.items():
         scores = [with_interval(summary, name) for name in shown]
         table.add_row(task, str(sentences), *scores, *(percent(summary[name]) for name in shares))
-    console.print(table)
-
-
-def print_verdicts(console: Console, score: str, verdicts: Sequence[Verdict]) -> None:
-    """One task a row: old and new score, their difference, and the verdict."""
-    table = Table(title=f"{score}, %", title_justify="left")
-    for column in ("system", "task", "setup", "sentences", "old", "new", "difference", "p", "verdict"):
-        table.add_column(column, no_wrap=column in ("system", "task"))
-    for verdict in verdicts:
-        test = verdict.comparison
-        change = p_value = "-"
-        if test is not None:
-            change = f"{100 * test.difference:+.2f} [{100 * test.low:+.2f}, {100 * test.high:+.2f}]"
-            p_value = f"{test.p_value:.4f}"
-        outcome = f"{verdict.outcome.name.lower()}: {verdict.reason}"
-        row = [
-            verdict.system,
-            verdict.task,
-            verdict.setup.replace("-", " "),
-            str(verdict.sentences),
-            percent(verdict.old),
-            percent(verdict.new),
-        ]
-        table.add_row(*(escape(cell) for cell in (*row, change, p_value, outcome)))
     console.print(table)
 
 

@@ -8,8 +8,9 @@ narrower than Student's. So percentiles are taken further out, as far as the one
 *expanded percentile interval*, Hesterberg, The American Statistician 69(4), 2015), and p values are made
 larger to match. From a few hundred documents on it makes no difference that one could see.
 
-Runs of one system that differ in their training seed are resampled too: seeds and documents, each on its own
-(the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1(2), 2007).
+Of runs of one system that differ in their training seed, seeds and documents are resampled, each on its own
+(the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1(2), 2007). Two or three seeds have no
+percentiles to speak of, so intervals and p values are Student's, on the standard error of the resamples.
 """
 
 from __future__ import annotations
@@ -32,9 +33,6 @@ Documents = Sequence[Hashable | None] | None
 
 _CHUNK = 1_000_000
 """Numbers drawn at once; bounds memory to some 30 MB."""
-
-_ROUNDING = 1e-12
-"""Keeps ties that differ by rounding only on the same side on every machine."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,7 +114,13 @@ def intervals(
     sums = resampled_sums(_matrix(columns, table), documents, resamples, seed)
     by_column = dict(zip(columns, sums.T, strict=True))
     units = _units(documents, _length(table))
-    return {score.name: _interval(score.of(by_column), units, units - 1) for score in scores}
+    observed = {column: table[column].sum() for column in columns}
+    return {
+        score.name: _Statistic(
+            float(score.of(observed)), score.of(by_column), units, freedom=units - 1
+        ).interval()
+        for score in scores
+    }
 
 
 def interval(
@@ -145,8 +149,8 @@ def interval_of_runs(
     """95 % interval of the mean score over runs of one system with several training seeds.
 
     It speaks of other documents and other seeds. One run says nothing of seeds, and its interval is that
-    of `interval`; two or three say little, and the interval is wide for it (Student's distribution, with
-    degrees of freedom as of Satterthwaite, Biometrics Bulletin 2(6), 1946).
+    of `interval`; two or three say little, and where they differ much the interval is wide (Student's
+    distribution, with degrees of freedom as of Satterthwaite, Biometrics Bulletin 2(6), 1946).
 
     Args:
         score: the score.
@@ -155,10 +159,7 @@ def interval_of_runs(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    units = _units(documents, _same_length(runs))
-    values = _resampled(score, runs, documents, resamples, seed)
-    freedom = _freedom(units, values.mean(axis=0), [_observed(score, runs)])
-    low, high = _interval(_mean_over_seeds(values, np.random.default_rng([seed, 1])), units, freedom)
+    low, high = _difference(score, runs, [], documents, resamples, seed).interval()
     return max(0.0, low), min(1.0, high)
 
 
@@ -200,38 +201,116 @@ def compare_runs(
     """
     if not runs_a or not runs_b:
         raise ValueError("a side has no run")
-    runs = [*runs_a, *runs_b]
-    units = _units(documents, _same_length(runs))
-    values = _resampled(score, runs, documents, resamples, seed)
-    sides = [values[: len(runs_a)], values[len(runs_a) :]]
-    observed_a, observed_b = _observed(score, runs_a), _observed(score, runs_b)
-    freedom = _freedom(units, sides[0].mean(axis=0) - sides[1].mean(axis=0), [observed_a, observed_b])
-    random = np.random.default_rng([seed, 1])
-    means_a, means_b = (_mean_over_seeds(side, random) for side in sides)
-    observed = float(observed_a.mean() - observed_b.mean())
-    differences = means_a - means_b
-    low, high = _interval(differences, units, freedom)
-    extreme = np.abs(differences - observed) >= abs(observed) - _ROUNDING
-    p_value = (int(extreme.sum()) + 1) / (resamples + 1)
-    margin = max(map(abs, _interval(differences, units, freedom, 0.90)))
-    return Comparison(observed, low, high, _expanded_p_value(min(1.0, p_value), units, freedom), margin)
+    found = _difference(score, runs_a, runs_b, documents, resamples, seed)
+    margin = max(map(abs, found.interval(0.90)))
+    return Comparison(found.observed, *found.interval(), found.p_value(), margin)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
     """p values of tests that make one statement together, corrected so that their joint error is held.
 
     Rejecting what is below 5 % then rejects anything wrongly in at most 5 % of cases, whatever the tests
     have to do with each other (Holm, Scandinavian Journal of Statistics 6(2), 1979).
 
+    Args:
+        p_values: of the tests.
+        tests: how many they were chosen from, if there are more. Who is held against the *best* of n
+            systems is held against one that was chosen for being ahead: any of n (n - 1) / 2 pairs may be
+            the one that is tested, and a correction for n - 1 tests is not enough.
+
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
+    tests = max(len(p_values), tests or 0)
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        largest = max(largest, min(1.0, (tests - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+@dataclass(frozen=True)
+class _Statistic:
+    """A statistic, its values in all resamples, and what they are worth.
+
+    Attributes:
+        observed: its value on the sentences themselves.
+        values: shape (resamples,).
+        units: documents, or sentences, that were drawn.
+        freedom: degrees of freedom of its variance; 0 if there is no spread to learn from.
+        seeds: whether seeds were drawn too.
+    """
+
+    observed: float
+    values: Floats
+    units: int
+    freedom: float
+    seeds: bool = False
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        from scipy.special import ndtr, stdtrit
+
+        level = (1 - confidence) / 2
+        if self.freedom > 0:
+            student = float(stdtrit(self.freedom, level))
+            if self.seeds:
+                half = -student * self._standard_error()
+                return self.observed - half, self.observed + half
+            level = round(float(ndtr(_expansion(self.units) * student)), 12)
+        low, high = np.quantile(self.values, [level, 1 - level])
+        return float(low), float(high)
+
+    def p_value(self) -> float:
+        """Two-sided, of no difference; one document alone cannot tell anything from chance."""
+        from scipy.special import ndtri, stdtr
+
+        if self.freedom <= 0:
+            return 1.0
+        if self.seeds:
+            error = self._standard_error()
+            student = abs(self.observed) / error if error else float("inf") * (self.observed != 0)
+            return round(2 * float(stdtr(self.freedom, -student)), 12)
+        # The margin keeps ties that differ by rounding only on the same side on every machine.
+        extreme = np.abs(self.values - self.observed) >= abs(self.observed) - 1e-12
+        share = min(1.0, (int(extreme.sum()) + 1) / (len(extreme) + 1))
+        return round(2 * float(stdtr(self.freedom, ndtri(share / 2) / _expansion(self.units))), 12)
+
+    def _standard_error(self) -> float:
+        return float(np.std(self.values)) * _expansion(self.units)
+
+
+def _difference(
+    score: Score,
+    runs_a: Sequence[Table],
+    runs_b: Sequence[Table],
+    documents: Documents,
+    resamples: int,
+    seed: int,
+) -> _Statistic:
+    """The mean score of some runs minus that of others; minus nothing if there are none."""
+    units = _units(documents, _same_length([*runs_a, *runs_b]))
+    values = _resampled(score, [*runs_a, *runs_b], documents, resamples, seed)
+    random = np.random.default_rng([seed, 1])
+    observed, fixed, drawn = 0.0, np.zeros(resamples), np.zeros(resamples)
+    parts = []
+    for sign, runs, of_side in (
+        (1, runs_a, values[: len(runs_a)]),
+        (-1, runs_b, values[len(runs_a) :]),
+    ):
+        if not runs:
+            continue
+        scores = np.array([score.formula(*_matrix(score.columns, run).sum(axis=0)) for run in runs])
+        observed += sign * float(scores.mean())
+        fixed += sign * of_side.mean(axis=0)
+        drawn += sign * _mean_over_seeds(of_side, random)
+        if len(runs) > 1:
+            parts.append((float(np.var(scores, ddof=1)) / len(runs), len(runs) - 1))
+    # Of a variance that is a sum (Satterthwaite 1946): of documents, and of the seeds of each side.
+    parts.append((float(np.var(fixed)), units - 1))
+    below = sum(variance**2 / freedom for variance, freedom in parts if freedom)
+    freedom = sum(variance for variance, _ in parts) ** 2 / below if below else units - 1
+    return _Statistic(observed, drawn, units, freedom, seeds=len(parts) > 1)
 
 
 def _resampled(
@@ -257,44 +336,8 @@ def _mean_over_seeds(values: Floats, random: np.random.Generator) -> Floats:
     return np.asarray(np.sum(weights * values, axis=0))
 
 
-def _observed(score: Score, runs: Sequence[Table]) -> Floats:
-    return np.array([score.formula(*_matrix(score.columns, run).sum(axis=0)) for run in runs])
-
-
-def _freedom(units: int, by_documents: Floats, sides: Sequence[Floats]) -> float:
-    """Degrees of freedom of a variance that is a sum: of documents, and of the seeds of each side."""
-    parts = [(float(np.var(by_documents)), units - 1)]
-    parts += [(float(np.var(side, ddof=1)) / len(side), len(side) - 1) for side in sides if len(side) > 1]
-    below = sum(variance**2 / freedom for variance, freedom in parts if freedom)
-    return sum(variance for variance, _ in parts) ** 2 / below if below else units - 1
-
-
-def _interval(values: Floats, units: int, freedom: float, confidence: float = 0.95) -> tuple[float, float]:
-    level = _expanded_level((1 - confidence) / 2, units, freedom)
-    low, high = np.quantile(values, [level, 1 - level])
-    return float(low), float(high)
-
-
 def _expansion(units: int) -> float:
     return float(np.sqrt(units / (units - 1))) if units > 1 else 1.0
-
-
-def _expanded_level(level: float, units: int, freedom: float) -> float:
-    """The percentile that stands for `level`; one unit has no spread to expand."""
-    from scipy.special import ndtr, stdtrit
-
-    if freedom <= 0:
-        return level
-    return round(float(ndtr(_expansion(units) * stdtrit(freedom, level))), 12)
-
-
-def _expanded_p_value(p_value: float, units: int, freedom: float) -> float:
-    """The inverse of `_expanded_level`, on both sides; one unit cannot tell anything from chance."""
-    from scipy.special import ndtri, stdtr
-
-    if freedom <= 0:
-        return 1.0
-    return round(2 * float(stdtr(freedom, ndtri(p_value / 2) / _expansion(units))), 12)
 
 
 def _units(documents: Documents, sentences: int) -> int:

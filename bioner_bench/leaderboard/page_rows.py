@@ -42,7 +42,7 @@ def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, C
             "variant": _variant(row, seeds=True),
             "partial": row["partial"],
             "older": older,
-            "marks": _marks(row, older, record["corpus_sentences"]),
+            "marks": _marks(row, older, record),
             "sentences": row["sentences"],
             "scores": _scores(row, list(record["scores"])),
             "counts": _counts(record),
@@ -192,16 +192,18 @@ def _variant(row: Mapping[str, Any], seeds: bool = False) -> str:
     return ", ".join([f"{row['shots']}-shot", *chosen, *seed, *trained])
 
 
-def _marks(row: Mapping[str, Any], older: bool, corpus_size: int) -> list[list[str]]:
+def _marks(row: Mapping[str, Any], older: bool, record: Record) -> list[list[str]]:
     """What must be said of a run, each as a class for its look and the words."""
     marks = []
     if row["partial"]:
-        said = f"partial run, not ranked: {row['sentences']:,} of {corpus_size:,} sentences"
+        said = f"partial run, not ranked: {row['sentences']:,} of {record['corpus_sentences']:,} sentences"
         marks.append(["partial", said])
     if older:
         marks.append(["older", f"older task version {row['task_version']}"])
     if row["kind"] == "reference":
         marks.append(["reference", "reference, not ranked"])
+    if record["prompt"] is None:
+        marks.append(["predictions", "from a file of predictions"])
     return marks
 
 

@@ -1,24 +1,42 @@
-"""Two records of one task -> the answer whether a system got worse.
+"""Records of a new and of an old system -> the answer whether it got worse.
 
-A regression is a strict F1 that is significantly lower by a paired bootstrap over the common sentences, or
-lower by more than the allowed drop. Records of another task version, prompt or gold are not compared.
+A regression is a score that is significantly lower by a paired bootstrap over the documents of the common
+sentences, or lower by more than the allowed drop. Several tasks give one verdict, with Holm's correction:
+equal systems are called worse in at most 5 % of checks, however many tasks there are. Records of another
+task version, prompt, setup or gold are not compared.
+
+Records that differ in their training seed only are runs of one system, and compared by their mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, SIGNIFICANCE, Comparison, compare
+from bioner_bench.evaluation.bootstrap import (
+    RESAMPLES,
+    SEED,
+    SIGNIFICANCE,
+    Comparison,
+    compare_runs,
+    holm,
+)
 from bioner_bench.evaluation.scoring import scores, total
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.schema import BenchmarkError
+
+ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")
+"""What of a setup must be the same on both sides, unless it is named as what may differ."""
+
+TEMPLATE_ARGUMENTS = ("enable_thinking", "chat_template_args", "think_end_token")
+"""Arguments of lm-eval's models that change what a chat template writes, or what of an answer is thinking."""
 
 
 class Outcome(IntEnum):
@@ -31,73 +49,157 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one run. Scores are in [0, 1], on the common sentences; None if not comparable."""
+    """The answer for one task and setup; scores are in [0, 1], and None if not comparable.
+
+    `runs` are the numbers of new and old runs (training seeds), `old` and `new` means over them, on the
+    common sentences; `drop` is what was lost, in points (hundredths). `p_value` is corrected for all
+    comparisons of the check, that of `comparison` is not.
+    """
 
     system: str
     task: str
     setup: str
     outcome: Outcome
     reason: str
+    runs: tuple[int, int] = (1, 1)
     sentences: int = 0
+    corpus_sentences: int = 0
+    documents: int | None = None
     old: float | None = None
     new: float | None = None
+    drop: float | None = None
     comparison: Comparison | None = None
+    p_value: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         test = self.comparison
-        return {
-            "system": self.system,
-            "task": self.task,
-            "setup": self.setup,
+        known = {name: value for name, value in asdict(self).items() if name != "comparison"}
+        return known | {
             "outcome": self.outcome.name.lower(),
-            "reason": self.reason,
-            "sentences": self.sentences,
-            "old": self.old,
-            "new": self.new,
             "difference": test.difference if test else None,
             "difference_low": test.low if test else None,
             "difference_high": test.high if test else None,
-            "p_value": test.p_value if test else None,
+            "p_value_uncorrected": test.p_value if test else None,
         }
 
 
-def check_all(new: Path, old: Path, score: str = "strict_f1", max_drop: float | None = None) -> list[Verdict]:
-    """Verdicts on two records, or on two folders of records, task by task.
+@dataclass(frozen=True)
+class Report:
+    """All verdicts of a check, and what stands on one side only, as "system, task, setup"."""
 
-    In folders, records of the same system, task, shots and seed belong together; where each folder holds one
-    system, its name may differ. An old record without a new one cannot be compared, and says so.
+    score: str
+    verdicts: tuple[Verdict, ...]
+    only_old: tuple[str, ...] = ()
+    only_new: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """A regression anywhere is one; else what cannot be compared counts."""
+        for outcome in (Outcome.REGRESSION, Outcome.INCOMPARABLE):
+            if any(verdict.outcome is outcome for verdict in self.verdicts):
+                return outcome
+        return Outcome.PASS
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "outcome": self.outcome.name.lower(),
+            "score": self.score,
+            "verdicts": [verdict.as_json() for verdict in self.verdicts],
+            "only_old": list(self.only_old),
+            "only_new": list(self.only_new),
+        }
+
+
+def check_all(
+    new: Path,
+    old: Path,
+    score: str = "strict_f1",
+    max_drop: float | None = None,
+    tasks: Collection[str] | None = None,
+    across: Collection[str] = (),
+) -> Report:
+    """Compare two records, or two folders of records.
+
+    In folders, records of the same system, task and setup belong together; where each folder holds one
+    system, its name may differ. What only one side has is not compared, and the report says so.
+
+    Args:
+        new: a record of the system under test, or a folder of them.
+        old: what it is held against.
+        score: the score that must not drop.
+        max_drop: a drop of more than this many points (hundredths) is a regression even if chance could
+            explain it.
+        tasks: only these; one that is not on both sides, for each system of `old`, is incomparable.
+        across: what of `ACROSS` may differ.
 
     Raises:
-        BenchmarkError: a file is no record, or a folder holds none.
+        BenchmarkError: a file is no record, a folder holds none, nothing can be set side by side, or a name
+            is unknown.
     """
+    if unknown := set(across) - set(ACROSS):
+        raise BenchmarkError(
+            f"--across {','.join(sorted(unknown))}: there is only {', '.join(ACROSS)} that may differ"
+        )
     news, olds = _records(new), _records(old)
-    if new.is_file() and old.is_file():
-        return [check(news[0], olds[0], score, max_drop)]
+    if new.is_file() and old.is_file() and not tasks:
+        return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
+    pairs, only_new, only_old = _pair(_groups(news, tasks, one_each), _groups(olds, tasks, one_each))
+    compared = [_compare(left, right, score, across) for left, right in pairs]
+    there = {(right[0]["system"]["name"], right[0]["task"]) for _, right in pairs}
+    for system in dict.fromkeys(record["system"]["name"] for record in olds):
+        for task in tasks or ():
+            if (system, task) not in there:
+                reason = "there is no run on both sides with the same setup"
+                compared.append(Verdict(system, task, "", Outcome.INCOMPARABLE, reason))
+    if not compared:
+        raise BenchmarkError(
+            f"{new} and {old} have no system, task and setup in common; name two records to see how "
+            "they differ"
+        )
+    report = judge(score, compared, max_drop)
+    return replace(report, only_old=tuple(map(_label, only_old)), only_new=tuple(map(_label, only_new)))
 
-    def key(record: Record) -> tuple[str, Path]:
-        place = records.place(record)
-        return "" if one_each else record["system"]["name"], place.relative_to(place.parts[0])
 
-    by_key = {key(record): record for record in news}
-    verdicts = []
-    for record in olds:
-        counterpart = by_key.get(key(record))
-        if counterpart is not None:
-            verdicts.append(check(counterpart, record, score, max_drop))
-        else:
-            reason = f"{new} holds no such run of {record['system']['name']}"
-            verdicts.append(_incomparable(record, records.variant(record), reason))
-    return verdicts
+def check(
+    new: Record,
+    old: Record,
+    score: str = "strict_f1",
+    max_drop: float | None = None,
+    across: Collection[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Verdict:
+    """`check_all` of two records."""
+    return judge(score, [_compare([new], [old], score, across, resamples, seed)], max_drop).verdicts[0]
 
 
-def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
-    """A regression anywhere is one; else what cannot be compared counts."""
-    for outcome in (Outcome.REGRESSION, Outcome.INCOMPARABLE):
-        if any(verdict.outcome is outcome for verdict in verdicts):
-            return outcome
-    return Outcome.PASS
+def judge(score: str, compared: Sequence[Verdict], max_drop: float | None = None) -> Report:
+    """Decide what is a regression, for all comparisons together."""
+    corrected = iter(holm([verdict.comparison.p_value for verdict in compared if verdict.comparison]))
+    return Report(
+        score,
+        tuple(
+            _judged(verdict, next(corrected), max_drop) if verdict.comparison else verdict
+            for verdict in compared
+        ),
+    )
+
+
+def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict:
+    drop = verdict.drop or 0.0
+    outcome, reason = Outcome.PASS, "no worse than chance explains"
+    if p_value < SIGNIFICANCE and drop > 0:
+        outcome, reason = Outcome.REGRESSION, "significantly worse"
+    elif max_drop is not None and drop > max_drop:
+        outcome, reason = Outcome.REGRESSION, f"worse by {drop:.2f} points, more than {max_drop:g}"
+    elif p_value < SIGNIFICANCE and drop < 0:
+        reason = "significantly better"
+    elif drop == 0:
+        reason = "the same"
+    return replace(verdict, outcome=outcome, reason=reason, p_value=p_value)
 
 
 def _records(path: Path) -> list[Record]:
@@ -111,82 +213,152 @@ def _records(path: Path) -> list[Record]:
     return [records.read(each) for each in paths]
 
 
-def check(
-    new: Record,
-    old: Record,
-    score: str = "strict_f1",
-    max_drop: float | None = None,
+Group = list[Record]
+"""The runs of one system on one task with one setup: they differ in their training seed."""
+
+
+def _groups(
+    side: Sequence[Record], tasks: Collection[str] | None, one_each: bool
+) -> dict[tuple[str, str], list[Group]]:
+    """(system, task) -> its groups; the system has no name where each side holds one."""
+    found: dict[tuple[str, str], dict[str, Group]] = {}
+    for record in side:
+        if not tasks or record["task"] in tasks:
+            place = ("" if one_each else record["system"]["name"], record["task"])
+            setup = json.dumps(_setup(record), sort_keys=True)
+            found.setdefault(place, {}).setdefault(setup, []).append(record)
+    return {place: list(groups.values()) for place, groups in found.items()}
+
+
+def _pair(
+    news: Mapping[tuple[str, str], list[Group]], olds: Mapping[tuple[str, str], list[Group]]
+) -> tuple[list[tuple[Group, Group]], list[Group], list[Group]]:
+    """The groups that belong together, new and old, and what is left of each side.
+
+    Groups of one setup do, and the last one on each side of a task, which `_compare` then looks at.
+    """
+    pairs, only_new, only_old = [], [], []
+    for place in dict.fromkeys([*olds, *news]):
+        left, right = list(news.get(place, [])), list(olds.get(place, []))
+        for old in olds.get(place, []):
+            same = next((new for new in left if _setup(new[0]) == _setup(old[0])), None)
+            if same is not None:
+                pairs.append((same, old))
+                left.remove(same)
+                right.remove(old)
+        if len(left) == len(right) == 1:
+            pairs.append((left.pop(), right.pop()))
+        only_new += left
+        only_old += right
+    return pairs, only_new, only_old
+
+
+def _setup(record: Record) -> dict[str, Any]:
+    """What `ACROSS` names, of a record."""
+    setup, arguments = record["setup"], record["model"]["arguments"]
+    shots = setup["shots"]
+    template = {name: arguments[name] for name in TEMPLATE_ARGUMENTS if name in arguments}
+    template |= {"chat_template": setup["chat_template_sha256"], "gen_prefix": setup["gen_prefix"]}
+    if shots:
+        template["fewshot_as_multiturn"] = setup["fewshot_as_multiturn"]
+    return {
+        "shots": shots,
+        "demonstrations": [setup["demonstrations"], setup["fewshot_seed"]] if shots else None,
+        "system-instruction": setup["system_instruction"],
+        "template": template,
+        "generation": setup["generation"],
+    }
+
+
+def _variant(runs: Group) -> str:
+    return records.variant(runs[0]).split("-training-seed-")[0]
+
+
+def _label(runs: Group) -> str:
+    return f"{runs[0]['system']['name']} {runs[0]['task']} {_variant(runs)}"
+
+
+def _difference(new: Record, old: Record, across: Collection[str]) -> str | None:
+    """Why two records cannot be compared; None if they can."""
+    same: list[tuple[str, Any, Any]] = [
+        ("task", new["task"], old["task"]),
+        ("task version", new["task_version"], old["task_version"]),
+        ("types", new["types"], old["types"]),
+    ]
+    for what, ours, theirs in same:
+        if ours != theirs:
+            return f"other {what}: {ours} against {theirs}"
+    ours, theirs = _setup(new), _setup(old)
+    if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
+        told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
+        return f"other {told} (--across {','.join(differ)} allows it)"
+    # Demonstrations and a system instruction have markup of their own; dates do not count.
+    marked = new["markup"] and old["markup"] and new["markup"]["sha256"] != old["markup"]["sha256"]
+    alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
+    if marked and alike and "template" not in across:
+        return "other template: other text around the turns of the prompt (--across template allows it)"
+    # How demonstrations are chosen is a part of the hash.
+    chosen_otherwise = new["setup"]["demonstrations"] != old["setup"]["demonstrations"]
+    if new["prompt_hash"] != old["prompt_hash"] and not chosen_otherwise:
+        return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}"
+    return None
+
+
+def _shown(ours: Any, theirs: Any) -> str:
+    """Two values, or what differs of two objects."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+        return ", ".join(f"{name} {_shown(ours.get(name), theirs.get(name))}" for name in names)
+    short = [text if len(text) <= 40 else f"{text[:37]}..." for text in map(json.dumps, (ours, theirs))]
+    return " against ".join(short)
+
+
+def _compare(
+    news: Group,
+    olds: Group,
+    score: str,
+    across: Collection[str],
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Verdict:
-    """Compare a new record with an old one.
-
-    Args:
-        new: the record of the system under test.
-        old: the record that it is held against.
-        score: the score that must not drop.
-        max_drop: a drop of more than this many points (hundredths) is a regression even if chance could
-            explain it.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
-    """
-    if score not in scores(new["types"]):
-        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(scores(new['types']))}")
-    setup = " against ".join(dict.fromkeys([records.variant(new), records.variant(old)]))
-    for what, ours, theirs in (
-        ("task", new["task"], old["task"]),
-        ("task version", new["task_version"], old["task_version"]),
-        ("prompt", new["prompt_hash"], old["prompt_hash"]),
-        ("types", new["types"], old["types"]),
-    ):
-        if ours != theirs:
-            return _incomparable(new, setup, f"other {what}: {ours} against {theirs}")
-    needs = scores(new["types"])[score].needs
-    if not all(any(records.counts_of(record)[column].any() for column in needs) for record in (new, old)):
-        return _incomparable(new, setup, f"{score} is not known of both")
-    common = sorted(set(new["sentence_hashes"]) & set(old["sentence_hashes"]))
-    missing = min(new["sentences"], old["sentences"]) - len(common)
-    if missing:
-        reason = f"other gold or text in {missing} sentences"
-        return _incomparable(new, setup, reason)
-    tables, places = [], []
-    for record in (new, old):
-        place = {digest: index for index, digest in enumerate(record["sentence_hashes"])}
-        places.append([place[digest] for digest in common])
-        tables.append(
-            {name: values[np.array(places[-1])] for name, values in records.counts_of(record).items()}
-        )
-    documents = [new["documents"][index] for index in places[0]] if new["documents"] else None
-    named = scores(new["types"])[score]
-    values = [float(named.of(total(table))) for table in tables]
-    test = compare(named, tables[0], tables[1], documents, resamples, seed)
-    sign = 1 if named.higher_is_better else -1
-    drop = -sign * test.difference * 100
-    worse = test.p_value < SIGNIFICANCE and drop > 0
-    outcome = Outcome.PASS
-    reason = "no worse than chance explains"
-    if worse:
-        outcome, reason = Outcome.REGRESSION, f"significantly worse, p = {test.p_value:.4f}"
-    elif max_drop is not None and drop > max_drop:
-        outcome, reason = Outcome.REGRESSION, f"worse by {drop:.2f} points, more than {max_drop:g}"
-    elif drop < 0 and test.p_value < SIGNIFICANCE:
-        reason = f"significantly better, p = {test.p_value:.4f}"
-    elif drop == 0:
-        reason = "the same"
-    if len(common) < new["corpus_sentences"]:
-        reason += f"; on {len(common):,} of {new['corpus_sentences']:,} sentences"
-    return Verdict(
+    """The comparison of two groups, or why there is none; `judge` decides what it means."""
+    new, old, runs = news[0], olds[0], [*news, *olds]
+    named = scores(new["types"])
+    if score not in named:
+        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(named)}")
+    verdict = Verdict(
         new["system"]["name"],
         new["task"],
-        setup,
-        outcome,
-        reason,
-        len(common),
-        values[1],
-        values[0],
-        test,
+        " against ".join(dict.fromkeys([_variant(news), _variant(olds)])),
+        Outcome.INCOMPARABLE,
+        "",
+        (len(news), len(olds)),
+        corpus_sentences=new["corpus_sentences"],
     )
-
-
-def _incomparable(record: Record, setup: str, reason: str) -> Verdict:
-    return Verdict(record["system"]["name"], record["task"], setup, Outcome.INCOMPARABLE, reason)
+    for run in runs:
+        if reason := _difference(run, old, across):
+            return replace(verdict, reason=reason)
+    tables = [records.counts_of(run) for run in runs]
+    if not all(any(table[column].any() for column in named[score].needs) for table in tables):
+        return replace(verdict, reason=f"{score} is not known of both")
+    common = sorted(set.intersection(*(set(run["sentence_hashes"]) for run in runs)))
+    if missing := min(run["sentences"] for run in runs) - len(common):
+        return replace(verdict, reason=f"other gold or text in {missing} sentences")
+    documents: list[str | None] | None = None
+    for index, run in enumerate(runs):
+        place = {digest: number for number, digest in enumerate(run["sentence_hashes"])}
+        chosen = np.array([place[digest] for digest in common])
+        tables[index] = {name: values[chosen] for name, values in tables[index].items()}
+        if documents is None and run["documents"] is not None:
+            documents = [run["documents"][number] for number in chosen]
+    values = [float(named[score].of(total(table))) for table in tables]
+    test = compare_runs(named[score], tables[: len(news)], tables[len(news) :], documents, resamples, seed)
+    return replace(
+        verdict,
+        sentences=len(common),
+        documents=len(set(documents)) if documents else None,
+        new=float(np.mean(values[: len(news)])),
+        old=float(np.mean(values[len(news) :])),
+        drop=100 * test.difference * (-1 if named[score].higher_is_better else 1),
+        comparison=test,
+    )

@@ -1,13 +1,25 @@
 """`bioner-bench check`: verdicts and exit codes."""
 
 import json
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from command_line import call
-from leaderboard_data import make_record
+from leaderboard_data import make_record as record_of_its_own_template
 
-from bioner_bench.leaderboard import records
-from bioner_bench.leaderboard.regression import Outcome, check
+from bioner_bench.evaluation.bootstrap import Comparison
+from bioner_bench.leaderboard import records, verdicts
+from bioner_bench.leaderboard.regression import ACROSS, Outcome, Report, Verdict, check, judge
+
+
+def make_record(*args, **kwargs):
+    """A record of a system that has the chat template of all others."""
+    return with_setup(record_of_its_own_template(*args, **kwargs), chat_template_sha256="0" * 64)
+
+
+def with_setup(record, **changes):
+    return record | {"setup": record["setup"] | changes}
 
 
 def test_a_record_against_itself_passes():
@@ -68,36 +80,222 @@ def test_a_score_that_should_be_low_regresses_upwards():
     assert check(old, new, score="hallucination_rate").outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize(
+    ("old", "what"),
+    [
+        (make_record(shots=5), "shots"),
+        (with_setup(make_record(), system_instruction="Be brief."), "system-instruction"),
+        (with_setup(make_record(), chat_template_sha256="1" * 64), "template"),
+        (with_setup(make_record(), generation={"do_sample": True, "temperature": 5.0}), "generation"),
+        (make_record(arguments={"pretrained": "example/alpha", "enable_thinking": True}), "template"),
+    ],
+)
+def test_other_setups_are_compared_only_if_it_is_named_what_may_differ(old, what):
+    new = make_record()
+    refused = check(new, old)
+    assert refused.outcome is Outcome.INCOMPARABLE
+    assert refused.comparison is None
+    assert f"other {what}" in refused.reason
+    named = refused.reason.partition("--across ")[2].partition(" ")[0].split(",")
+    assert what in named
+    allowed = check(new, old, across=named)
+    assert allowed.comparison is not None
+    assert check(new, old, across=set(ACROSS) - {what}).outcome is Outcome.INCOMPARABLE
+
+
+def test_demonstrations_count_where_there_are_some():
+    few = make_record(shots=5, seed=1)
+    assert check(with_setup(make_record(), fewshot_seed=7), make_record()).comparison
+    for other in (make_record(shots=5, seed=2), with_setup(few, demonstrations="retrieved")):
+        assert "other demonstrations" in check(other, few).reason
+        assert check(other, few, across=["demonstrations"]).comparison
+    # How they are chosen is a part of the prompt's hash, which is no reason then; else it is one.
+    chosen = with_setup(few, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
+    assert check(chosen, few, across=["demonstrations"]).comparison
+    assert "other prompt" in check(few | {"prompt_hash": "0" * 16}, few, across=ACROSS).reason
+
+
+def test_the_text_around_the_turns_is_the_same_too_dates_aside():
+    def marked(digit, date):
+        return make_record() | {"markup": {"around": ["<a>{date}"], "dates": [date], "sha256": digit * 64}}
+
+    assert check(marked("1", "26 Nov 2026"), marked("1", "27 Nov 2026")).comparison
+    assert check(marked("1", "26 Nov 2026"), make_record() | {"markup": None}).comparison
+    refused = check(marked("1", "26 Nov 2026"), marked("2", "26 Nov 2026"))
+    assert "other template" in refused.reason
+    assert check(marked("1", ""), marked("2", ""), across=["template"]).comparison
+
+
+def verdict_of(p_value, difference=-0.02, task="bioner_ncbi"):
+    test = Comparison(difference, difference - 0.01, difference + 0.01, p_value, 0.03)
+    return Verdict("alpha", task, "0-shot", Outcome.INCOMPARABLE, "", comparison=test, drop=-100 * difference)
+
+
+def test_several_tasks_are_one_statement():
+    """Holm: of nine tests one at p = 0.02 says nothing, while 0.001 does, and another then needs less."""
+    alone = judge("strict_f1", [verdict_of(0.02)])
+    assert alone.outcome is Outcome.REGRESSION
+    many = judge("strict_f1", [verdict_of(0.02), *[verdict_of(0.5)] * 8])
+    assert many.outcome is Outcome.PASS
+    assert many.verdicts[0].p_value == pytest.approx(0.18)
+    strong = judge("strict_f1", [verdict_of(0.02), verdict_of(0.001)])
+    assert [verdict.outcome for verdict in strong.verdicts] == [Outcome.REGRESSION] * 2
+    # What cannot be compared is no test.
+    other = replace(verdict_of(0.02), comparison=None, reason="other gold")
+    found = judge("strict_f1", [verdict_of(0.02), other])
+    assert [verdict.outcome for verdict in found.verdicts] == [Outcome.REGRESSION, Outcome.INCOMPARABLE]
+
+
+def test_documents_make_a_test_more_careful():
+    old = make_record("a", skill=0.62, sentences=200, clustered=True)
+    new = make_record("b", skill=0.55, sentences=200, clustered=True)
+    by_document = check(new, old)
+    assert by_document.documents == 40
+    by_sentence = check(new | {"documents": None}, old | {"documents": None})
+    assert by_sentence.documents is None
+    # A record that was made before its corpus had documents takes those of the other.
+    assert check(new, old | {"documents": None}).comparison == by_document.comparison
+    assert by_document.comparison != by_sentence.comparison
+
+
+def trained(seed, skill):
+    training = {
+        "recipe": {"name": "r", "seed": seed},
+        "data": {},
+        "steps": 1,
+        "seconds": 1.0,
+        "hardware": "CPU",
+        "precision": "float32",
+    }
+    return make_record(f"seed-{seed}", skill=skill, sentences=300, training=training) | {
+        "system": make_record("tuned")["system"]
+    }
+
+
+def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
+    for seed in (1, 2, 3):
+        records.write(trained(seed, 0.6), tmp_path / "old")
+        records.write(trained(seed + 3, 0.6), tmp_path / "new")
+    (verdict,) = json.loads(call("check", tmp_path / "new", "--against", tmp_path / "old", "--json").stdout)[
+        "verdicts"
+    ]
+    assert verdict["runs"] == [3, 3]
+    scores = [trained(seed, 0.6)["scores"]["strict_f1"]["value"] for seed in range(1, 7)]
+    assert verdict["old"] == pytest.approx(sum(scores[:3]) / 3)
+    assert verdict["new"] == pytest.approx(sum(scores[3:]) / 3)
+    assert verdict["difference"] == pytest.approx(verdict["new"] - verdict["old"])
+    text = call("check", tmp_path / "new", "--against", tmp_path / "old").stdout
+    assert "mean of 3 new and 3 old training seeds" in " ".join(text.split())
+
+
 def test_exit_codes_and_json(tmp_path):
     good = records.write(make_record(skill=0.8, sentences=300), tmp_path / "good")
     bad = records.write(make_record(skill=0.3, sentences=300), tmp_path / "bad")
     other = records.write(make_record(version="2.0", sentences=300), tmp_path / "other")
-    assert "pass: the same" in call("check", good, "--against", good).stdout
-    assert "regression: significantly" in call("check", bad, "--against", good, code=1).stdout
+    same = call("check", good, "--against", good).stdout
+    assert same.splitlines()[-1] == "PASS: strict_f1 is not worse in any of 1 comparison"
+    worse = call("check", bad, "--against", good, code=1).stdout
+    assert worse.splitlines()[-1] == "REGRESSION: strict_f1 is worse in 1 of 1 comparison: bioner_ncbi"
     assert "other task version: 1.0 against 2.0" in call("check", good, "--against", other, code=2).stdout
-    (verdict,) = json.loads(
+    report = json.loads(
         call("check", tmp_path / "bad", "--against", tmp_path / "good", "--json", code=1).stdout
     )
-    assert verdict["outcome"] == "regression"
+    (verdict,) = report["verdicts"]
+    assert report["outcome"] == verdict["outcome"] == "regression"
     assert verdict["difference"] < verdict["difference_high"] < 0
     assert verdict["p_value"] < 0.05
 
 
-def test_folders_are_compared_system_by_system_and_nothing_is_lost(tmp_path):
+def test_folders_are_compared_system_by_system(tmp_path):
     tasks = ("bioner_ncbi", "bioner_bc2gm")
     for task in tasks:
         records.write(make_record("good", task, skill=0.8, sentences=300), tmp_path / "old")
         records.write(make_record("poor", task, skill=0.2, sentences=300), tmp_path / "old")
         records.write(make_record("good", task, skill=0.8, sentences=300), tmp_path / "new" / "records")
     same = json.loads(call("check", tmp_path / "old", "--against", tmp_path / "old", "--json").stdout)
-    assert [verdict["reason"] for verdict in same] == ["the same"] * 4
-    lost = call("check", tmp_path / "new", "--against", tmp_path / "old", "--json", code=2)
-    outcomes = [verdict["outcome"] for verdict in json.loads(lost.stdout)]
-    assert sorted(outcomes) == ["incomparable"] * 2 + ["pass"] * 2
+    assert [verdict["reason"] for verdict in same["verdicts"]] == ["the same"] * 4
+    # What only one side has is said in a line, and is no failure, unless it was asked for.
+    done = call("check", tmp_path / "new", "--against", tmp_path / "old")
+    assert (
+        "Not compared, only among the old records: poor bioner_bc2gm 0-shot, poor bioner_ncbi 0-shot."
+        in " ".join(done.stdout.split())
+    )
+    lost = call("check", tmp_path / "new", "--against", tmp_path / "old", "--tasks", "bioner_ncbi", code=2)
+    assert lost.stdout.splitlines()[-1].endswith("1 of 2 comparisons cannot be made: poor bioner_ncbi")
     # Of one system each, the name may differ: a new checkpoint against the accepted one.
     one = tmp_path / "one"
     records.write(make_record("candidate", "bioner_ncbi", skill=0.3, sentences=300), one)
-    assert "regression" in call("check", one, "--against", tmp_path / "new", code=1).stdout
+    assert "REGRESSION" in call("check", one, "--against", tmp_path / "new", code=1).stdout
+
+
+def test_a_task_that_is_asked_for_must_be_there(tmp_path):
+    for task in ("bioner_ncbi", "bioner_bc2gm"):
+        records.write(make_record("a", task), tmp_path / "old")
+    records.write(make_record("b", "bioner_ncbi"), tmp_path / "new")
+    paths = (tmp_path / "new", "--against", tmp_path / "old")
+    assert json.loads(call("check", *paths, "--json").stdout)["only_old"] == ["a bioner_bc2gm 0-shot"]
+    chosen = json.loads(call("check", *paths, "--tasks", "bioner_ncbi", "--json").stdout)
+    assert [verdict["task"] for verdict in chosen["verdicts"]] == ["bioner_ncbi"]
+    assert chosen["only_old"] == []
+    missing = call("check", *paths, "--tasks", "bioner_ncbi, bioner_bc2gm", "--json", code=2)
+    assert [v["outcome"] for v in json.loads(missing.stdout)["verdicts"]] == ["pass", "incomparable"]
+    call("check", *paths, "--tasks", "bioner_nowhere", code=2)
+
+
+def test_a_folder_with_one_other_setup_says_what_differs(tmp_path):
+    records.write(make_record(shots=5), tmp_path / "new")
+    records.write(make_record(), tmp_path / "old")
+    paths = (tmp_path / "new", "--against", tmp_path / "old")
+    refused = call("check", *paths, code=2).stdout
+    assert "other shots: 5 against 0" in " ".join(refused.split())
+    assert "PASS" in call("check", *paths, "--across", "shots,demonstrations,template").stdout
+
+
+def a_report():
+    ours = [make_record("a", task, skill=0.6) for task in ("bioner_ncbi", "bioner_bc2gm")]
+    found = [check(record, record) for record in ours]
+    bad = replace(
+        found[0], task="bioner_bc5cdr_disease", outcome=Outcome.REGRESSION, reason="significantly worse"
+    )
+    none = Verdict("a", "bioner_jnlpba", "0-shot", Outcome.INCOMPARABLE, "other types: [']]>|'] & <i>")
+    return Report("strict_f1", (*found, bad, none), ("a bioner_linnaeus 0-shot",), ())
+
+
+def test_text_fits_80_columns_and_ends_with_the_verdict():
+    lines = verdicts.as_text(a_report()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "REGRESSION: strict_f1 is worse in 1 of 4 comparisons: bioner_bc5cdr_disease"
+    assert not any("…" in line for line in lines)
+
+
+def test_markdown_is_a_table_whatever_names_hold():
+    table = [line for line in verdicts.as_markdown(a_report()).splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert {line.count("|") for line in table} == {table[0].count("|")}
+    assert "<i>" not in "".join(table)
+
+
+def test_junit_has_a_case_for_each_verdict(tmp_path):
+    suite = ElementTree.fromstring(verdicts.as_junit(a_report()))
+    counted = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counted == {"tests": "5", "failures": "1", "errors": "1", "skipped": "1"}
+    assert [case.get("name") for case in suite] == [
+        "bioner_ncbi 0-shot",
+        "bioner_bc2gm 0-shot",
+        "bioner_bc5cdr_disease 0-shot",
+        "bioner_jnlpba 0-shot",
+        "bioner_linnaeus 0-shot",
+    ]
+    assert len(suite.findall("testcase/failure")) == 1
+    good = records.write(make_record(), tmp_path / "good")
+    done = call("check", good, "--against", good, "--junit", tmp_path / "out" / "junit.xml", "--markdown")
+    assert done.stdout.startswith("**PASS")
+    assert ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().get("tests") == "1"
+
+
+def test_help_names_what_may_differ():
+    told = " ".join(call("check", "--help").stdout.replace("│", " ").split())
+    assert ", ".join(ACROSS) in told
 
 
 def test_a_score_that_is_not_known_cannot_be_compared():
@@ -109,7 +307,7 @@ def test_a_score_that_is_not_known_cannot_be_compared():
 def test_an_unforeseen_error_never_looks_like_a_regression(tmp_path, monkeypatch, capsys):
     from bioner_bench.cli import main as cli
 
-    def broken(*_):
+    def broken(*_, **__):
         raise RuntimeError("unforeseen")
 
     monkeypatch.setattr("bioner_bench.leaderboard.regression.check_all", broken)
@@ -127,5 +325,10 @@ def test_wrong_use_is_one_line(tmp_path):
     assert "holds no record" in call("check", good, "--against", tmp_path / "empty", code=2).stderr
     assert "no file or folder" in call("check", good, "--against", tmp_path / "absent.json", code=2).stderr
     done = call("check", good.parent, "--against", few.parent, "--json", code=2)
-    assert "holds no such run" in done.stdout
+    assert "other shots" in done.stdout
+    elsewhere = records.write(make_record("b", "bioner_bc2gm"), tmp_path / "elsewhere")
+    done = call("check", good.parent, "--against", elsewhere.parent.parent, code=2)
+    assert "in common" in done.stderr
+    done = call("check", good, "--against", good, "--across", "shots,nothing", code=2)
+    assert "--across nothing: there is only shots" in done.stderr
     assert "unknown score" in call("check", good, "--against", good, "--score", "nope", code=2).stderr
