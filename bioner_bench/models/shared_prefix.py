@@ -15,7 +15,7 @@ import transformers
 from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from bioner_bench.schema import BenchmarkError
 
@@ -35,14 +35,38 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     return next((i for i in range(shortest) if first[i] != last[i]), shortest)
 
 
-def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
-    """How many tokens that all rows begin with a model can read once.
+def can_share(model: Any, tokens: int = 0) -> bool:
+    """Whether a model can go on from what it has read for several rows at once, and so read it only once.
 
-    0 if it keeps more of what it read than keys and values, such as a running state.
+    It can if all it keeps of a text are the keys and values of each token: no running state (Mamba,
+    Falcon-H1), no attention in chunks. Nor may a token's keys depend on how long the text becomes, as with
+    rotary embeddings that change when a text is longer than they were trained for.
+
+    Args:
+        model: a causal language model of transformers.
+        tokens: how long a row can become.
     """
+    config = model.config.get_text_config(decoder=True)
+    if getattr(config, "is_encoder_decoder", False) or "chunked_attention" in (
+        getattr(config, "layer_types", None) or ()
+    ):
+        return False
+    layers = DynamicCache(config=model.config).layers
+    if not layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+        return False
+    rotations = getattr(config, "rope_parameters", None) or {}
+    for rotation in [rotations, *rotations.values()]:  # of the model, or of each kind of layer
+        if isinstance(rotation, dict) and rotation.get("rope_type") in ("dynamic", "longrope"):
+            trained = rotation.get("original_max_position_embeddings") or config.max_position_embeddings
+            if tokens > trained:
+                return False
+    return True
+
+
+def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
     shared = common_prefix(rows)
-    layers = DynamicCache(config=model.config).layers if shared else []
-    return shared if all(isinstance(layer, CacheLayerMixin) for layer in layers) else 0
+    return shared if shared and can_share(model, max(len(row) for row in rows)) else 0
 
 
 def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
