@@ -17,6 +17,9 @@ from torch import Tensor
 from bioner_bench.models.attention import Step, Table, reading
 from bioner_bench.models.shared_prefix import PAD, can_share, common_prefix
 
+ROWS_IN_FULL = 16
+"""Rows at once where a model has to read them in full."""
+
 Finished = Callable[[list[int]], bool]
 """The tokens that a row has written -> whether its answer ends with them."""
 
@@ -119,6 +122,52 @@ def write(
                         rows.table.leave(row)
                         active[row], last[row] = active[-1], last[-1]
                         active.pop(), last.pop()
+    return answers
+
+
+def greedy(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
+    """What the model writes after each prompt: up to `room` tokens, or to `end`, which is left out.
+
+    Args:
+        model: a causal language model of transformers, in evaluation mode.
+        prompts: token ids.
+        room: tokens to write, at most.
+        end: the token that ends an answer.
+    """
+    if not prompts:
+        return []
+    if can_decode(model, max(map(len, prompts)) + room):
+        penalty = float(model.generation_config.repetition_penalty or 1)
+        written = write(model, prompts, room, lambda t: t[-1] == end, repetition_penalty=penalty)
+    else:
+        written = _in_full(model, prompts, room, end)
+    return [answer[: answer.index(end)] if end in answer else answer for answer in written]
+
+
+def _in_full(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
+    """The same by transformers' own loop, which reads every prompt from its first token."""
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    answers: list[list[int]] = [[] for _ in prompts]
+    for start in range(0, len(order), ROWS_IN_FULL):
+        batch = order[start : start + ROWS_IN_FULL]
+        width = len(prompts[batch[0]])
+        ids = torch.tensor([[*[PAD] * (width - len(prompts[index])), *prompts[index]] for index in batch])
+        pads = torch.tensor([[width - len(prompts[index])] for index in batch])
+        with torch.no_grad():
+            written = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=(torch.arange(width) >= pads).long().to(model.device),
+                max_new_tokens=room,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                use_cache=True,
+                eos_token_id=end,
+                pad_token_id=end,
+            )
+        for index, answer in zip(batch, written[:, width:].tolist(), strict=True):
+            answers[index] = answer
     return answers
 
 
