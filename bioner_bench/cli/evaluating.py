@@ -36,12 +36,13 @@ def run(
     from bioner_bench.harness import running, systems
     from bioner_bench.harness.cards import read_card
 
-    if system is not None:
-        card = systems.find(system)
-        options = systems.options(read_card(card), card.parent, given)
+    if system is None:
+        running.run(given, state.verbose)
+        return
+    card = systems.find(system)
+    for options in systems.runs(read_card(card), card.parent, given):
         print(f"$ {systems.command(options)}", file=sys.stderr)
-        given = systems.arguments(options)
-    running.run(given, state.verbose)
+        running.run(systems.arguments(options), state.verbose)
 
 
 def score(

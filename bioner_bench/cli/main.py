@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from bioner_bench import __version__
-from bioner_bench.cli import corpora, evaluating, leaderboard, tuning
+from bioner_bench.cli import analysing, corpora, evaluating, leaderboard, tuning
 from bioner_bench.cli.options import state
 from bioner_bench.schema import BenchmarkError
 
@@ -44,10 +44,13 @@ app.command(epilog="Example: bioner-bench score out/model/samples_bioner_ncbi_20
 app.command(epilog="Example: bioner-bench check new/records --against leaderboards/records/my-model")(
     evaluating.check
 )
+app.command(epilog="Example: bioner-bench errors out --task bioner_ncbi --html errors.html")(analysing.errors)
 app.command(
     epilog="Example: bioner-bench select --tasks bioner_ncbi --weak-model smollm2-135m --out selections/ncbi"
 )(tuning.select)
-app.command(epilog="Example: bioner-bench train baselines/encoders/minilm-ncbi.yaml --seed 2")(tuning.train)
+app.command(epilog="Example: bioner-bench train baselines/encoders/minilm.yaml --task bioner_ncbi")(
+    tuning.train
+)
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def _json(table: pd.DataFrame) -> str:
     made: list[dict[str, Any]] = []
     for row in table.to_dict("records"):
         measured = row["measured"]
-        absent = ("source", "certainty", "protocol") if measured else ("gold_sha256", "record")
+        absent = ("source", "link", "certainty", "protocol") if measured else ("gold_sha256", "record")
         made.append(
             {
                 name: None if pd.isna(value) is True else value

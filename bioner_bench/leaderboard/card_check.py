@@ -18,6 +18,7 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.records import Json, Training
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.recipes import short_name
 
 WEIGHTS = {"hf", "hf-auto", "huggingface", "hf-prefix", "vllm", "sglang"}
 """Backends that load weights and do no more: the same weights in another of them are the same system."""
@@ -44,7 +45,7 @@ FREE_GENERATION = {
     *("max_tokens", "max_new_tokens", "max_completion_tokens", "min_tokens", "min_new_tokens", "seed"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram_size", "num_beams"),
     *("length_penalty", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens"),
-    *("ignore_eos", "use_cache"),
+    *("ignore_eos", "eos_token_id", "use_cache"),
 }
 """Options of a generation that say how the next token is chosen. All are recorded."""
 
@@ -95,6 +96,8 @@ def check_card(
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
             wanted.pop(name, None)
+        if ran.get("tokenizer") == _weights(arguments.get("peft")):  # saved with the adapter
+            ran.pop("tokenizer", None)
     if not wanted.get("revision") and _snapshot(arguments.get("pretrained")):
         ran.pop("revision", None)  # a card that names no revision is of any
     for name in ("think_end_token", "trust_remote_code"):  # without them nothing else answers
@@ -145,15 +148,16 @@ def _interchangeable(source: str, described: str) -> bool:
 def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any]) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
-    given = dict(arguments)
+    given, options = dict(arguments), dict(generation)
+    thinking = given.pop("enable_thinking", None)
+    template = dict(_mapping(given.pop("chat_template_args", None)))
+    if thinking is not None:
+        template["enable_thinking"] = thinking
     if source in SERVERS:
         given["pretrained"] = given.pop("model", None) or given.get("pretrained")
+        template = dict(_mapping(options.pop("chat_template_kwargs", None)))  # it is told nothing else
         if source.endswith("chat-completions"):
             given.pop("tokenizer", None)  # a chat is sent as it is
-    template = dict(_mapping(given.pop("chat_template_args", None)))
-    template |= _mapping(generation.get("chat_template_kwargs"))
-    if "enable_thinking" in given:
-        template["enable_thinking"] = given.pop("enable_thinking")
     for name, value in given.items():
         if name in FREE or value is None or value in DEFAULTS.get(name, ()):
             continue
@@ -161,8 +165,8 @@ def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str
     if snapshot := _snapshot(arguments.get("pretrained")):
         found.setdefault("revision", snapshot["revision"])
     found |= {f"template argument {name}": value for name, value in template.items() if value is not None}
-    for name, value in generation.items():
-        if name not in FREE_GENERATION | {"chat_template_kwargs"} and value is not None:
+    for name, value in options.items():
+        if name not in FREE_GENERATION and value is not None:
             found[f"generation option {name}"] = value
     return found
 
@@ -199,6 +203,8 @@ def _check_training(path: Path, card: Card, arguments: Json, training: Training)
     """What this project trained must be what the card says was trained."""
     recipe = training["recipe"]
     described = Path(card.recipe).stem if card.recipe else card.system if card.train_strategy else None
+    if recipe["name"] in {f"{described}-{short_name(task)}" for task in card.trained_on}:
+        described = recipe["name"]  # one checkpoint of a family
     pairs: list[tuple[str, Any, Any]] = [
         ("recipe", recipe["name"], described),
         ("trained_on", list(recipe["train"]), list(card.trained_on)),

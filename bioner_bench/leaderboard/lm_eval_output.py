@@ -73,17 +73,18 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
             another system than the card's.
     """
     chosen = _chosen(given)
-    models = {
-        json.dumps([results["config"].get("model"), _arguments(results)], default=str): path
-        for _, path, results in chosen
-    }
-    if len(models) > 1:
-        paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
-        raise BenchmarkError(f"{given} holds runs of several models, in {paths}; name the folder of one")
+    models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
+    for task, path, results in chosen:
+        model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        models.setdefault(repr(systems.member(card, task)), {})[model] = path
+    for paths in models.values():
+        if len(paths) > 1:
+            both = " and ".join(str(path.parent) for path in list(paths.values())[:2])
+            raise BenchmarkError(f"{given} holds runs of several models, in {both}; name the folder of one")
     made = []
     for task, path, results in chosen:
         with _refusing(path):
-            made.append(_make(path, results, task, card, rescore))
+            made.append(_make(path, results, task, systems.member(card, task), rescore))
     return made
 
 
@@ -176,6 +177,9 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     choose = chooser(wanted.training, strategy, seed or 0)
     declared = Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
+    arguments = _arguments(results)
+    training = _training(arguments, card)
+    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -186,9 +190,6 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
         if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
-    arguments = _arguments(results)
-    training = _training(arguments, card)
-    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     outputs = dict(zip(counted["sentence_hashes"], written, strict=True))

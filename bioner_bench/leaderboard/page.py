@@ -283,7 +283,7 @@ def _record_facts(record: Record) -> Facts:
         ("Intervals", f"{drawn['resamples']:,} resamples over {drawn['unit']}s, seed {drawn['seed']}"),
     ]
     asked = [
-        ("Prompt", f"{record['prompt']}, hash {record['prompt_hash']}"),
+        ("Prompt", f"{record['prompt']}, hash {record['prompt_hash']}" if record["prompt"] else None),
         (
             "Demonstrations",
             f"{setup['shots']}, {setup['demonstrations']}, seed {setup['fewshot_seed']}"
@@ -311,7 +311,7 @@ def _record_facts(record: Record) -> Facts:
         ("CPU", run["hardware"]["cpu"] or "not recorded"),
         ("GPU", run["hardware"]["gpu"] or "none recorded"),
         ("Batch size", run["batch_size"]),
-        ("Time, all tasks of the run", f"{run['seconds']:,} s"),
+        ("Time, all tasks of the run", None if run["seconds"] is None else f"{run['seconds']:,} s"),
         ("Sentences a second", f"{speed:,}" if speed is not None else "not recorded"),
         ("Versions", ", ".join(f"{name} {of}" for name, of in run["versions"].items() if of is not None)),
     ]

@@ -94,7 +94,7 @@ class Run(TypedDict):
 
     date: str
     command: str
-    seconds: float
+    seconds: float | None
     sentences_per_second: float | None
     hardware: Hardware
     batch_size: str
@@ -151,7 +151,8 @@ class Record(Scored):
     """One system on one task.
 
     `parser` is the version of what read the answers; `answers_sha256` is of the answers that are kept beside
-    the record, `markup` of a run that was made before either was kept is None.
+    the record, `markup` of a run that was made before either was kept is None. A file of predictions has
+    no prompt either; its model's source is `predictions`.
     """
 
     schema_version: Literal[1]
@@ -160,8 +161,8 @@ class Record(Scored):
     task_version: str
     rescored: bool
     parser: str
-    prompt: str
-    prompt_hash: str
+    prompt: str | None
+    prompt_hash: str | None
     split: str
     types: list[str]
     setup: Setup

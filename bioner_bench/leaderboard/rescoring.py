@@ -69,7 +69,7 @@ def from_answers(record: Record, path: Path) -> Record:
     task = expected(record["task"])
     types = task.corpus.types
     now = prompt.prompt_hash(types, record["setup"]["demonstrations"])
-    if record["prompt_hash"] != now:
+    if record["prompt_hash"] not in (now, None):
         raise BenchmarkError(
             f"{path}: answers to the prompt {record['prompt_hash']}, which is now {now}; run the system again"
         )

@@ -77,7 +77,7 @@ def reported(table: pd.DataFrame) -> str:
             "shots": "" if row["shots"] is None else str(row["shots"]),
             "how sure": row["certainty"],
             "protocol": escape(row["protocol"] or ""),
-            "source": escape(row["source"]),
+            "source": f"[{escape(row['source'])}]({row['link']})",
         }
         for row in table[~table["measured"].astype(bool)].to_dict("records")
         for score in REPORTED_SCORES

@@ -94,7 +94,7 @@ def test_unverified_figures_never_reach_a_table():
             "task": "bioner_ncbi",
             "score": "strict_f1",
             "value": 0.9,
-            "source": "x",
+            "source": "example.org/x",
             "certainty": certainty,
         }
 
