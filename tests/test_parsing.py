@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioner_bench.parsing import REPAIR_LIMIT, Level, Parsed, parse
+from bioner_bench.brackets import REPAIR_LIMIT
+from bioner_bench.parsing import Level, Parsed, parse
 from bioner_bench.prompt import target
 from bioner_bench.schema import Entity, Mention
 
