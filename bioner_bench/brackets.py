@@ -182,7 +182,7 @@ class _Scan:
         while (token := _TOKEN.search(text, position)) is not None:
             mark, at, position = token[0], token.start(), token.end()
             if mark in "{[(":
-                if mark == "(" and self._inside_word(at):
+                if mark == "(" and at > self.start and self._inside_word(at):
                     continue
                 stack.append((mark, len(self.pieces)))
                 self.pieces.append((at, position, "[" if mark == "(" else mark))

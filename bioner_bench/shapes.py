@@ -234,14 +234,16 @@ def _items_of_string(text: str, type_: str, types: Types, depth: int) -> tuple[l
 
 
 def _items_of_list(items: list[Any], type_: str, types: Types, depth: int) -> tuple[list[Mention], bool]:
-    if (located := _located(items, type_, types)) is not None:
-        return [located], True
+    if [type(item) for item in items] == [str, int, int]:
+        return [_mention(*items[:1], type_, *items[1:])], True
     mentions: list[Mention] = []
     whole = True
     for item in items:
         if isinstance(item, str):
             if not says_none(item):
                 mentions.append(Mention(item, type_))
+        elif isinstance(item, list) and (located := _located(item, type_, types)) is not None:
+            mentions.append(located)
         elif item is not None:
             read_, understood = _items(item, type_, types, depth + 1)
             mentions += read_
