@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +122,10 @@ _IN_STRING = {
 _ESCAPED_QUOTE = re.compile(rf"(?P<quote>\\++[\"'])|(?P<missing>{_LINE_END})")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_MARK = "\ue000"
+_NUMBER = re.compile(f"{_MARK}(\\d+){_MARK}")
 _PUNCTUATION = str.maketrans(
-    {"：": ":", "，": ",", "、": ",", "*": " ", "`": " ", "\u200b": " ", "\ufeff": " ", "\xa0": " "}
+    {_MARK: " ", "：": ":", "，": ",", "、": ",", "*": " ", "`": " ", "\u200b": " ", "\ufeff": " ", "\xa0": " "}
 )
 _BETWEEN = re.compile(r"\\+[nrt](?![a-z])|\\+|\.\.\.|…|(?<!\w)[uUbBrR]\Z")
 _CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
@@ -132,10 +134,17 @@ _RUN = re.compile(r"[\[{(\s]*+")
 _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")
 
 
-def groups(text: str) -> Iterator[Group]:
+@dataclass(slots=True)
+class Budget:
+    """What may still be spent on one text: characters to repair, and brackets to look into again."""
+
+    repairs: int = REPAIR_LIMIT
+    rescans: int = 5
+
+
+def groups(text: str, budget: Budget) -> Iterator[Group]:
     """The brackets of a text that may be JSON, first to last, none inside another."""
     position = 0
-    repairable = REPAIR_LIMIT
     while (opening := _OPENS.search(text, position)) is not None:
         start = opening.start()
         scan = _Scan(text, start)
@@ -148,9 +157,10 @@ def groups(text: str) -> Iterator[Group]:
         if not exact:
             tidy = scan.tidy()
             value = loads(tidy, _LENIENT)
-            if value is UNREADABLE and len(tidy) <= repairable:
-                repairable -= len(tidy)
+            if value is UNREADABLE and len(tidy) <= budget.repairs:
+                budget.repairs -= len(tidy)
                 value = _repair(tidy)
+            value = _with_strings(value, scan.strings)
         yield Group(start, scan.end, value, exact, scan.closed)
 
 
@@ -161,10 +171,22 @@ def _repair(tidy: str) -> Any:
         return UNREADABLE
 
 
+def _with_strings(value: Any, strings: Sequence[str]) -> Any:
+    """A value read from `_Scan.tidy`, the strings that were numbered there put back."""
+    if isinstance(value, str):
+        return _NUMBER.sub(lambda number: strings[int(number[1])], value)
+    if isinstance(value, list):
+        return [_with_strings(item, strings) for item in value]
+    if isinstance(value, dict):
+        return _object([(_with_strings(k, strings), _with_strings(v, strings)) for k, v in value.items()])
+    return value
+
+
 class _Scan:
     """Where the bracket at `start` ends, and the pieces up to there.
 
-    A piece is a bracket or string of the text and what stands for it in JSON: (start, end, JSON).
+    A piece is a bracket or string of the text and what stands for it in JSON: (start, end, JSON). A string
+    is a number in `strings` there, so that the repair has nothing but structure to think about.
     """
 
     def __init__(self, text: str, start: int) -> None:
@@ -173,6 +195,7 @@ class _Scan:
         self.closed = False
         self.too_deep = False
         self.pieces: list[tuple[int, int, str]] = []
+        self.strings: list[str] = []
         self.end = self._walk()
 
     def _walk(self) -> int:
@@ -270,7 +293,8 @@ class _Scan:
             if not set(rest[end - position :]) & {"]", "}"}:  # the text ends inside the string
                 self.pieces.append((at, len(text), ""))
                 return len(text)
-        self.pieces.append((at, following, json.dumps(_unescape(text[position:end], escaped))))
+        self.pieces.append((at, following, f'"{_MARK}{len(self.strings)}{_MARK}"'))
+        self.strings.append(_unescape(text[position:end], escaped))
         return following
 
     def _lost_quote(self, position: int, quote: re.Match[str]) -> int | None:

@@ -12,14 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bioner_bench.brackets import UNREADABLE, Group, groups, loads
+from bioner_bench.brackets import UNREADABLE, Budget, Group, groups, loads
 from bioner_bench.prompt import IF_NONE
 from bioner_bench.schema import Mention
 from bioner_bench.shapes import Rank, Reading, Types, join, read, read_items
 from bioner_bench.wording import is_ellipsis, is_placeholder, match_type, says_none
-
-_RESCANS = 12
-"""Groups of one output that are no answer and are looked into for one."""
 
 _BEFORE, _AFTER = 160, 100
 """Characters around a candidate that may say what it is."""
@@ -50,10 +47,10 @@ class _Candidate:
 
 def find_answer(text: str, types: Types) -> tuple[Answer | None, bool]:
     """The answer that a text gives, None if it gives none, and whether a bracket of it is open at its end."""
-    budget = [_RESCANS]
+    budget = Budget()
     found: list[_Candidate] = []
     cut = False
-    for group in groups(text):
+    for group in groups(text, budget):
         cut = not group.closed
         found += _read_group(text, group, types, budget)
     usable = [each for each in found if not _repeats_prompt(text, each)]
@@ -70,16 +67,16 @@ def find_answer(text: str, types: Types) -> tuple[Answer | None, bool]:
     return answer, cut
 
 
-def _read_group(text: str, group: Group, types: Types, budget: list[int]) -> Iterator[_Candidate]:
+def _read_group(text: str, group: Group, types: Types, budget: Budget) -> Iterator[_Candidate]:
     reading = None
     if group.value is not UNREADABLE:
         reading = _understand(text, group, types)
     if reading is not None:
         yield _Candidate(group.start, group.end, reading, group.exact, group.closed)
-    elif not group.exact and budget[0] > 0:
-        budget[0] -= 1
+    elif not group.exact and budget.rescans > 0:
+        budget.rescans -= 1
         offset = group.start + 1
-        for inner in groups(text[offset : group.end]):
+        for inner in groups(text[offset : group.end], budget):
             moved = Group(inner.start + offset, inner.end + offset, inner.value, inner.exact, inner.closed)
             yield from _read_group(text, moved, types, budget)
 
@@ -242,7 +239,7 @@ def _elsewhere(text: str, types: Types) -> Answer | None:
     if isinstance(inner, str) and inner != stripped:
         return find_answer(inner, types)[0]
     if _BRACELESS.match(stripped):
-        for group in groups("{" + stripped.strip(",") + "}"):
+        for group in groups("{" + stripped.strip(",") + "}", Budget()):
             reading = _understand("{" + stripped + "}", group, types)
             if reading is not None and reading.rank is Rank.TYPES and (reading.mentions or reading.whole):
                 return Answer(tuple(reading.mentions), group.exact and reading.whole)
