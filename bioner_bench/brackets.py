@@ -19,6 +19,9 @@ from json_repair import repair_json
 REPAIR_LIMIT = 20_000
 """Characters of one output that `json_repair` is given."""
 
+_REPAIR_START = 100
+"""Characters for which starting a repair counts, as it takes its time."""
+
 _DEEPEST = 50
 """Brackets inside of one another that an answer may have; more are prose."""
 
@@ -79,7 +82,7 @@ class Group:
     closed: bool
 
 
-_GAP = r"(?: [\s\\>`*\u200b\ufeff] | \\[nrt] )*+"
+_GAP = r"(?: \\[nrt](?![a-z]) | [\s\\>`*\u200b\ufeff] )*+"
 _QUOTE = r"\\*+ (?: [uUbBrR](?=[\"']) )? [\"'“”‘’„«]"
 _OPENS = re.compile(
     rf"""
@@ -95,7 +98,7 @@ _TOKEN = re.compile(r"""[{}\[\]()] | \\*+["'“”‘’„«] | // | /\* | \#""
 _PAIR = {"}": "{", "]": "[", ")": "("}
 _CLOSER = {"{": "}", "[": "]", "(": "]"}
 _VALUE = r"""
-    ["'“”‘’„«\[{(\]}),\\#] | \Z | // | /\* | -?\d[\d.]{0,30}\s{0,9}[,\]})] | (?:null|none|true|false|nan)\b
+    ["'“”‘’„«\[{(\]}),\\#`] | \Z | // | /\* | -?\d[\d.]{0,30}\s{0,9}[,\]})] | (?:null|none|true|false|nan)\b
     | [uUbBrR]["'] | \w[\w ]{0,60}["'”’]? \s{0,9}: | \.\.\. | …
 """
 _ENDS_STRING = re.compile(
@@ -158,7 +161,7 @@ def groups(text: str, budget: Budget) -> Iterator[Group]:
             tidy = scan.tidy()
             value = loads(tidy, _LENIENT)
             if value is UNREADABLE and len(tidy) <= budget.repairs:
-                budget.repairs -= len(tidy)
+                budget.repairs -= len(tidy) + _REPAIR_START
                 value = _repair(tidy)
             value = _with_strings(value, scan.strings)
         yield Group(start, scan.end, value, exact, scan.closed)
@@ -249,7 +252,7 @@ class _Scan:
         if not json_.startswith('"') or self.text[self.pieces[piece][1] : start].strip(" \t\r\n*`\\ubr"):
             return False
         rest = self.text[end : end + 40].lstrip(" \t\r\n*`")
-        return rest[:1] in (",", "}", "，", "、")
+        return rest[:1] in (",", "}", "]", "，", "、")
 
     def _inside_word(self, at: int) -> bool:
         before = self.text[max(self.start, at - 40) : at].rstrip()
