@@ -128,11 +128,12 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _MARK = "\ue000"
 _NUMBER = re.compile(f"{_MARK}(\\d+){_MARK}")
 _PUNCTUATION = str.maketrans(
-    {_MARK: " ", "：": ":", "，": ",", "、": ",", "*": " ", "`": " ", "\u200b": " ", "\ufeff": " ", "\xa0": " "}
+    {_MARK: " ", "：": ":", "，": ",", "、": ",", ";": ",", "*": " ", "`": " ", "\u200b": " ", "\ufeff": " ", "\xa0": " "}
 )
 _BETWEEN = re.compile(r"\\+[nrt](?![a-z])|\\+|\.\.\.|…|(?<!\w)[uUbBrR]\Z")
 _CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
 _CONSTANT = re.compile(r"\b(?:None|True|False|nan|inf)\b")
+_STRAY = "]}) \t\r\n`\"'”’"
 _RUN = re.compile(r"[\[{(\s]*+")
 _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")
 
@@ -277,6 +278,8 @@ class _Scan:
         if before.isalnum() and (text[at - 2].isalnum() or before not in "uUbBrR") and text[at - 2] != "\\":
             return position
         escaped = len(mark) > 1
+        doubled = not escaped and text[position : position + 1] == mark and text[position + 1 : position + 2].isalnum()
+        position += doubled
         inside = _ESCAPED_QUOTE if escaped else _IN_STRING[mark]
         end = following = None
         for found in inside.finditer(text, position):
@@ -292,12 +295,13 @@ class _Scan:
                 break
         if end is None or following is None:
             rest = text[position:].rstrip()
-            end = following = position + len(rest.rstrip("]}) \t\r\n`"))
+            end = following = position + len(rest.rstrip(_STRAY))
             if not set(rest[end - position :]) & {"]", "}"}:  # the text ends inside the string
                 self.pieces.append((at, len(text), ""))
                 return len(text)
         self.pieces.append((at, following, f'"{_MARK}{len(self.strings)}{_MARK}"'))
-        self.strings.append(_unescape(text[position:end], escaped))
+        content = _unescape(text[position:end], escaped)
+        self.strings.append(content.rstrip(mark) if doubled else content)
         return following
 
     def _lost_quote(self, position: int, quote: re.Match[str]) -> int | None:
@@ -309,7 +313,7 @@ class _Scan:
         before = text[near : quote.start()].rstrip()
         if not before.endswith(","):
             return None
-        return position + len(text[position : near + len(before) - 1].rstrip("]}) \t\r\n"))
+        return position + len(text[position : near + len(before) - 1].rstrip(_STRAY))
 
     def tidy(self) -> str:
         """The bracket as JSON, if its commas, colons and bare words allow."""

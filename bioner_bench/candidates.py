@@ -202,7 +202,10 @@ def _goes_on(text: str, run: Sequence[_Candidate], candidate: _Candidate) -> boo
 
 
 _FENCES = re.compile(r"```\w{0,10}")
-_TAGS = re.compile(r"<([\w:-]{1,40})((?:\s[^<>]{0,100})?)>([^<>]{0,500})</\1\s{0,3}>")
+_TAGS = re.compile(
+    r"<([\w:-]{1,40})((?:\s[^<>]{0,100})?)>([^<>]{0,500})</\1\s{0,3}>"
+    r"|\[([\w:-]{1,40})\]([^\[\]]{0,500})\[/\4\]"
+)
 _ATTRIBUTE = re.compile(r"""=\s{0,3}["']?([^"'<>]{1,60})""")
 
 
@@ -211,16 +214,17 @@ def _tags(text: str, types: Types) -> list[Mention] | None:
     mentions: list[Mention] = []
     tagged = False
     for tag in _TAGS.finditer(text):
-        names = [tag[1], *_ATTRIBUTE.findall(tag[2])]
+        names = [tag[1] or tag[4], *_ATTRIBUTE.findall(tag[2] or "")]
+        content = (tag[3] if tag[4] is None else tag[5]).strip()
         type_ = next((named for name in names if (named := match_type(name, types)) is not None), None)
-        if type_ is None or is_ellipsis(tag[3]):
+        if type_ is None or is_ellipsis(content):
             continue
         tagged = True
-        value = loads(tag[3].strip())
+        value = loads(content)
         if isinstance(value, list) and (inside := read_items(value, type_, types)) is not None:
             mentions += inside.mentions
             continue
-        for line in tag[3].strip().split("\n"):
+        for line in content.split("\n"):
             mention = re.sub(r"\A\s*(?:[-*•]|\d{1,3}[.)])\s+", "", line).strip()
             if mention and not says_none(mention):
                 mentions.append(Mention(mention, type_))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from bioner_bench.brackets import UNREADABLE, loads
+from bioner_bench.brackets import UNREADABLE, Budget, groups, loads
 from bioner_bench.schema import Mention
 from bioner_bench.wording import fold, is_ellipsis, match_synonym, match_type, says_none
 
@@ -68,6 +68,7 @@ _LIST_KEYS = frozenset(
 """Wrappers whose list is an answer even if it is empty or one of strings; singular."""
 _NOT_ANSWERS = frozenset(["token", "label", "tag", "text", "word", "name", "value"])
 """Those of them of which a list of strings may be something else, outside of a type."""
+_MENTIONS = frozenset(["entity", "mention", "ent"])
 _CALL_KEYS = frozenset(["arguments", "parameters", "input", "function", "tool_calls"])
 _START = ("start", "startoffset", "startchar", "startindex", "startpos", "begin", "offset", "from", "s")
 _END = ("end", "endoffset", "endchar", "endindex", "endpos", "stop", "to", "e")
@@ -95,10 +96,15 @@ def read(value: Any, types: Types, depth: int = 0) -> Reading | None:
 
 
 def _inner_json(text: str) -> Any:
-    if text.lstrip()[:1] in ("{", "["):
-        value = loads(text.strip())
-        return None if value is UNREADABLE else value
-    return None
+    stripped = text.strip()
+    if stripped[:1] not in ("{", "[") or stripped[-1:] not in ("}", "]"):
+        return None
+    value = loads(stripped)
+    if value is UNREADABLE:
+        group = next(groups(stripped, Budget(repairs=0)), None)
+        if group is not None and (group.start, group.end) == (0, len(stripped)):
+            value = group.value
+    return None if value is UNREADABLE else value
 
 
 def _read_object(value: Mapping[str, Any], types: Types, depth: int) -> Reading | None:
@@ -187,12 +193,17 @@ def join(first: Reading, second: Reading) -> Reading:
 
 def _wrapped_list(value: Mapping[str, Any], types: Types, depth: int) -> Reading | None:
     for key, item in value.items():
-        name = fold(key)
-        if name in _LIST_KEYS or (name not in _SCHEMA_WORDS and _last_word(key) in _LIST_KEYS):
+        name = key if fold(key) in _SCHEMA_WORDS else _last_word(key)
+        if fold(key) in _LIST_KEYS or name in _LIST_KEYS:
             if isinstance(item, list | dict) and not item:
                 return Reading(Rank.TYPED)
             if isinstance(item, list) and name not in _NOT_ANSWERS:
                 return read(item, types, depth + 1)
+            if isinstance(item, str) and name in _MENTIONS and len(types) == 1:
+                mentions, whole = _items_of_string(item, types[0], types, depth)
+                return Reading(Rank.STRINGS, mentions, set(types), whole)
+    if len(types) == 1 and all(isinstance(i, str) and _INDEX.fullmatch(k) for k, i in value.items()):
+        return _strings(list(value.values()), types)
     return None
 
 
@@ -304,6 +315,9 @@ def _items_of_map(
     text_key = _key(value, _TEXT_KEYS)
     if text_key is not None and not (len(value) > 1 and _INDEX.fullmatch(text_key)):
         return _items_of_object(value, text_key, type_, types)
+    again = [key for key, item in value.items() if match_type(key, types) == type_ and item != type_]
+    if again:
+        return _items(value[again[0]], type_, types, depth + 1)
     lists = [key for key in value if fold(key) in _LIST_KEYS and isinstance(value[key], list | str)]
     if lists:
         return _items(value[lists[0]], type_, types, depth + 1)
@@ -441,7 +455,7 @@ def _located_in_text(value: Mapping[str, Any], types: Types) -> Reading | None:
 
 def _parallel(value: Mapping[str, Any], types: Types) -> Reading | None:
     """`{"mentions": ["ataxia"], "types": ["Disease"]}`."""
-    lists = {fold(key): item for key, item in value.items() if _has_strings(item)}
+    lists = {_last_word(key): item for key, item in value.items() if _has_strings(item)}
     labels = next((lists[name] for name in ("type", "label", "tag", "category") if name in lists), None)
     texts = next((lists[n] for n in ("mention", "entity", "text", "token", "term", "word") if n in lists), None)
     if labels is None or texts is None or len(labels) != len(texts):
@@ -455,6 +469,8 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     for key, item in value.items():
         if isinstance(item, str) and (_label(item, types) is not None or item == "O"):
             typed.append(_Typed(key, item))
+        elif isinstance(item, Mapping) and _key(item, _TEXT_KEYS) is not None:
+            return None
         elif isinstance(item, Mapping) and _label(item.get(_key(item, _TYPE_KEYS) or ""), types) is not None:
             typed.append(_Typed(key, item[_key(item, _TYPE_KEYS) or ""], *_place(item)))
         elif len(types) == 1 and isinstance(item, list) and type(_offsets(item)[0]) is int:
@@ -524,6 +540,8 @@ def _strings(value: list[str], types: Types) -> Reading | None:
         return _typed([item for item in labelled if item is not None], types)
     if len(value) == 1 and (inner := _inner_json(value[0])) is not None:
         return read(inner, types, _DEEPEST - 1)
+    if all(says_none(item) for item in value):
+        return Reading(Rank.EMPTY)
     if len(types) > 1:
         return None
     mentions = [Mention(item, types[0]) for item in value if not says_none(item)]

@@ -36,6 +36,10 @@ _OPENING = rf"""
     | \A \s* (?-i: analysis (?= [A-Z"'“‘({{\[] ) )
 """
 _MARK = re.compile(f"(?P<closing>{_CLOSING})|{_OPENING}", re.IGNORECASE | re.VERBOSE)
+_MARK_OF_CHANNELS = re.compile(
+    rf"(?P<closing>{_CLOSING} | <\|end\|> )|{_OPENING}", re.IGNORECASE | re.VERBOSE
+)
+"""Where there are channels; elsewhere `<|end|>` ends a turn, not thinking."""
 _NOTHING = re.compile(r"(?: <[^<>]{0,60}> | ```\w{0,10} | [^\w\[{<] )*+", re.VERBOSE)
 
 
@@ -50,7 +54,8 @@ def without_thinking(text: str) -> str | None:
     Returns:
         The answer's text; None if thinking never closes.
     """
-    marks = [(mark.start(), mark.end(), mark["closing"] is not None) for mark in _MARK.finditer(text)]
+    mark = _MARK_OF_CHANNELS if "<|channel|>" in text else _MARK
+    marks = [(found.start(), found.end(), found["closing"] is not None) for found in mark.finditer(text)]
     if not marks:
         return text
     opened: list[int] = []

@@ -96,7 +96,7 @@ def _named(words: Sequence[str], index: dict[str, str]) -> set[str]:
     """The types that stand among words of which all others are decoration."""
     if len(words) > 6:
         return set()
-    bare = [word in _DECORATION or word.removesuffix("s") in _DECORATION for word in words]
+    bare = [w in _DECORATION or w.removesuffix("s") in _DECORATION or w.isdigit() for w in words]
     named = set()
     for start in range(len(words)):
         for end in range(start + 1, len(words) + 1):
@@ -117,18 +117,19 @@ _NOUN = (
     "diseases?|disorders?|syndromes?|chemicals?|drugs?|compounds?|genes?|proteins?|gene products?|species|"
     "organisms?|dnas?|rnas?|cell lines?|cell types?|or|and"
 )
-_QUALIFIER = "of|the|any|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|those"
+_QUALIFIER = "a|an|of|the|any|related|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|those"
 _STATE = (
     "mentioned|found|present|identified|detected|listed|reported|named|specified|given|provided|stated|"
     "extracted|recognized|recognised|applicable|available|exists?|here"
 )
 _PLACE = "in|from|within|this|that|the|given|provided|input|above|sentence|text|passage|context"
 _NONE_IN_WORDS = re.compile(
-    rf"(?:there (?:is|are|was|were) )?(?:no|none|not any)(?: (?:{_QUALIFIER}))*(?: (?:{_NOUN}))*"
+    rf"(?:there (?:is|are|was|were) )?(?:no|none|not any)(?: (?:{_QUALIFIER}|{_NOUN}))*"
     r"(?: (?:is|are|was|were|has|have|been|explicitly|directly))*"
     rf"(?: (?:{_STATE}))?(?: (?:{_PLACE}))*|(?:nothing|not) (?:{_STATE})(?: (?:{_PLACE}))*"
 )
-_MAY_SAY_NONE = frozenset("nNtTeEuU.…-–—[{(<\"'* \t\n")
+_MAY_SAY_NONE = frozenset("nNtTeEuU.…-–—[{(<\"'*")
+_SEPARATORS = str.maketrans("_-", "  ")
 _EDGES = " \t\r\n\"'`*_<>()[].!"
 
 
@@ -138,15 +139,18 @@ def says_none(text: str) -> bool:
     >>> says_none("None"), says_none("no disease mentioned"), says_none("NA"), says_none("NO donor")
     (True, True, False, False)
     """
-    if text[:1] not in _MAY_SAY_NONE and text:
+    first = text[:1]
+    if first and first not in _MAY_SAY_NONE and not first.isspace():
         return False
     if len(text) > 100:
         return not text.strip()
     plain = text.strip()
     if not plain or plain.casefold() in _NONE:
         return True
-    words = " ".join(plain.strip(_EDGES).replace("_", " ").casefold().split())
-    return words in _NONE or (words != "no" and _NONE_IN_WORDS.fullmatch(words) is not None)
+    words = " ".join(plain.strip(_EDGES).translate(_SEPARATORS).casefold().split())
+    if words == "no":
+        return plain in ("no", "No", "No.")  # not nitric oxide
+    return words in _NONE or _NONE_IN_WORDS.fullmatch(words) is not None
 
 
 _ELLIPSES = frozenset(["...", "…", "....", "[...]", "<...>"])

@@ -423,7 +423,7 @@ AWKWARD = st.one_of(
     st.sampled_from(
         ['"]}', "</think>", "<think>", "```json", "\\u0041", "\\", "null", "NaN", "{}", "[]", '"']
     ),
-).filter(lambda text: not says_none(text))
+).filter(lambda text: bool(text.strip()) and not says_none(text))
 
 
 @settings(deadline=None, max_examples=150)
