@@ -11,12 +11,16 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from bioner_bench.brackets import UNREADABLE, Budget, Group, groups, loads
 from bioner_bench.prompt import IF_NONE
 from bioner_bench.schema import Mention
 from bioner_bench.shapes import Rank, Reading, Types, join, read, read_items
 from bioner_bench.wording import is_ellipsis, is_placeholder, match_type, says_none
+
+_MOST_GROUPS = 20_000
+"""Brackets of one text that are looked at."""
 
 _BEFORE, _AFTER = 160, 100
 """Characters around a candidate that may say what it is."""
@@ -50,7 +54,7 @@ def find_answer(text: str, types: Types) -> tuple[Answer | None, bool]:
     budget = Budget()
     found: list[_Candidate] = []
     cut = False
-    for group in groups(text, budget):
+    for group in islice(groups(text, budget), _MOST_GROUPS):
         cut = not group.closed
         found += _read_group(text, group, types, budget)
     usable = [each for each in found if not _repeats_prompt(text, each)]
@@ -148,22 +152,22 @@ def _best(text: str, candidates: Sequence[_Candidate], types: Types, worst: Rank
     rank = min((each.reading.rank for each in candidates), default=None)
     if rank is None or rank > worst:
         return None
-    runs: list[list[_Candidate]] = []
+    runs: list[_Candidate] = []
+    before: _Candidate | None = None
     for candidate in candidates:
         if candidate.reading.rank is not rank:
             continue
-        if runs and _goes_on(text, runs[-1], candidate):
-            runs[-1].append(candidate)
+        if before is not None and _goes_on(text, runs[-1], before, candidate):
+            runs[-1] = _joined(runs[-1], candidate)
         elif not runs or candidate.closed:  # a draft that was cut is no better than the one before
-            runs.append([candidate])
-    answers = [_joined(run) for run in runs]
-    reading = answers[-1]
+            runs.append(candidate)
+        before = candidate
     last = runs[-1]
-    closed = all(each.closed for each in last)
-    if not reading.mentions and not (reading.whole and (closed or _says_all(text, reading, types))):
+    reading = last.reading
+    if not reading.mentions and not (reading.whole and (last.closed or _says_all(text, reading, types))):
         return None
-    said = {tuple(sorted((m.type, m.text) for m in answer.mentions)) for answer in answers}
-    intact = reading.whole and closed and all(each.exact for each in last)
+    said = {tuple(sorted((m.type, m.text) for m in run.reading.mentions)) for run in runs}
+    intact = reading.whole and last.closed and last.exact
     return Answer(tuple(reading.mentions), intact, ambiguous=len(said) > 1)
 
 
@@ -172,29 +176,32 @@ def _says_all(text: str, reading: Reading, types: Types) -> bool:
     return reading.named.issuperset(types) and text.rstrip()[-1:] in ("]", "}")
 
 
-def _joined(run: Sequence[_Candidate]) -> Reading:
-    reading = run[0].reading
-    for part in run[1:]:
-        reading = join(reading, part.reading)
-    return reading
+def _joined(run: _Candidate, part: _Candidate) -> _Candidate:
+    return _Candidate(
+        run.start,
+        part.end,
+        join(run.reading, part.reading),
+        run.exact and part.exact,
+        run.closed and part.closed,
+    )
 
 
 _BULLET = re.compile(r"(?:^|\n)[ \t>]{0,8}(?:[-*•+]|\(?\d{1,3}[.)])[ \t*`]{0,4}\Z")
 _FEW_WORDS = 3
 
 
-def _goes_on(text: str, run: Sequence[_Candidate], candidate: _Candidate) -> bool:
-    """Whether a candidate is a part of the answer that those before it are parts of.
+def _goes_on(text: str, run: _Candidate, before: _Candidate, candidate: _Candidate) -> bool:
+    """Whether a candidate is a part of the same answer as the one before it, the last part of a run.
 
     It is if it speaks of other types. The same types again are a new answer, unless each names one mention,
     or they are the points of a list.
     """
-    before, reading = run[-1], candidate.reading
+    reading = candidate.reading
     between = text[before.end : candidate.start]
     few = len(re.findall(r"[^\W\d_]+", _FENCES.sub(" ", between[:400]))) <= _FEW_WORDS and len(between) < 400
-    if reading.named and all(each.reading.named.isdisjoint(reading.named) for each in run):
+    if reading.named and run.reading.named.isdisjoint(reading.named):
         return few or reading.rank is Rank.TYPES
-    if few and reading.single and all(each.reading.single for each in run[-1:]):
+    if few and reading.single and before.reading.single:
         return True
     return few and all(
         _BULLET.search(text[max(0, each.start - 20) : each.start]) is not None for each in (before, candidate)

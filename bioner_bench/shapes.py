@@ -180,11 +180,13 @@ def _last_or_joined(answers: Sequence[Reading]) -> Reading:
 
 
 def join(first: Reading, second: Reading) -> Reading:
-    """Two parts of one answer as one."""
+    """Two parts of one answer as one; the first is used up, so that many parts take linear time."""
+    first.mentions += second.mentions
+    first.named |= second.named
     return Reading(
         max(first.rank, second.rank),
-        first.mentions + second.mentions,
-        first.named | second.named,
+        first.mentions,
+        first.named,
         first.whole and second.whole,
         first.single and second.single,
         max(first.forms, second.forms),
@@ -246,7 +248,7 @@ def _items_of_string(text: str, type_: str, types: Types, depth: int) -> tuple[l
 
 def _items_of_list(items: list[Any], type_: str, types: Types, depth: int) -> tuple[list[Mention], bool]:
     if [type(item) for item in items] == [str, int, int]:
-        return [_mention(*items[:1], type_, *items[1:])], True
+        return [_mention(items[0], type_, items[1], items[2])], True
     mentions: list[Mention] = []
     whole = True
     for item in items:

@@ -247,3 +247,33 @@ def test_without_training_data_nothing_is_known_of_seen_and_unseen(tmp_path, mon
     splits = load_datasets("toy")
     assert list(splits) == ["test"]
     assert splits["test"][0]["entities"][0]["seen"] is None
+
+
+def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
+    from lm_eval.api.model import LM
+
+    class Continues(LM):
+        """Goes on with a beginning that names a chemical and opens the next list."""
+
+        asked: list[str] = []
+
+        def generate_until(self, requests, disable_tqdm=False):
+            self.asked += [request.args[0] for request in requests]
+            return ['"ataxia"], "Gene": []}' for _ in requests]
+
+        def loglikelihood(self, requests):
+            raise NotImplementedError
+
+        def loglikelihood_rolling(self, requests):
+            raise NotImplementedError
+
+    prefix = '{"Chemical": ["aspirin"], "Disease": ['
+    model = Continues()
+    config = yaml.safe_load((ROOT / "tasks" / "sample" / "bioner_sample.yaml").read_text("utf-8").replace("!function", ""))
+    print(config)
+    tasks = [{"task": "bioner_sample", "gen_prefix": prefix}]
+    results = evaluate(model, tasks, task_manager, limit=3, log_samples=True)
+    assert all(asked.endswith(prefix) for asked in model.asked)
+    assert metrics(results, "bioner_sample")["json_valid"] == 1
+    for sample in results["samples"]["bioner_sample"]:
+        assert sample["filtered_resps"] == [prefix + '"ataxia"], "Gene": []}']
