@@ -121,18 +121,18 @@ def _read_object(value: Mapping[str, Any], types: Types, depth: int) -> Reading 
         reading = _read_types(value, keys, types, depth)
         if reading is not None:
             return reading
-    inner = [read(item, types, depth + 1) for item in value.values() if isinstance(item, dict | list | str)]
-    answers = [each for each in inner if each is not None and each.rank is Rank.TYPES]
+    inner = {key: read(item, types, depth + 1) for key, item in value.items()}
+    answers = [each for each in inner.values() if each is not None and each.rank is Rank.TYPES]
     if answers:
         return _last_or_joined(answers)
     for reader in (_mention_of_object, _of_type, _located_in_text, _parallel, _mentions_as_keys):
         typed = reader(value, types)
         if typed is not None:
             return typed
-    answers = [each for each in inner if each is not None and each.rank is Rank.TYPED]
+    answers = [each for each in inner.values() if each is not None and each.rank is Rank.TYPED]
     if answers:
         return _last_or_joined(answers)
-    return _wrapped_list(value, types, depth)
+    return _wrapped_list(value, inner, types, depth)
 
 
 def _is_schema(value: Mapping[str, Any]) -> bool:
@@ -193,14 +193,16 @@ def join(first: Reading, second: Reading) -> Reading:
     )
 
 
-def _wrapped_list(value: Mapping[str, Any], types: Types, depth: int) -> Reading | None:
+def _wrapped_list(
+    value: Mapping[str, Any], inner: Mapping[str, Reading | None], types: Types, depth: int
+) -> Reading | None:
     for key, item in value.items():
         name = key if fold(key) in _SCHEMA_WORDS else _last_word(key)
         if fold(key) in _LIST_KEYS or name in _LIST_KEYS:
             if isinstance(item, list | dict) and not item:
                 return Reading(Rank.TYPED)
             if isinstance(item, list) and name not in _NOT_ANSWERS:
-                return read(item, types, depth + 1)
+                return inner[key]
             if isinstance(item, str) and name in _MENTIONS and len(types) == 1:
                 mentions, whole = _items_of_string(item, types[0], types, depth)
                 return Reading(Rank.STRINGS, mentions, set(types), whole)

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 from bioner_bench import corpora, predictions, scoring
 from bioner_bench.ceiling import ceiling
-from bioner_bench.harness import metric_list
+from bioner_bench.harness import BioNERTask, metric_list
 from bioner_bench.summary import summarise_judged
 
 TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
@@ -269,9 +269,7 @@ def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
 
     prefix = '{"Chemical": ["aspirin"], "Disease": ['
     model = Continues()
-    config = yaml.safe_load((ROOT / "tasks" / "sample" / "bioner_sample.yaml").read_text("utf-8").replace("!function", ""))
-    print(config)
-    tasks = [{"task": "bioner_sample", "gen_prefix": prefix}]
+    tasks = [{"task": "bioner_sample", "class": BioNERTask, "gen_prefix": prefix}]
     results = evaluate(model, tasks, task_manager, limit=3, log_samples=True)
     assert all(asked.endswith(prefix) for asked in model.asked)
     assert metrics(results, "bioner_sample")["json_valid"] == 1
