@@ -66,7 +66,8 @@ def html(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]
     board = _board(data)
     roles = Counter(_ROLES[corpora.get(task).role] for task in data["overview"])
     parts = {"data": data, "board": board, "roles": roles, "kind_names": _KINDS}
-    return _template().render(**parts, json=_json(data)) + "\n"
+    drawn = [{name: value for name, value in task.items() if name != "cost"} for task in data["tasks"]]
+    return _template().render(**parts, json=_json(data | {"tasks": drawn})) + "\n"
 
 
 def _data(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]) -> Json:

@@ -8,6 +8,9 @@ from typing import Any
 
 from bioner_bench.plotting import spread
 
+MOST = 24
+"""Points of a picture: the best systems. More names could not be read."""
+
 WIDTH, LEFT, RIGHT, TOP, LINE = 1040, 52, 540, 14, 17
 """Of the picture in its own units: the plot is between `LEFT` and `RIGHT`, labels stand beyond it."""
 
@@ -16,9 +19,9 @@ def picture(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The geometry of the picture; None if the speed of fewer than two systems is known.
 
     Args:
-        entries: those of one corpus, with `scores`, `speed`, `size`, `hardware`, `kind`, `title` and `asked`.
+        entries: those of one corpus, best first, with `scores`, `speed`, `size`, `hardware`, `kind`, `title` and `asked`.
     """
-    known = [entry for entry in entries if entry["speed"] and entry["kind"] != "reference"]
+    known = [entry for entry in entries if entry["speed"] and entry["kind"] != "reference"][:MOST]
     if len(known) < 2:
         return None
     height = max(220, TOP + LINE * (len(known) + 1))

@@ -17,7 +17,7 @@ from bioner_bench.leaderboard import page_facts, records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
     REPORTED_SCORES,
-    SETUP,
+    KEY,
     by_setup,
     current,
     folded,
@@ -172,7 +172,7 @@ def _is_current(entry: Mapping[str, Any]) -> bool:
 
 def _runs_of(shown: pd.DataFrame, row: Mapping[str, Any]) -> list[str]:
     same = shown["task"] == row["task"]
-    for name in SETUP:
+    for name in KEY:
         same &= shown[name].isna() if row[name] is None else shown[name] == row[name]
     return list(shown[same]["runs"].iloc[0])
 
