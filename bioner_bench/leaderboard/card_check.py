@@ -36,7 +36,7 @@ FREE = {
     *("enable_chunked_prefill", "chunked_prefill_size", "disable_log_stats", "max_lora_rank", "tp_size"),
     *("dp_size", "mem_fraction_static", "seed", "base_url", "num_concurrent", "max_retries", "timeout"),
     *("verify_certificate", "ca_cert_path", "header", "api_key", "auth_token", "tokenizer_backend"),
-    *("tokenized_requests", "max_images"),
+    *("tokenized_requests", "max_images", "share_prefix", "refill", "sort", "batch_tokens", "merge_adapter"),
 }
 """Model arguments that say how a system ran, not which it is. All are recorded, secrets aside."""
 
