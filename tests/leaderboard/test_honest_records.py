@@ -463,6 +463,12 @@ def test_a_folder_needs_a_card_that_names_it(run_folder, llm):
     refused(run_folder, f"its pretrained is {llm}, the card's is {WEIGHTS}")
 
 
+def test_a_folder_called_like_the_weights_on_the_hub_is_not_them(output, tmp_path, monkeypatch):
+    (tmp_path / WEIGHTS).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    refused(output, f"its pretrained is {tmp_path / WEIGHTS}, the card's is {WEIGHTS}")
+
+
 def test_a_run_from_python_is_taken_and_two_tasks_are_two_records(llm, tmp_path):
     environment = write_toy_corpus(tmp_path, ["Disease"])
     program = f"""
