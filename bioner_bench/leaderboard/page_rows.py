@@ -16,8 +16,8 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import page_facts, records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
-    REPORTED_SCORES,
     KEY,
+    REPORTED_SCORES,
     by_setup,
     current,
     folded,
