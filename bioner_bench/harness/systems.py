@@ -19,7 +19,7 @@ from typing import Any
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
-from bioner_bench.models.packaged import MODELS, resolve
+from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, family, read_recipe
 
@@ -176,6 +176,9 @@ def options(
         model_args["pretrained"] = card.checkpoints[source]
     elif card.recipe and "pretrained" not in model_args:
         model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
+        if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
+            # lm-eval takes the base model's own, and goes on behind a turn that ends otherwise.
+            merged["gen_kwargs"] = {"eos_token_id": ends} | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -226,7 +229,8 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
             f"(or name another one: --model_args {named}=...)"
         )
     if isinstance(read, LlmRecipe) and read.method == "lora":
-        base = {"pretrained": read.model, "peft": str(folder)}
+        pretrained = base_and_adapter(read.model)[0]
+        base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
         return base | ({"revision": read.revision} if read.revision else {})
     windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
     return {"pretrained": str(folder)} | windows

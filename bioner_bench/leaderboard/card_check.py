@@ -36,7 +36,7 @@ FREE = {
     *("enable_chunked_prefill", "chunked_prefill_size", "disable_log_stats", "max_lora_rank", "tp_size"),
     *("dp_size", "mem_fraction_static", "seed", "base_url", "num_concurrent", "max_retries", "timeout"),
     *("verify_certificate", "ca_cert_path", "header", "api_key", "auth_token", "tokenizer_backend"),
-    *("tokenized_requests", "max_images"),
+    *("tokenized_requests", "max_images", "share_prefix", "refill", "sort", "batch_tokens", "merge_adapter"),
 }
 """Model arguments that say how a system ran, not which it is. All are recorded, secrets aside."""
 
@@ -45,7 +45,7 @@ FREE_GENERATION = {
     *("max_tokens", "max_new_tokens", "max_completion_tokens", "min_tokens", "min_new_tokens", "seed"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram_size", "num_beams"),
     *("length_penalty", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens"),
-    *("ignore_eos", "use_cache"),
+    *("ignore_eos", "eos_token_id", "use_cache"),
 }
 """Options of a generation that say how the next token is chosen. All are recorded."""
 
@@ -91,11 +91,13 @@ def check_card(
     if training:
         _check_training(path, card, arguments, training)
     ran = _deciding(source, arguments, generation)
-    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}))
+    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}), card=True)
     if training:  # which weights these are, its recipe says
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
             wanted.pop(name, None)
+        if ran.get("tokenizer") == _weights(arguments.get("peft")):  # saved with the adapter
+            ran.pop("tokenizer", None)
     if not wanted.get("revision") and _snapshot(arguments.get("pretrained")):
         ran.pop("revision", None)  # a card that names no revision is of any
     for name in ("think_end_token", "trust_remote_code"):  # without them nothing else answers
@@ -143,27 +145,30 @@ def _interchangeable(source: str, described: str) -> bool:
     )
 
 
-def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any]) -> Json:
+def _deciding(
+    source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any], card: bool = False
+) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
-    given = dict(arguments)
+    given, options = dict(arguments), dict(generation)
+    thinking = given.pop("enable_thinking", None)
+    template = dict(_mapping(given.pop("chat_template_args", None)))
+    if thinking is not None:
+        template["enable_thinking"] = thinking
     if source in SERVERS:
         given["pretrained"] = given.pop("model", None) or given.get("pretrained")
+        template = dict(_mapping(options.pop("chat_template_kwargs", None)))  # it is told nothing else
         if source.endswith("chat-completions"):
             given.pop("tokenizer", None)  # a chat is sent as it is
-    template = dict(_mapping(given.pop("chat_template_args", None)))
-    template |= _mapping(generation.get("chat_template_kwargs"))
-    if "enable_thinking" in given:
-        template["enable_thinking"] = given.pop("enable_thinking")
     for name, value in given.items():
         if name in FREE or value is None or value in DEFAULTS.get(name, ()):
             continue
-        found[name] = _weights(value) if name in ("pretrained", "tokenizer") else value
+        found[name] = _weights(value, card) if name in ("pretrained", "tokenizer") else value
     if snapshot := _snapshot(arguments.get("pretrained")):
         found.setdefault("revision", snapshot["revision"])
     found |= {f"template argument {name}": value for name, value in template.items() if value is not None}
-    for name, value in generation.items():
-        if name not in FREE_GENERATION | {"chat_template_kwargs"} and value is not None:
+    for name, value in options.items():
+        if name not in FREE_GENERATION and value is not None:
             found[f"generation option {name}"] = value
     return found
 
@@ -184,15 +189,19 @@ def _snapshot(value: Any) -> re.Match[str] | None:
     return _SNAPSHOT.search(str(value).replace("\\", "/").rstrip("/")) if value else None
 
 
-def _weights(value: Any) -> str:
-    """The name of weights: owner and name on the hub, a packaged model, or a folder's path."""
+def _weights(value: Any, card: bool = False) -> str:
+    """The name of weights: owner and name on the hub, a packaged model, or a folder's path.
+
+    A name for which the current folder has a folder is that one to lm-eval, but not in a card.
+    """
     text = str(value).replace("\\", "/").rstrip("/")
     if found := _SNAPSHOT.search(text):
         return found["name"].replace("--", "/", 1)
     if name := packaged.name_of_folder(text):
         return name
     folder = Path(text).expanduser()
-    local = text.startswith(("/", ".", "~")) or (text not in packaged.MODELS and folder.is_dir())
+    here = not card and text not in packaged.MODELS and folder.is_dir()
+    local = here or text.startswith(("/", ".", "~"))
     return str(folder.absolute()) if local else text
 
 

@@ -136,11 +136,14 @@ def compare(
             one for one, is_right, ask in zip(both, right, wanted, strict=True) if is_right == pattern and ask
         ]
 
-    groups = {f"only {ours.name} is right": only((True, False))}
-    groups[f"only {theirs.name} is right"] = only((False, True))
-    return Comparison(
-        (ours.name, theirs.name), len(both), right.count((True, True)), right.count((False, False)), groups
-    )
+    names = (ours.name, theirs.name)
+    if ours.name == theirs.name:  # an old and a new run of one system
+        names = (f"{ours.name} (first)", f"{theirs.name} (second)")
+    groups = {
+        f"only {names[0]} is right": only((True, False)),
+        f"only {names[1]} is right": only((False, True)),
+    }
+    return Comparison(names, len(both), right.count((True, True)), right.count((False, False)), groups)
 
 
 def shorten(groups: dict[str, list[Examined]], limit: int | None) -> dict[str, list[Examined]]:

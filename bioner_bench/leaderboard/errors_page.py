@@ -75,8 +75,8 @@ def _sentence(one: Examined, names: Sequence[str]) -> dict[str, Any]:
     return {
         "id": one.sentence.id,
         "document": one.sentence.document,
-        "kinds": " ".join(kind.value for kind in ERRORS if _has(one, kind)),
-        "types": " ".join(_types(one)),
+        "kinds": "\n".join(kind.value for kind in ERRORS if _has(one, kind)),
+        "types": "\n".join(_types(one)),
         "answers": [
             {
                 "name": name if len(names) > 1 else None,

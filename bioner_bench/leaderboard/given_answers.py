@@ -38,7 +38,7 @@ def read(given: Path, task: str | None = None) -> Answers:
     path = _chosen(given, task)
     if path.suffix == ".json":
         return _of_record(path)
-    return Answers(path.name, predictions.read(path))
+    return Answers(str(given), predictions.read(path))
 
 
 def _chosen(given: Path, task: str | None) -> Path:

@@ -177,6 +177,9 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     choose = chooser(wanted.training, strategy, seed or 0)
     declared = Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
+    arguments = _arguments(results)
+    training = _training(arguments, card)
+    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -187,9 +190,6 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
         if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
-    arguments = _arguments(results)
-    training = _training(arguments, card)
-    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     outputs = dict(zip(counted["sentence_hashes"], written, strict=True))

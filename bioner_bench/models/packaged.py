@@ -135,6 +135,24 @@ def resolve(name: str) -> str:
     return str(prepare(name)) if name in MODELS else name
 
 
+def base_and_adapter(name: str) -> tuple[str, Path | None]:
+    """The base model of a folder that holds a LoRA checkpoint, and that folder; else the name as it is."""
+    try:
+        config = json.loads((Path(name) / "adapter_config.json").read_text(encoding="utf-8"))
+    except OSError:
+        return name, None
+    return str(config["base_model_name_or_path"]), Path(name)
+
+
+def ends_of_turn(folder: Path) -> list[int]:
+    """The tokens that end an answer of a tuned checkpoint; lm-eval is to be told them where it loads the base."""
+    try:
+        found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))["eos_token_id"]
+    except (OSError, KeyError):
+        return []
+    return found if isinstance(found, list) else [found]
+
+
 def name_of_folder(folder: str) -> str | None:
     """The packaged model that a folder holds, as `prepare` wrote it, or where it writes that model."""
     found = _prepared(Path(folder))
@@ -246,13 +264,15 @@ def merge(adapter: Path, out: Path) -> Path:
         raise BenchmarkError(f"{out} is not empty; name another folder")
     try:
         from peft import AutoPeftModelForCausalLM
-        from transformers import AutoTokenizer
+        from transformers import AutoTokenizer, GenerationConfig
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         written = Path(temporary) / "checkpoint"
         merged = AutoPeftModelForCausalLM.from_pretrained(adapter).merge_and_unload()
+        if (adapter / "generation_config.json").is_file():  # where its turns end
+            merged.generation_config = GenerationConfig.from_pretrained(adapter)
         merged.save_pretrained(written)
         AutoTokenizer.from_pretrained(adapter).save_pretrained(written)
         for name in ("recipe.yaml", "training.json"):

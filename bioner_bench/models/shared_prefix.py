@@ -1,4 +1,4 @@
-"""A batch whose rows begin alike -> logits or answers, where the common beginning is read only once.
+"""A batch whose rows begin alike -> logits, where the common beginning is read only once.
 
 All prompts of a task open with the same instruction, most of a short sentence's tokens. Its keys and values
 are computed for one row and repeated, in training with their gradients, which leaves every result what it
@@ -15,7 +15,7 @@ import transformers
 from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from bioner_bench.schema import BenchmarkError
 
@@ -35,14 +35,38 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     return next((i for i in range(shortest) if first[i] != last[i]), shortest)
 
 
-def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
-    """How many tokens that all rows begin with a model can read once.
+def can_share(model: Any, tokens: int = 0) -> bool:
+    """Whether a model can go on from what it has read for several rows at once, and so read it only once.
 
-    0 if it keeps more of what it read than keys and values, such as a running state.
+    It can if all it keeps of a text are the keys and values of each token: no running state (Mamba,
+    Falcon-H1), no attention in chunks. Nor may a token's keys depend on how long the text becomes, as with
+    rotary embeddings that change when a text is longer than they were trained for.
+
+    Args:
+        model: a causal language model of transformers.
+        tokens: how long a row can become.
     """
+    config = model.config.get_text_config(decoder=True)
+    if getattr(config, "is_encoder_decoder", False) or "chunked_attention" in (
+        getattr(config, "layer_types", None) or ()
+    ):
+        return False
+    layers = DynamicCache(config=model.config).layers
+    if not layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+        return False
+    rotations = getattr(config, "rope_parameters", None) or {}
+    for rotation in [rotations, *rotations.values()]:  # of the model, or of each kind of layer
+        if isinstance(rotation, dict) and rotation.get("rope_type") in ("dynamic", "longrope"):
+            trained = rotation.get("original_max_position_embeddings") or config.max_position_embeddings
+            if tokens > trained:
+                return False
+    return True
+
+
+def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
     shared = common_prefix(rows)
-    layers = DynamicCache(config=model.config).layers if shared else []
-    return shared if all(isinstance(layer, CacheLayerMixin) for layer in layers) else 0
+    return shared if shared and can_share(model, max(len(row) for row in rows)) else 0
 
 
 def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
@@ -76,54 +100,6 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         **{CACHE: cache},
     )
     return output.logits, first
-
-
-def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
-    """What the model writes after each row, greedily: up to `room` tokens, or to `end`, which is left out.
-
-    Args:
-        model: a causal language model of transformers, in evaluation mode.
-        rows: token ids.
-        room: tokens to write, at most.
-        end: the token that ends an answer.
-    """
-    with torch.no_grad():
-        ids, mask, cache = to_continue(model, rows)
-        width = ids.shape[1]
-        written = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=room,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            use_cache=True,
-            eos_token_id=end,
-            pad_token_id=end,
-            **{CACHE: cache},
-        )
-    answers: list[list[int]] = written[:, width:].tolist()
-    return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
-
-
-def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, DynamicCache | None]:
-    """What `model.generate` is to be given to continue rows whose common beginning is read already.
-
-    Returns:
-        ids and attention mask, rows x width, filled up between what is shared and what is not; and the
-        keys and values of what is shared, None if that is nothing.
-    """
-    shared = shareable(model, rows)
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), PAD)
-    mask = torch.ones((len(rows), width), dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, :shared] = torch.tensor(row[:shared])
-        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
-        mask[index, shared : shared + width - len(row)] = 0
-    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
-    return ids.to(model.device), mask.to(model.device), cache
 
 
 def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:

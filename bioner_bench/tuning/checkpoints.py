@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +30,9 @@ RECIPE = "recipe.yaml"
 SUMMARY = "training.json"
 """Written last: a folder that has it is a finished checkpoint."""
 
+
+_SCHEDULES = {"constant": "constant_with_warmup"}
+"""What the Trainer calls a schedule by another name; its own `constant` drops the warm-up."""
 
 _UNFINISHED = "unfinished"
 """Where the Trainer's checkpoints are until the run has ended."""
@@ -115,7 +118,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         per_device_eval_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulate,
         learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule,
+        lr_scheduler_type=_SCHEDULES.get(recipe.schedule, recipe.schedule),
         warmup_steps=recipe.warmup,  # a share, where below 1
         weight_decay=recipe.weight_decay,
         bf16=hardware.dtype(recipe.precision) is torch.bfloat16,
@@ -190,12 +193,27 @@ def callbacks(recipe: Recipe) -> list[TrainerCallback]:
     return [Legs(), *patience]
 
 
-def finish(out: Path, recipe: Recipe, trainer: Trainer, tokenizer: Any, data: Mapping[str, Any]) -> None:
-    """Write the best weights, the summary and the model card, and remove what only a resumption needs."""
+def finish(
+    out: Path,
+    recipe: Recipe,
+    trainer: Trainer,
+    save: Callable[[Any], None],
+    data: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the best weights, the summary and the model card, and remove what only a resumption needs.
+
+    Args:
+        out: the folder of the run.
+        recipe: what was run.
+        trainer: at the end of its training.
+        save: writes the model that it is given, and its tokenizer, into the folder.
+        data: counts of what was learned from.
+        more: further facts for the summary.
+    """
     if trainer.is_world_process_zero():
-        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(out)
-        tokenizer.save_pretrained(out)
-        summary = _summary(recipe, trainer, data)
+        save(trainer.accelerator.unwrap_model(trainer.model))
+        summary = _summary(recipe, trainer, data) | dict(more or {})
         write_text(out / CURVE, curve(summary))
         write_text(out / "README.md", card(recipe, summary))
         write_text(out / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=2) + "\n")

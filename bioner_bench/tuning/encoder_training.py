@@ -68,7 +68,7 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         out,
         recipe,
         trainer,
-        encoder.tokenizer,
+        lambda model: _save(model, encoder.tokenizer, out),
         {"sentences": len(training), "mentions": sum(len(sentence.entities) for sentence in training)},
     )
     return out
@@ -91,12 +91,23 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(recipe.model):
         config = AutoConfig.from_pretrained(source, **options)
+    own = config.id2label
     config.id2label = dict(enumerate(tags))
     config.label2id = {tag: number for number, tag in enumerate(tags)}
     tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **options)
-    model = AutoModelForTokenClassification.from_pretrained(
-        source, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, **options
+    model, found = AutoModelForTokenClassification.from_pretrained(
+        source,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
     )
+    if own != config.id2label:  # a head for as many other tags knows nothing of these
+        fresh = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+        for name, module in model.named_modules():
+            if not name.startswith(model.base_model_prefix) and f"{name}.weight" not in fresh:
+                _reset(module, config.initializer_range)
     layers = _layers(model)
     if recipe.reinitialise_layers + recipe.freeze_layers > len(layers):
         raise BenchmarkError(
@@ -111,6 +122,11 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
         for parameter in (parameter for module in kept for parameter in module.parameters()):
             parameter.requires_grad = False
     return Encoder(model, tokenizer, longest(config, recipe.max_length or 512))
+
+
+def _save(model: Any, tokenizer: Any, out: Path) -> None:
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
 
 
 def _reset(module: Module, deviation: float) -> None:

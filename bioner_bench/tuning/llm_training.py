@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import AutoTokenizer, set_seed
 
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
-from bioner_bench.models import hardware, packaged
+from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
-from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.models.decoding import greedy
+from bioner_bench.models.shared_prefix import logits
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints, rows
+from bioner_bench.tuning import checkpoints, learners, rows
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
@@ -59,34 +59,15 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         if checkpoints.begin(out, recipe):
             return out
         chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
-        source = packaged.resolve(recipe.model)
+        base, begin = learners.origin(recipe)
+        source = packaged.resolve(base)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
-    with packaged.loading(recipe.model):
+    with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
-    # On a processor half-precision weights are slower than float32 ones under autocast.
-    narrow = recipe.method == "lora" and hardware.device() != "cpu"
     set_seed(recipe.seed)
-    model = AutoModelForCausalLM.from_pretrained(
-        source, dtype=hardware.dtype(recipe.precision) if narrow else torch.float32, **options
-    )
-    model.config.use_cache = False
+    model = learners.load(recipe)
     learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
-    if recipe.method == "lora":
-        if recipe.gradient_checkpointing:
-            model.enable_input_require_grads()
-        targets = recipe.lora.targets
-        model = get_peft_model(
-            model,
-            LoraConfig(
-                task_type="CAUSAL_LM",
-                r=recipe.lora.r,
-                lora_alpha=recipe.lora.alpha,
-                lora_dropout=recipe.lora.dropout,
-                target_modules=targets if isinstance(targets, str) else list(targets),
-            ),
-            revision=recipe.revision,
-        )
     trainer = _Trainer(
         model=model,
         args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
@@ -111,13 +92,17 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         out,
         recipe,
         trainer,
-        tokenizer,
+        lambda model: learners.save(model, chat, recipe, out),
         {
             "rows": len(chosen),
             "positives": sum(row.positive for row in chosen),
             "negatives": sum(not row.positive for row in chosen),
             "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
             "tokens": sum(len(row["input_ids"]) for row in learned),
+        },
+        {
+            "rendered_prompt_sha256": chat.sha256,
+            "begin_from": packaged.revision(str(begin)) if begin else None,
         },
     )
     return out
@@ -154,7 +139,7 @@ def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
 
 def positions(config: Any) -> int:
     """Tokens that a model of this configuration has positions for."""
-    return int(getattr(config, "max_position_embeddings", None) or 2048)
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 2048)
 
 
 def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
@@ -195,7 +180,8 @@ class _Trainer(GroupedTrainer):
         """Called by the Trainer: strict F1 of greedy answers on the development sentences."""
         mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
-        counted = answer_and_count(model, self.chat, mine, self.args.eval_batch_size)
+        with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
+            counted = answer_and_count(model, self.chat, mine, self.args.eval_batch_size)
         everything = gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -219,6 +205,7 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
         found = model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
+            use_cache=False,
             logits_to_keep=labels.shape[1] - first,
         ).logits
     else:

@@ -89,6 +89,7 @@ LLM_SCHEMA: dict[str, Any] = {
             },
             "additionalProperties": False,
         },
+        "begin_from": {"type": ["string", "null"], "minLength": 1},
         "steps": {"type": ["integer", "null"], "minimum": 1},
         "evaluate_every": {"type": ["integer", "null"], "minimum": 1},
         "validation_sentences": {"type": ["integer", "null"], "minimum": 1},
@@ -186,6 +187,9 @@ class LlmRecipe(Recipe):
         select: the rows to learn from; all if left out.
         method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well.
         lora: the adapters.
+        begin_from: a LoRA checkpoint of the same base model, as `train` wrote it: its adapters learn on, or
+            with `full` they are merged into the weights first. A `model` that is such a checkpoint means
+            the same.
         steps: optimiser steps, in place of `epochs`.
         evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
         validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
@@ -201,6 +205,7 @@ class LlmRecipe(Recipe):
     select: Choice = field(default_factory=lambda: Choice(strategy="full"))
     method: str = "lora"
     lora: Lora = field(default_factory=Lora)
+    begin_from: str | None = None
     steps: int | None = None
     evaluate_every: int | None = None
     validation_sentences: int | None = 200

@@ -105,6 +105,7 @@ def _scores(
     with packaged.loading(choice.weak_model):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
     dtype = hardware.dtype(choice.dtype)
+    chat = Chat(tokenizer, choice.template or {})
     template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
     settings = {
         "weak_model": packaged.public_name(choice.weak_model),
@@ -112,6 +113,7 @@ def _scores(
         "dtype": str(dtype).removeprefix("torch."),
         "template": dict(choice.template or {}),
         "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
+        "rendered_prompt_sha256": chat.sha256,
     }
     groups: dict[str, list[Row]] = {}
     for row in found:
@@ -136,7 +138,6 @@ def _scores(
     if number:
         model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
         model.to(hardware.device()).eval()
-        chat = Chat(tokenizer, choice.template or {})
         with tqdm(total=len(found), initial=len(found) - number, desc="IFD", unit="row") as bar:
             for task, rows_ in waiting.items():
                 scored = ifd.score(rows_, model, chat, batch_size, bar.update)

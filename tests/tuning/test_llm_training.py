@@ -20,9 +20,10 @@ from transformers import MambaConfig, MambaForCausalLM, TrainerCallback
 from bioner_bench import corpora
 from bioner_bench.evaluation import predictions, prompt
 from bioner_bench.models.chat import Chat
-from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.models.decoding import greedy
+from bioner_bench.models.shared_prefix import logits
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import checkpoints, llm_training
+from bioner_bench.tuning import checkpoints, llm_training, model_card
 from bioner_bench.tuning.grouped_trainer import GroupedByLength
 from bioner_bench.tuning.llm_training import IGNORED, collate, encode, target_loss
 from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
@@ -239,7 +240,7 @@ def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sa
         "hardware": "CPU",
         "versions": {"torch": "2", "transformers": "5"},
     }
-    front = yaml.safe_load(checkpoints._card(recipe, summary).split("---\n")[1])
+    front = yaml.safe_load(model_card.card(recipe, summary).split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
     assert result["dataset"]["split"] == "validation"
