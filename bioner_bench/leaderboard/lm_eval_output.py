@@ -75,7 +75,8 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
     chosen = _chosen(given)
     models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
     for task, path, results in chosen:
-        model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        with _refusing(path):
+            model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
         models.setdefault(repr(systems.member(card, task)), {})[model] = path
     for paths in models.values():
         if len(paths) > 1:
@@ -226,7 +227,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
-    validator().validate(record)
+    if error := next(iter(validator().iter_errors(record)), None):
+        raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
 
 
