@@ -16,8 +16,8 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import page_facts, records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
-    REPORTED_SCORES,
     KEY,
+    REPORTED_SCORES,
     by_setup,
     current,
     folded,
@@ -88,7 +88,8 @@ def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:
             }
         )
     compared = set(current(table)["record"])
-    return found + [run for place, run in made.items() if place not in compared]
+    others = [run for place, run in made.items() if place not in compared]
+    return found + sorted(others, key=lambda run: -run["scores"]["strict_f1"][0])
 
 
 def systems(
