@@ -1,4 +1,4 @@
-"""A batch whose rows begin alike -> logits or answers, where the common beginning is read only once.
+"""A batch whose rows begin alike -> logits, where the common beginning is read only once.
 
 All prompts of a task open with the same instruction, most of a short sentence's tokens. Its keys and values
 are computed for one row and repeated, in training with their gradients, which leaves every result what it
@@ -100,54 +100,6 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         **{CACHE: cache},
     )
     return output.logits, first
-
-
-def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
-    """What the model writes after each row, greedily: up to `room` tokens, or to `end`, which is left out.
-
-    Args:
-        model: a causal language model of transformers, in evaluation mode.
-        rows: token ids.
-        room: tokens to write, at most.
-        end: the token that ends an answer.
-    """
-    with torch.no_grad():
-        ids, mask, cache = to_continue(model, rows)
-        width = ids.shape[1]
-        written = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=room,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            use_cache=True,
-            eos_token_id=end,
-            pad_token_id=end,
-            **{CACHE: cache},
-        )
-    answers: list[list[int]] = written[:, width:].tolist()
-    return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
-
-
-def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, DynamicCache | None]:
-    """What `model.generate` is to be given to continue rows whose common beginning is read already.
-
-    Returns:
-        ids and attention mask, rows x width, filled up between what is shared and what is not; and the
-        keys and values of what is shared, None if that is nothing.
-    """
-    shared = shareable(model, rows)
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), PAD)
-    mask = torch.ones((len(rows), width), dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, :shared] = torch.tensor(row[:shared])
-        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
-        mask[index, shared : shared + width - len(row)] = 0
-    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
-    return ids.to(model.device), mask.to(model.device), cache
 
 
 def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:

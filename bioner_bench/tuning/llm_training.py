@@ -19,7 +19,8 @@ from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
-from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.models.decoding import greedy
+from bioner_bench.models.shared_prefix import logits
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, learners, rows
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer

@@ -20,7 +20,8 @@ from transformers import MambaConfig, MambaForCausalLM, TrainerCallback
 from bioner_bench import corpora
 from bioner_bench.evaluation import predictions, prompt
 from bioner_bench.models.chat import Chat
-from bioner_bench.models.shared_prefix import greedy, logits
+from bioner_bench.models.decoding import greedy
+from bioner_bench.models.shared_prefix import logits
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, llm_training, model_card
 from bioner_bench.tuning.grouped_trainer import GroupedByLength
