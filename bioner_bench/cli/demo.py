@@ -49,13 +49,14 @@ def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> No
     summaries = {}
     shown = []
     for task in tasks:
-        judged = predictions.read(_evaluate(task, checkpoint, out, limit, console))
+        samples = _evaluate(task, checkpoint, out, limit, console)
+        judged = predictions.read(samples)
         summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
         shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
     results.print_examples(console, shown)
     results.print_comparison(console, summaries)
     console.print(f"lm-eval's output is in {out}", markup=False)
-    console.print(_NEXT.format(samples=out / tasks[-1]), markup=False, highlight=False, soft_wrap=True)
+    console.print(_NEXT.format(samples=samples), markup=False, highlight=False, soft_wrap=True)
 
 
 def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Console) -> Path:
