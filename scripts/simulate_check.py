@@ -33,14 +33,14 @@ from bioner_bench.leaderboard.regression import Outcome, check, judge
 RECORDS = Path(__file__).parent.parent / "leaderboards/records"
 
 PAIRS = [
-    ("bioner_ncbi", "minilm-ncbi seed-1", "minilm-ncbi seed-2"),
-    ("bioner_ncbi", "minilm-ncbi seed-1", "dictionary"),
+    ("bioner_ncbi", "minilm seed-1", "minilm seed-2"),
+    ("bioner_ncbi", "minilm seed-1", "dictionary"),
     ("bioner_ncbi", "smollm2-135m-ncbi-full seed-1", "smollm2-135m-ncbi-hybrid-50 seed-1"),
     ("bioner_bc5cdr_disease", "minilm-ncbi seed-1", "minilm-ncbi seed-2"),
-    ("bioner_bc5cdr_disease", "minilm-bc5cdr-disease seed-1", "dictionary"),
-    ("bioner_bc5cdr_chem", "minilm-bc5cdr-chem seed-1", "dictionary"),
-    ("bioner_nlmgene", "minilm-bc2gm seed-1", "dictionary"),
-    ("bioner_nlmchem", "minilm-bc5cdr-chem seed-1", "dictionary"),
+    ("bioner_bc5cdr_disease", "minilm seed-1", "dictionary"),
+    ("bioner_bc5cdr_chem", "minilm seed-1", "dictionary"),
+    ("bioner_nlmgene", "minilm seed-1", "dictionary"),
+    ("bioner_nlmchem", "minilm seed-1", "dictionary"),
 ]
 """Task, and two systems with how their record's name ends."""
 
@@ -63,12 +63,14 @@ class Pair:
     document: np.ndarray
 
 
+def record_path(task, system):
+    folder, _, ending = system.partition(" ")
+    (path,) = (RECORDS / folder).glob(f"{task}-0-shot*{ending}.json")
+    return path
+
+
 def read_pair(task, *systems):
-    found = []
-    for system in systems:
-        folder, _, ending = system.partition(" ")
-        (path,) = (RECORDS / folder).glob(f"{task}-0-shot*{ending}.json")
-        found.append(records.read(path))
+    found = [records.read(record_path(task, system)) for system in systems]
     tables = [records.counts_of(record) for record in found]
     sentences = corpora.load(task, "test").sentences
     _, document = np.unique([sentence.document for sentence in sentences], return_inverse=True)

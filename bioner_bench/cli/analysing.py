@@ -67,3 +67,24 @@ def errors(
             print_comparison(console(), made, groups)
         else:
             print_report(console(), made, groups)
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="A record, or the folder with the records of one system.")],
+    b: Annotated[Path, typer.Argument(help="The same of another system.")],
+    score: Annotated[str, typer.Option(help="The score to compare.")] = "strict_f1",
+    as_json: Json = False,
+) -> None:
+    """By how much two systems differ: on every common task, by type, on mentions seen and unseen in training.
+
+    Differences are A minus B, with 95 % intervals and p values of a paired bootstrap over documents and,
+    where there are several, training seeds; p values are corrected by Holm's method.
+    """
+    from bioner_bench.cli.comparison import print_comparison
+    from bioner_bench.leaderboard import comparing
+
+    made = comparing.compare(a, b, score)
+    if as_json:
+        print_json(made.as_json())
+    else:
+        print_comparison(made)

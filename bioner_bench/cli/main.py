@@ -44,6 +44,7 @@ app.command(epilog="Example: bioner-bench score out/model/samples_bioner_ncbi_20
 app.command(epilog="Example: bioner-bench check new/records --against leaderboards/records/my-model")(
     evaluating.check
 )
+app.command(epilog="Example: bioner-bench compare records/minilm records/dictionary")(analysing.compare)
 app.command(epilog="Example: bioner-bench errors out --task bioner_ncbi --html errors.html")(analysing.errors)
 app.command(
     epilog="Example: bioner-bench select --tasks bioner_ncbi --weak-model smollm2-135m --out selections/ncbi"

@@ -36,4 +36,5 @@ def judge(
     """
     parsed = parse(output, types)
     aligned = align(sentence.text, parsed.mentions)
-    return Answer(parsed, aligned, count(sentence, aligned, types, seen, parsed.level, parsed.cut))
+    counts = count(sentence, aligned, types, seen, parsed.level, parsed.cut, parsed.ambiguous)
+    return Answer(parsed, aligned, counts)

@@ -49,7 +49,7 @@ def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:
         "REPORTED.md": tables.reported(table),
         "leaderboard.csv": _csv(table),
         "leaderboard.json": _json(table),
-        "index.html": page.html(table, found),
+        "index.html": page.html(table, found, cards),
         **{f"figures/{name}": svg for name, svg in drawn.items()},
     }
 

@@ -91,7 +91,7 @@ def check_card(
     if training:
         _check_training(path, card, arguments, training)
     ran = _deciding(source, arguments, generation)
-    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}))
+    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}), card=True)
     if training:  # which weights these are, its recipe says
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
@@ -145,7 +145,9 @@ def _interchangeable(source: str, described: str) -> bool:
     )
 
 
-def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any]) -> Json:
+def _deciding(
+    source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any], card: bool = False
+) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
     given, options = dict(arguments), dict(generation)
@@ -161,7 +163,7 @@ def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str
     for name, value in given.items():
         if name in FREE or value is None or value in DEFAULTS.get(name, ()):
             continue
-        found[name] = _weights(value) if name in ("pretrained", "tokenizer") else value
+        found[name] = _weights(value, card) if name in ("pretrained", "tokenizer") else value
     if snapshot := _snapshot(arguments.get("pretrained")):
         found.setdefault("revision", snapshot["revision"])
     found |= {f"template argument {name}": value for name, value in template.items() if value is not None}
@@ -187,15 +189,19 @@ def _snapshot(value: Any) -> re.Match[str] | None:
     return _SNAPSHOT.search(str(value).replace("\\", "/").rstrip("/")) if value else None
 
 
-def _weights(value: Any) -> str:
-    """The name of weights: owner and name on the hub, a packaged model, or a folder's path."""
+def _weights(value: Any, card: bool = False) -> str:
+    """The name of weights: owner and name on the hub, a packaged model, or a folder's path.
+
+    A name for which the current folder has a folder is that one to lm-eval, but not in a card.
+    """
     text = str(value).replace("\\", "/").rstrip("/")
     if found := _SNAPSHOT.search(text):
         return found["name"].replace("--", "/", 1)
     if name := packaged.name_of_folder(text):
         return name
     folder = Path(text).expanduser()
-    local = text.startswith(("/", ".", "~")) or (text not in packaged.MODELS and folder.is_dir())
+    here = not card and text not in packaged.MODELS and folder.is_dir()
+    local = here or text.startswith(("/", ".", "~"))
     return str(folder.absolute()) if local else text
 
 

@@ -25,8 +25,11 @@ GROUPS = {
 }
 """Group -> the roles of its corpora."""
 
-SETUP = ["system", "title", "kind", "shots", "demonstrations"]
+KEY = ["system", "shots", "demonstrations"]
 """What makes one line of a table: a system and how it was asked. Seeds do not count."""
+
+SETUP = [*KEY, "title", "kind"]
+"""What such a line says of itself."""
 
 REPORTED_SCORES = ("strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1")
 
@@ -273,7 +276,7 @@ def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
     for _, rivals in ranked.groupby(["task", "gold_sha256"]):
         systems = {tuple(setup.values()): list(runs.index) for setup, runs in by_setup(rivals)}
         means = {setup: rivals["strict_f1"][runs].mean() for setup, runs in systems.items()}
-        order = sorted(means, key=lambda setup: (-means[setup], setup[0], setup[3], setup[4] or ""))
+        order = sorted(means, key=lambda setup: (-means[setup], setup[0], setup[1], setup[2] or ""))
         best, others = order[0], order[1:]
         measured.loc[systems[best], "best"] = True
         strict = scores(found[systems[best][0]]["types"])["strict_f1"]
@@ -304,7 +307,7 @@ def _version_key(version: str) -> list[int]:
 
 def by_setup(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """A system and how it was asked, with all of its rows; in the order of the first of them."""
-    for _, runs in frame.groupby(SETUP, sort=False, dropna=False):
+    for _, runs in frame.groupby(KEY, sort=False, dropna=False):
         yield {name: runs.iloc[0][name] for name in SETUP}, runs
 
 
@@ -316,9 +319,9 @@ def folded(frame: pd.DataFrame) -> pd.DataFrame:
     """
     shown = current(frame)
     made = []
-    for setup, runs in by_setup(shown):
-        for task, same in runs.groupby("task", sort=False):
-            row = same.iloc[0].to_dict() | setup | {"task": task, "runs": list(same["record"])}
+    for _, runs in by_setup(shown):
+        for _, same in runs.groupby("task", sort=False):
+            row = same.iloc[0].to_dict() | {"runs": list(same["record"])}
             if len(same) > 1:
                 for name in (name for name in REPORTED_SCORES + MORE_SCORES if name in same):
                     values = same[name]

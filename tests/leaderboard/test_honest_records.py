@@ -19,7 +19,7 @@ from toy_corpus import write_toy_corpus
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card, read_card
-from bioner_bench.leaderboard.lm_eval_output import from_lm_eval
+from bioner_bench.leaderboard.lm_eval_output import evaluated, from_lm_eval
 from bioner_bench.schema import BenchmarkError
 
 CARD = read_card(ROOT / "baselines" / "qwen3-4b.yaml")
@@ -463,6 +463,12 @@ def test_a_folder_needs_a_card_that_names_it(run_folder, llm):
     refused(run_folder, f"its pretrained is {llm}, the card's is {WEIGHTS}")
 
 
+def test_a_folder_called_like_the_weights_on_the_hub_is_not_them(output, tmp_path, monkeypatch):
+    (tmp_path / WEIGHTS).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    refused(output, f"its pretrained is {tmp_path / WEIGHTS}, the card's is {WEIGHTS}")
+
+
 def test_a_run_from_python_is_taken_and_two_tasks_are_two_records(llm, tmp_path):
     environment = write_toy_corpus(tmp_path, ["Disease"])
     program = f"""
@@ -585,14 +591,15 @@ def test_a_date_may_change_within_a_run(output):
 
 
 def test_the_beginning_of_an_answer_may_be_declared(output):
-    prompts(output, lambda text, number, sample: text + '{"Disease": [')
-    edit(
-        output,
-        "results_*.json",
-        lambda results: results["configs"]["bioner_sample"].update(gen_prefix='{"Disease": ['),
-    )
-    (record,) = from_lm_eval(output, CARD)
-    assert record["setup"]["gen_prefix"] == '{"Disease": ['
+    """The task puts it before the response, and the answers that are kept have it."""
+    prefix = '{"Disease": ['
+    prompts(output, lambda text, number, sample: text + prefix)
+    edit(output, "results_*.json", lambda r: r["configs"]["bioner_sample"].update(gen_prefix=prefix))
+    refused(output, "what was scored is not the response")
+    edit_all(output, lambda s: s.update(filtered_resps=[prefix + s["resps"][0][0]]))
+    (run,) = evaluated(output, CARD, rescore=True)
+    assert run.record["setup"]["gen_prefix"] == prefix
+    assert all(answer.startswith(prefix) for answer in run.outputs.values())
 
 
 def refused(folder, said, card: Card = CARD):
