@@ -25,6 +25,7 @@ _REPAIR_START = 100
 _DEEPEST = 50
 """Brackets inside of one another that an answer may have; more are prose."""
 
+
 class Unreadable:
     """Stands for text that is not JSON (None is JSON's null)."""
 
@@ -128,7 +129,18 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _MARK = "\ue000"
 _NUMBER = re.compile(f"{_MARK}(\\d+){_MARK}")
 _PUNCTUATION = str.maketrans(
-    {_MARK: " ", "：": ":", "，": ",", "、": ",", ";": ",", "*": " ", "`": " ", "\u200b": " ", "\ufeff": " ", "\xa0": " "}
+    {
+        _MARK: " ",
+        "：": ":",
+        "，": ",",
+        "、": ",",
+        ";": ",",
+        "*": " ",
+        "`": " ",
+        "\u200b": " ",
+        "\ufeff": " ",
+        "\xa0": " ",
+    }
 )
 _BETWEEN = re.compile(r"\\+[nrt](?![a-z])|\\+|\.\.\.|…|(?<!\w)[uUbBrR]\Z")
 _CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
@@ -278,7 +290,11 @@ class _Scan:
         if before.isalnum() and (text[at - 2].isalnum() or before not in "uUbBrR") and text[at - 2] != "\\":
             return position
         escaped = len(mark) > 1
-        doubled = not escaped and text[position : position + 1] == mark and text[position + 1 : position + 2].isalnum()
+        doubled = (
+            not escaped
+            and text[position : position + 1] == mark
+            and text[position + 1 : position + 2].isalnum()
+        )
         position += doubled
         inside = _ESCAPED_QUOTE if escaped else _IN_STRING[mark]
         end = following = None

@@ -131,7 +131,7 @@ def _repeats_prompt(text: str, candidate: _Candidate) -> bool:
     before = text[max(0, candidate.start - _BEFORE) : candidate.start]
     if candidate.reading.mentions:
         return bool(re.search(r"\b(?:instead of|rather than)[\s:`*]{0,5}\Z", before))
-    if before.rstrip(" \t\r\n`*\"").endswith(IF_NONE) or _CONDITION.search(before) is not None:
+    if before.rstrip(' \t\r\n`*"').endswith(IF_NONE) or _CONDITION.search(before) is not None:
         return True
     return _CONDITION_AFTER.match(text[candidate.end : candidate.end + _AFTER]) is not None
 

@@ -93,9 +93,7 @@ def count(
         # Equal spans are pairs, and no matching has more pairs than the shorter side has spans.
         fewer = min(len(gold), len(spans))
         relaxed = fewer if len(exact) == fewer else matching(gold, spans)
-        for column, value in zip(
-            TYPE_COLUMNS, (len(gold), len(mentions), len(exact), relaxed), strict=True
-        ):
+        for column, value in zip(TYPE_COLUMNS, (len(gold), len(mentions), len(exact), relaxed), strict=True):
             counts[f"{column}/{type_}"] = value
             counts[column] += value
 

@@ -61,9 +61,37 @@ _TYPE_KEYS = (
     *("semantictype", "entitylabel", "entitycategory", "entityclass", "kind", "annotationtype"),
 )
 _LIST_KEYS = frozenset(
-    "entity namedentity mention annotation result ner answer output json ent span extraction extractedentity "
-    "extractedmention term list item prediction data response finalanswer tag token label value found name "
-    "text word".split()
+    [
+        "entity",
+        "namedentity",
+        "mention",
+        "annotation",
+        "result",
+        "ner",
+        "answer",
+        "output",
+        "json",
+        "ent",
+        "span",
+        "extraction",
+        "extractedentity",
+        "extractedmention",
+        "term",
+        "list",
+        "item",
+        "prediction",
+        "data",
+        "response",
+        "finalanswer",
+        "tag",
+        "token",
+        "label",
+        "value",
+        "found",
+        "name",
+        "text",
+        "word",
+    ]
 )
 """Wrappers whose list is an answer even if it is empty or one of strings; singular."""
 _NOT_ANSWERS = frozenset(["token", "label", "tag", "text", "word", "name", "value"])
@@ -461,7 +489,9 @@ def _parallel(value: Mapping[str, Any], types: Types) -> Reading | None:
     """`{"mentions": ["ataxia"], "types": ["Disease"]}`."""
     lists = {_last_word(key): item for key, item in value.items() if _has_strings(item)}
     labels = next((lists[name] for name in ("type", "label", "tag", "category") if name in lists), None)
-    texts = next((lists[n] for n in ("mention", "entity", "text", "token", "term", "word") if n in lists), None)
+    texts = next(
+        (lists[n] for n in ("mention", "entity", "text", "token", "term", "word") if n in lists), None
+    )
     if labels is None or texts is None or len(labels) != len(texts):
         return None
     return _typed([_Typed(text, label) for text, label in zip(texts, labels, strict=True)], types)

@@ -16,10 +16,53 @@ _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _LONGEST_NAME = 80
 
 _DECORATION = frozenset(
-    "a all and answer annotation bio biomedical detected entities entity entry extracted final form found "
-    "identified in instance item list mention mentioned mentions name named names occurrence of output "
-    "phrase present recognised recognized result sentence span specific string surface tag term text the "
-    "value word".split()
+    [
+        "a",
+        "all",
+        "and",
+        "answer",
+        "annotation",
+        "bio",
+        "biomedical",
+        "detected",
+        "entities",
+        "entity",
+        "entry",
+        "extracted",
+        "final",
+        "form",
+        "found",
+        "identified",
+        "in",
+        "instance",
+        "item",
+        "list",
+        "mention",
+        "mentioned",
+        "mentions",
+        "name",
+        "named",
+        "names",
+        "occurrence",
+        "of",
+        "output",
+        "phrase",
+        "present",
+        "recognised",
+        "recognized",
+        "result",
+        "sentence",
+        "span",
+        "specific",
+        "string",
+        "surface",
+        "tag",
+        "term",
+        "text",
+        "the",
+        "value",
+        "word",
+    ]
 )
 """Words beside a type's name that say nothing more of it, as in `disease_mentions`; singular."""
 
