@@ -15,8 +15,9 @@ from itertools import islice
 
 from bioner_bench.brackets import UNREADABLE, Budget, Group, groups, loads
 from bioner_bench.prompt import IF_NONE
+from bioner_bench.reading import Rank, Reading, Types, join
 from bioner_bench.schema import Mention
-from bioner_bench.shapes import Rank, Reading, Types, join, read, read_items
+from bioner_bench.shapes import read, read_items
 from bioner_bench.wording import is_ellipsis, is_placeholder, match_type, says_none
 
 _MOST_GROUPS = 20_000

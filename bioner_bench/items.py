@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bioner_bench.brackets import UNREADABLE, Budget, groups, loads
+from bioner_bench.reading import Types
 from bioner_bench.schema import Mention
 from bioner_bench.wording import fold, is_ellipsis, match_synonym, match_type, says_none
 
-Types = tuple[str, ...]
 TEXT_KEYS = (
     *("text", "mention", "name", "span", "word", "value", "entity", "term", "surface", "phrase", "string"),
     *("surfaceform", "token", "literal", "exact", "content", "matchedtext", "match"),
@@ -72,6 +72,7 @@ def is_schema(value: Mapping[str, Any]) -> bool:
 
 
 def inner_json(text: str) -> Any:
+    """The value of a string that is JSON, or nearly so; None of other strings."""
     stripped = text.strip()
     if stripped[:1] not in ("{", "[") or stripped[-1:] not in ("}", "]"):
         return None
@@ -84,6 +85,7 @@ def inner_json(text: str) -> Any:
 
 
 def count_ellipses(items: Any) -> int:
+    """How many items of a list are an ellipsis; 0 of what is no list."""
     if not isinstance(items, list):
         return 0
     return sum(isinstance(item, str) and is_ellipsis(item) for item in items)
@@ -107,6 +109,7 @@ def mentions_in(value: Any, type_: str, types: Types, depth: int) -> tuple[list[
 
 
 def mentions_in_string(text: str, type_: str, types: Types, depth: int) -> tuple[list[Mention], bool]:
+    """The mentions of one string: several with semicolons, lines or commas between; or JSON."""
     inner = inner_json(text)
     if inner is not None:
         return mentions_in(inner, type_, types, depth + 1)
@@ -166,12 +169,14 @@ def located_mention(items: list[Any], type_: str | None, types: Types) -> Mentio
 
 
 def as_mention(text: str, type_: str, start: Any, end: Any) -> Mention:
+    """A mention, with its offsets if they are a pair of integers."""
     if type(start) is int and type(end) is int:
         return Mention(text, type_, start, end)
     return Mention(text, type_)
 
 
 def labelled_type(name: Any, types: Types) -> str | None:
+    """The type that a label names, if need be in other words."""
     if not isinstance(name, str):
         return None
     return match_type(name, types) or match_synonym(name, types)
@@ -202,6 +207,7 @@ def _in_map(value: Mapping[str, Any], type_: str, types: Types, depth: int) -> t
 
 
 def has_strings(item: Any) -> bool:
+    """Whether a value is a list of strings, and not an empty one."""
     return isinstance(item, list) and bool(item) and all(isinstance(each, str) for each in item)
 
 
@@ -219,6 +225,7 @@ def _in_object(
 
 
 def offsets_of(value: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Start and end that an object gives, under any of their names."""
     folded = {fold(key): item for key, item in value.items()}
     start = next((folded[name] for name in _START if name in folded), None)
     end = next((folded[name] for name in _END if name in folded), None)
@@ -230,6 +237,7 @@ def offsets_of(value: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def offsets_in(item: Any) -> tuple[Any, Any]:
+    """Start and end of a pair, or an object that has them."""
     while isinstance(item, list) and len(item) == 1:
         item = item[0]
     if isinstance(item, list) and len(item) == 2:

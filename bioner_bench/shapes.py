@@ -11,9 +11,7 @@ The shapes, for types of which `Disease` is one:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bioner_bench.items import (
@@ -22,7 +20,6 @@ from bioner_bench.items import (
     LIST_KEYS,
     TEXT_KEYS,
     TYPE_KEYS,
-    Types,
     as_mention,
     count_ellipses,
     find_key,
@@ -36,44 +33,15 @@ from bioner_bench.items import (
     offsets_in,
     offsets_of,
 )
+from bioner_bench.reading import Rank, Reading, Types, join
 from bioner_bench.schema import Mention
+from bioner_bench.typed import Typed, mentions_of_typed, of_labelled_string, of_pair, tagged_tokens
 from bioner_bench.wording import fold, match_synonym, match_type, says_none
-
-
-class Rank(IntEnum):
-    """How sure it is that a value is meant as the answer; lower is surer."""
-
-    TYPES = 0
-    """An object with types as keys."""
-    TYPED = 1
-    """Mentions with their types."""
-    STRINGS = 2
-    """Strings, where there is one type."""
-    EMPTY = 3
-    """An empty bracket."""
-
-
-@dataclass(slots=True)
-class Reading:
-    """What a value says.
-
-    `named`: the types that it speaks of. `whole`: whether everything in it was understood. `single`: it is
-    one mention, one of several objects that make an answer. `forms`: the most ellipses in one list of it.
-    """
-
-    rank: Rank
-    mentions: list[Mention] = field(default_factory=list)
-    named: set[str] = field(default_factory=set)
-    whole: bool = True
-    single: bool = False
-    forms: int = 0
-
 
 _NOT_ANSWERS = frozenset(["token", "label", "tag", "text", "word", "name", "value"])
 """Those of them of which a list of strings may be something else, outside of a type."""
 _MENTIONS = frozenset(["entity", "mention", "ent"])
 _CALL_KEYS = frozenset(["arguments", "parameters", "input", "function", "tool_calls"])
-_TAG = re.compile(r"([BIESLU])[-_](?=\w)")
 
 
 def read(value: Any, types: Types, depth: int = 0) -> Reading | None:
@@ -150,20 +118,6 @@ def _last_or_joined(answers: Sequence[Reading]) -> Reading:
     for answer in answers[1:]:
         joined = join(joined, answer) if joined.named.isdisjoint(answer.named) else answer
     return joined
-
-
-def join(first: Reading, second: Reading) -> Reading:
-    """Two parts of one answer as one; the first is used up, so that many parts take linear time."""
-    first.mentions += second.mentions
-    first.named |= second.named
-    return Reading(
-        max(first.rank, second.rank),
-        first.mentions,
-        first.named,
-        first.whole and second.whole,
-        first.single and second.single,
-        max(first.forms, second.forms),
-    )
 
 
 def _wrapped_list(
@@ -269,7 +223,7 @@ def _parallel(value: Mapping[str, Any], types: Types) -> Reading | None:
     )
     if labels is None or texts is None or len(labels) != len(texts):
         return None
-    return _typed([_Typed(text, label) for text, label in zip(texts, labels, strict=True)], types)
+    return mentions_of_typed([Typed(text, label) for text, label in zip(texts, labels, strict=True)], types)
 
 
 def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
@@ -277,53 +231,22 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     typed = []
     for key, item in value.items():
         if isinstance(item, str) and (labelled_type(item, types) is not None or item == "O"):
-            typed.append(_Typed(key, item))
+            typed.append(Typed(key, item))
         elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is not None:
             return None
         elif (
             isinstance(item, Mapping)
             and labelled_type(item.get(find_key(item, TYPE_KEYS) or ""), types) is not None
         ):
-            typed.append(_Typed(key, item[find_key(item, TYPE_KEYS) or ""], *offsets_of(item)))
+            typed.append(Typed(key, item[find_key(item, TYPE_KEYS) or ""], *offsets_of(item)))
         elif len(types) == 1 and isinstance(item, list) and type(offsets_in(item)[0]) is int:
-            typed.append(_Typed(key, types[0], *offsets_in(item)))
+            typed.append(Typed(key, types[0], *offsets_in(item)))
         elif not isinstance(item, str):
             return None
-    reading = _typed(typed, types) if typed else None
+    reading = mentions_of_typed(typed, types) if typed else None
     if reading is not None and len(typed) < len(value):
         reading.whole = False
     return reading
-
-
-@dataclass(frozen=True, slots=True)
-class _Typed:
-    """A text and what is said of its type."""
-
-    text: str
-    label: str
-    start: Any = None
-    end: Any = None
-
-
-def _typed(items: Iterable[_Typed], types: Types) -> Reading | None:
-    """Mentions with labels; of tags, what `I-` continues is one mention. None if no label is a type."""
-    reading = Reading(Rank.TYPED)
-    for item in items:
-        if item.label in ("O", "o"):
-            continue
-        type_ = labelled_type(item.label, types)
-        if type_ is None or not item.text.strip():
-            reading.whole = False
-            continue
-        reading.named.add(type_)
-        tag = _TAG.match(item.label.strip())
-        if tag is not None and tag[1] in "IEL" and reading.mentions and reading.mentions[-1].type == type_:
-            before = reading.mentions.pop()
-            joined = before.text + (item.text[2:] if item.text.startswith("##") else f" {item.text}")
-            reading.mentions.append(as_mention(joined, type_, before.start, item.end))
-        elif not says_none(item.text):
-            reading.mentions.append(as_mention(item.text, type_, item.start, item.end))
-    return reading if reading.named else None
 
 
 # Lists.
@@ -347,9 +270,9 @@ def _read_list(value: list[Any], types: Types, depth: int) -> Reading | None:
 
 
 def _strings(value: list[str], types: Types) -> Reading | None:
-    labelled = [_labelled_string(item, types) for item in value]
+    labelled = [of_labelled_string(item, types) for item in value]
     if all(labelled):
-        return _typed([item for item in labelled if item is not None], types)
+        return mentions_of_typed([item for item in labelled if item is not None], types)
     if len(value) == 1 and (inner := inner_json(value[0])) is not None:
         return read(inner, types, DEEPEST - 1)
     if all(says_none(item) for item in value):
@@ -360,24 +283,11 @@ def _strings(value: list[str], types: Types) -> Reading | None:
     return Reading(Rank.STRINGS, mentions, set(types))
 
 
-def _labelled_string(item: str, types: Types) -> _Typed | None:
-    """`"Disease: ataxia"` or `"ataxia (Disease)"`."""
-    if len(item) > 300:
-        return None
-    before, _, after = item.partition(":")
-    if after.strip() and labelled_type(before.strip(), types) is not None:
-        return _Typed(after.strip(), before.strip())
-    text, bracket, label = item.rstrip(")] ").rpartition("(" if item.rstrip().endswith(")") else "[")
-    if bracket and text.strip() and labelled_type(label.strip(), types) is not None:
-        return _Typed(text.strip(), label.strip())
-    return None
-
-
 def _objects(value: list[Any], types: Types, depth: int) -> Reading | None:
     """A list of objects: answers, or mentions; what else is in it was not understood."""
-    tagged = list(_tagged(value))
+    tagged = list(tagged_tokens(value))
     if tagged:
-        return _typed(tagged, types)
+        return mentions_of_typed(tagged, types)
     readings = [read(item, types, depth + 1) if isinstance(item, Mapping) else None for item in value]
     answers = [each for each in readings if each is not None and each.rank is Rank.TYPES]
     if not answers:
@@ -404,46 +314,15 @@ def _objects(value: list[Any], types: Types, depth: int) -> Reading | None:
     return reading
 
 
-def _tagged(value: list[Any]) -> Iterator[_Typed]:
-    """The tokens of a list of objects with BIO tags; nothing if one has none."""
-    tokens = []
-    for item in value:
-        if not isinstance(item, Mapping):
-            return
-        text_key = find_key(item, TEXT_KEYS)
-        type_key = find_key(item, TYPE_KEYS, but=text_key)
-        if text_key is None or type_key is None:
-            return
-        label = item[type_key].strip()
-        if label != "O" and not _TAG.match(label):
-            return
-        tokens.append(_Typed(item[text_key], label, *offsets_of(item)))
-    yield from tokens
-
-
 def _pairs(value: list[Any], types: Types, depth: int) -> Reading | None:
     """A list of lists: pairs of text and type, texts with offsets, or lists of another shape."""
-    pairs = [_pair(item, types) for item in value if isinstance(item, list)]
+    pairs = [of_pair(item, types) for item in value if isinstance(item, list)]
     if len(pairs) == len(value) and all(pairs):
-        return _typed([pair for pair in pairs if pair is not None], types)
+        return mentions_of_typed([pair for pair in pairs if pair is not None], types)
     if len(value) == 1:
         return read(value[0], types, depth + 1)
     if len(types) == 1:
         mentions, whole = mentions_in(value, types[0], types, depth)
         if mentions:
             return Reading(Rank.STRINGS, mentions, set(types), whole)
-    return None
-
-
-def _pair(item: list[Any], types: Types) -> _Typed | None:
-    located = located_mention(item, None, types)
-    if located is not None:
-        label = next((text for text in item[1:] if labelled_type(text, types) is not None), located.type)
-        return _Typed(located.text, label, located.start, located.end)
-    if len(item) == 2 and all(isinstance(each, str) for each in item):
-        text, label = item
-        if re.fullmatch(r"O|[A-Za-z_-]{2,30}", label) and len(types) > 1:
-            return _Typed(text, label)
-        if label == "O":
-            return _Typed(text, label)
     return None

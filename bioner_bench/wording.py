@@ -198,7 +198,8 @@ def says_none(text: str) -> bool:
 
 _ELLIPSES = frozenset(["...", "…", "....", "[...]", "<...>"])
 _PLACEHOLDER = (
-    r"[<\[({]?(?:(?:your|first|second|third|1st|2nd|3rd|another|list|of|the|exact|an?|any|other|example|sample) )*"
+    r"[<\[({]?"
+    r"(?:(?:your|first|second|third|1st|2nd|3rd|another|list|of|the|exact|an?|any|other|example|sample) )*"
     r"(?:(?:{types} ?)?(?:mentions?|entit(?:y|ies)|names?|items?|terms?|strings?|spans?|text|words?|values?|"
     r"examples?|placeholders?)[ _-]?(?:\d{1,2}|[a-cxyn])?|{types}[ _-]?[1-9n]|[<\[]{types}[>\]])[>\])}]?"
 )
