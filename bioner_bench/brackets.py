@@ -94,7 +94,7 @@ _OPENS = re.compile(
     """,
     re.VERBOSE,
 )
-"""What may open JSON, a Python literal or the like. Other brackets are prose, as "[1, 2)" or "{see below}"."""
+"""What may open JSON, a Python literal or the like. Others are prose, as "[1, 2)" or "{see below}"."""
 
 _TOKEN = re.compile(r"""[{}\[\]()] | \\*+["'“”‘’„«] | // | /\* | \#""", re.VERBOSE)
 _PAIR = {"}": "{", "]": "[", ")": "("}

@@ -160,7 +160,10 @@ _NOUN = (
     "diseases?|disorders?|syndromes?|chemicals?|drugs?|compounds?|genes?|proteins?|gene products?|species|"
     "organisms?|dnas?|rnas?|cell lines?|cell types?|or|and"
 )
-_QUALIFIER = "a|an|of|the|any|related|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|those"
+_QUALIFIER = (
+    "a|an|of|the|any|related|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|"
+    "those"
+)
 _STATE = (
     "mentioned|found|present|identified|detected|listed|reported|named|specified|given|provided|stated|"
     "extracted|recognized|recognised|applicable|available|exists?|here"

@@ -695,3 +695,14 @@ def test_several_answers_that_differ_are_ambiguous_and_the_last_one_counts(outpu
 )
 def test_what_only_looks_like_a_word_for_none_is_a_mention(word):
     assert pairs(parse(json.dumps({"Chemical": [word]}), ("Chemical",))) == [(word, "Chemical")]
+
+
+def test_examples_of_the_page_are_read_as_it_says():
+    page = (ROOT / "docs" / "METRICS.md").read_text(encoding="utf-8")
+    table = next(part for part in page.split("\n\n") if part.startswith("| output | mentions | level |"))
+    rows = [row.strip("| ").rsplit(" | ", 2) for row in table.splitlines()[2:]]
+    assert len(rows) > 10
+    for output, mentions, level in rows:
+        parsed = parse(output.strip("`"), ONE)
+        assert pairs(parsed) == ([] if mentions == "none" else diseases(mentions)), output
+        assert parsed.level is Level[level.upper()], output
