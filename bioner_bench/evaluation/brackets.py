@@ -85,15 +85,16 @@ class Group:
 
 _GAP = r"(?: \\[nrt](?![a-z]) | [\s\\>`*\u200b\ufeff] )*+"
 _QUOTE = r"\\*+ (?: [uUbBrR](?=[\"']) )? [\"'“”‘’„«]"
+_KEY = r"\w [\w /()-]{0,60} [\"'*`]{0,3} \s{0,9} [:：]"
 _OPENS = re.compile(
     rf"""
-      \{{ (?= {_GAP} (?: {_QUOTE} | \}} | \Z | \# | // | /\* | [\w][\w /()-]{{0,60}} [\"'*`]{{0,3}} \s{{0,9}} [:：] ) )
-    | \[ (?= {_GAP} (?: {_QUOTE} | [\[{{\]] | \( \s{{0,9}} {_QUOTE} | null\b | None\b | \# | // | /\* | \Z ) )
+      \{{ (?= {_GAP} (?: {_QUOTE} | \}} | \Z | \# | // | /\* | {_KEY} ) )
+    | \[ (?= {_GAP} (?: {_QUOTE} | [\[{{\]] | \( \s{{0,9}} {_QUOTE} | (?:null|None)\b | \# | /[/*] | \Z ) )
     | \( (?= {_QUOTE} )
     """,
     re.VERBOSE,
 )
-"""What may open JSON, a Python literal or the like. Other brackets are prose, as "[1, 2)" or "{see below}"."""
+"""What may open JSON, a Python literal or the like. Others are prose, as "[1, 2)" or "{see below}"."""
 
 _TOKEN = re.compile(r"""[{}\[\]()] | \\*+["'“”‘’„«] | // | /\* | \#""", re.VERBOSE)
 _PAIR = {"}": "{", "]": "[", ")": "("}

@@ -15,7 +15,8 @@ from itertools import islice
 
 from bioner_bench.evaluation.brackets import UNREADABLE, Budget, Group, groups, loads
 from bioner_bench.evaluation.prompt import IF_NONE
-from bioner_bench.evaluation.shapes import Rank, Reading, Types, join, read, read_items
+from bioner_bench.evaluation.reading import Rank, Reading, Types, join
+from bioner_bench.evaluation.shapes import read, read_items
 from bioner_bench.evaluation.wording import is_ellipsis, is_placeholder, match_type, says_none
 from bioner_bench.schema import Mention
 

@@ -95,7 +95,8 @@ def write(
     active: list[int] = []  # the prompt of each row
     last: list[int] = []  # what each row wrote last
     with torch.inference_mode(), reading(model):
-        rows = _Rows(model, prompts[0][: common_prefix(prompts)] if batching.share else [])
+        shared = common_prefix(prompts) if batching.share else 0
+        rows = _Rows(model, prompts[0][:shared] if shared else [])
         while waiting or active:
             number = _admitted(batching, rows, [len(prompts[index]) for index in waiting])
             if number:
