@@ -7,7 +7,9 @@ is without sharing. A model that keeps a running state (Mamba) reads its rows in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ import transformers
 from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin
+from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
 
 from bioner_bench.schema import BenchmarkError
 
@@ -41,8 +43,27 @@ def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     0 if it keeps more of what it read than keys and values, such as a running state.
     """
     shared = common_prefix(rows)
-    layers = DynamicCache(config=model.config).layers if shared else []
-    return shared if all(isinstance(layer, CacheLayerMixin) for layer in layers) else 0
+    return shared if shared and can_share(model) else 0
+
+
+def can_share(model: Any) -> bool:
+    """Whether a model keeps nothing but keys and values of what it read; if not, a log line says so once."""
+    layers = DynamicCache(config=model.config).layers
+    kinds = {type(layer) for layer in layers}
+    state = [
+        kind.__name__
+        for kind in kinds
+        if not issubclass(kind, CacheLayerMixin) or issubclass(kind, LinearAttentionCacheLayerMixin)
+    ]
+    if state:
+        kept = ", ".join(sorted(state))
+        _say_once(f"{type(model).__name__} keeps a running state ({kept}): rows are read in full")
+    return not state
+
+
+@cache
+def _say_once(line: str) -> None:
+    logging.getLogger(__name__).warning(line)
 
 
 def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
@@ -65,15 +86,15 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
-    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
+    beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
     output = model(
         input_ids=ids.to(device),
         attention_mask=mask.to(device),
         position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
-        use_cache=cache is not None,
+        use_cache=beginning is not None,
         logits_to_keep=shared + width - first,
-        **{CACHE: cache},
+        **{CACHE: beginning},
     )
     return output.logits, first
 
