@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#c2571a", "#5a7d2a", "#8a8a8a"
+VIOLET, INK, SOFT, GRID = "#7b4fa3", "#1a1f24", "#6b747c", "#dddddd"
+
+_DARK = {
+    BLUE: "#83b7f0",
+    ORANGE: "#f0a268",
+    GREEN: "#a9cd73",
+    VIOLET: "#cba6e4",
+    INK: "#e3e6e8",
+    SOFT: "#a6b0b8",
+    GRID: "#3a4248",
+}
+"""Colour -> what takes its place where the reader's screen is dark."""
 
 _STYLE: dict[Any, Any] = {
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "savefig.transparent": True,
     "svg.hashsalt": "bioner_bench",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -52,11 +70,57 @@ def figure(width: float, height: float) -> tuple[Figure, Any]:
     return plt.subplots(figsize=(width, height))
 
 
+def panels(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, list[Any]]:
+    """A figure with a panel for each of these heights, in inches, and their axes; row by row."""
+    import matplotlib.pyplot as plt
+
+    rows = [max(heights[start : start + columns]) for start in range(0, len(heights), columns)]
+    drawn = plt.figure(figsize=(width, sum(rows)), layout="constrained")
+    if not rows:
+        return drawn, []
+    grid = drawn.add_gridspec(len(rows), columns, height_ratios=rows)
+    axes = [drawn.add_subplot(grid[place // columns, place % columns]) for place in range(len(heights))]
+    return drawn, axes
+
+
 def svg(drawn: Figure) -> str:
-    """The figure as SVG; it is closed."""
+    """The figure as SVG, with colours of its own where the reader's screen is dark; it is closed."""
     import matplotlib.pyplot as plt
 
     stream = io.StringIO()
     drawn.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(drawn)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    rules = "".join(
+        f'[style*="{part}: {light}"]{{{part}:{dark} !important}}'
+        for light, dark in _DARK.items()
+        for part in ("fill", "stroke")
+    )
+    # Letters of a colour that is no style are black, which matplotlib does not write.
+    rules += f"text:not([style*=fill]){{fill:{_DARK[INK]}}}"
+    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    return text.replace("<defs>", f"{sheet}\n <defs>", 1)
+
+
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels as near to these as can be, at least `gap` apart, between `low` and `high`.
+
+    >>> spread([10, 11, 50], 8, 0, 100)
+    [6.5, 14.5, 50.0]
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    # Blocks of labels that touch, each about the mean of where its labels want to be.
+    blocks: list[tuple[float, list[int]]] = []
+    for index in order:
+        block = [index]
+        middle = float(places[index])
+        while blocks and blocks[-1][0] + gap * len(blocks[-1][1]) / 2 > middle - gap * len(block) / 2:
+            block = blocks.pop()[1] + block
+            middle = sum(places[each] for each in block) / len(block)
+        half = gap * len(block) / 2
+        blocks.append((min(max(middle, low + half), max(high - half, low + half)), block))
+    found = [0.0] * len(places)
+    for middle, block in blocks:
+        for place, index in enumerate(block):
+            found[index] = middle + gap * (place - (len(block) - 1) / 2)
+    return found

@@ -29,12 +29,12 @@ STRICT_F1 = scores(["any"])["strict_f1"]
 COLUMNS = STRICT_F1.columns
 
 SYSTEMS = [
-    ("bioner_ncbi", "minilm-ncbi", (33, 50, 100, 500)),
+    ("bioner_ncbi", "minilm", (33, 50, 100, 500)),
     ("bioner_ncbi", "smollm2-135m-ncbi-full", (33, 50, 100, 500)),
-    ("bioner_bc5cdr_chem", "minilm-bc5cdr-chem", (33, 50, 100, 500)),
+    ("bioner_bc5cdr_chem", "minilm", (33, 50, 100, 500)),
     ("bioner_bc5cdr_chem", "dictionary", (33, 50, 100, 500)),
-    ("bioner_nlmchem", "minilm-bc5cdr-chem", (33, 50, 100)),
-    ("bioner_nlmgene", "minilm-bc2gm", (33, 50, 100)),
+    ("bioner_nlmchem", "minilm", (33, 50, 100)),
+    ("bioner_nlmgene", "minilm", (33, 50, 100)),
     ("bioner_linnaeus", "dictionary", (33, 50)),
 ]
 """Task, system, and how many documents are drawn."""
@@ -43,10 +43,13 @@ SEEDS = [(2, 1.0), (3, 1.0), (5, 1.0), (2, 3.0), (3, 3.0), (5, 3.0)]
 """Training seeds, and the standard deviation of their F1 in points."""
 
 
+def record_path(task, system):
+    return sorted((RECORDS / system).glob(f"{task}-0-shot*.json"))[0]
+
+
 def read(task, system):
     """The counts of each sentence, shape (sentences, columns), in a list with an item a document."""
-    path = sorted((RECORDS / system).glob(f"{task}-0-shot*.json"))[0]
-    table = records.counts_of(records.read(path))
+    table = records.counts_of(records.read(record_path(task, system)))
     counts = np.column_stack([table[column] for column in COLUMNS])
     names = [sentence.document for sentence in corpora.load(task, "test").sentences]
     _, document = np.unique(names, return_inverse=True)
@@ -126,7 +129,7 @@ def main():
                 flush=True,
             )
     print(f"{'seeds':>9} {'points':>6} {'holds':>6} {'one seed':>8}  of 100 documents of NCBI-disease")
-    documents = read("bioner_ncbi", "minilm-ncbi")
+    documents = read("bioner_ncbi", "minilm")
     for seeds, points in SEEDS:
         random = np.random.default_rng([arguments.seed, seeds, int(points)])
         together, alone = coverage_with_seeds(

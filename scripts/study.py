@@ -108,9 +108,9 @@ def plan() -> tuple[Run, ...]:
     for name, task in CORPORA.items():
         runs += [Run("baselines", card("dictionary"), task)]
         runs += [Run("baselines", card("smollm2-135m-instruct"), task, shots=shots) for shots in (0, 5)]
-        encoder = read_recipe(CARDS / "encoders" / f"minilm-{name}.yaml")
+        encoder = read_recipe(CARDS / "encoders" / "minilm.yaml", task=task)
         seeds = SEEDS if name == "ncbi" else SEEDS[:1]
-        runs += [Run("baselines", card(f"minilm-{name}"), task, replace(encoder, seed=s)) for s in seeds]
+        runs += [Run("baselines", card("minilm"), task, replace(encoder, seed=s)) for s in seeds]
     for seed in SEEDS:
         for ratio in RATIOS:
             for strategy in ("hybrid", "random"):

@@ -1,8 +1,12 @@
-"""The commands on corpora: `corpora list`, `fetch`, `stats`, `verify` and `ceiling`."""
+"""The commands on corpora: `corpora list`, `fetch`, `stats`, `verify`, `ceiling` and `export`."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -139,6 +143,57 @@ def ceiling(tasks: Tasks = None, as_json: Json = False) -> None:
             for task, row in found.items()
         ],
     )
+
+
+class Format(StrEnum):
+    """Of `corpora export`."""
+
+    JSONL = "jsonl"
+    IOB2 = "iob2"
+
+
+@app.command(epilog="Example: bioner-bench corpora export bioner_ncbi --split train --out train.jsonl")
+def export(
+    task: Annotated[str, typer.Argument(help="The corpus.", metavar="TASK")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    format_: Annotated[Format, typer.Option("--format", help="Of the file.")] = Format.JSONL,
+    out: Annotated[Path | None, typer.Option(help="The file; standard output if none is named.")] = None,
+) -> None:
+    """Text, gold, ids and documents of a split, for tools outside of this project.
+
+    jsonl: a JSON object a sentence; with the field predicted or output added it is what `score` and
+    `leaderboard add --predictions` take. iob2: a token and its tag a line, for tools that read tokens.
+    """
+    from bioner_bench import corpora
+    from bioner_bench.evaluation.predictions import to_row
+    from bioner_bench.writing import write_text
+
+    corpus = corpora.get(task)
+    if split not in corpus.files:
+        raise BenchmarkError(f"{task} has no split {split!r}; it has {', '.join(corpus.files)}")
+    sentences = corpora.load(task, split).sentences
+    if format_ is Format.JSONL:
+        rows = (
+            json.dumps(to_row(sentence, list(corpus.types)), ensure_ascii=False) for sentence in sentences
+        )
+        text = "".join(f"{row}\n" for row in rows)
+    else:
+        from bioner_bench.models import iob2_files
+
+        written = iob2_files.write(sentences, tokenised=corpus.format == "iob2")
+        text = written.text
+        if written.widened or written.lost:
+            mentions = sum(len(sentence.entities) for sentence in sentences)
+            print(
+                f"Of {mentions:,} mentions {written.widened:,} are widened to whole words, and "
+                f"{written.lost:,} left out, which share a word with another; --format jsonl keeps them all.",
+                file=sys.stderr,
+            )
+    if out is None:
+        print(text, end="")
+        return
+    write_text(out, text)
+    print(out)
 
 
 def _corpora(tasks: list[str] | None) -> list[Any]:

@@ -36,12 +36,13 @@ def run(
     from bioner_bench.harness import running, systems
     from bioner_bench.harness.cards import read_card
 
-    if system is not None:
-        card = systems.find(system)
-        options = systems.options(read_card(card), card.parent, given)
+    if system is None:
+        running.run(given, state.verbose)
+        return
+    card = systems.find(system)
+    for options in systems.runs(read_card(card), card.parent, given):
         print(f"$ {systems.command(options)}", file=sys.stderr)
-        given = systems.arguments(options)
-    running.run(given, state.verbose)
+        running.run(systems.arguments(options), state.verbose)
 
 
 def score(
@@ -70,7 +71,8 @@ def score(
         mentions = sum(len(item.sentence.entities) for item in judged)
         printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
         if not as_json:
-            print_summary(console(), f"{file.name}: {len(judged)} sentences", summary)
+            title = f"{file.name}: {len(judged):,} sentences, {mentions:,} mentions"
+            print_summary(console(), title, summary, judged[0].types)
     if as_json:
         print_json(printed if len(printed) > 1 else next(iter(printed.values())))
 

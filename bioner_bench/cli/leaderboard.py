@@ -19,10 +19,20 @@ app = typer.Typer(
 
 @app.command(epilog="Example: bioner-bench leaderboard add out --system baselines/my-model.yaml")
 def add(
-    lm_eval_output: Annotated[Path, typer.Argument(help="What was given to `lm_eval --output_path`.")],
     system: Annotated[
         str, typer.Option(metavar="CARD", help="The system's card, a name in baselines/ or a YAML file.")
     ],
+    output: Annotated[
+        Path | None,
+        typer.Argument(
+            help="What was given to `lm_eval --output_path`.", metavar="[LM_EVAL_OUTPUT]", show_default=False
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="In place of lm-eval's output, what another tool predicted: JSON lines or IOB2."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="With --predictions, the task that they are for.")] = None,
     folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
     rescore: Annotated[
         bool,
@@ -33,17 +43,23 @@ def add(
         bool, typer.Option("--replace", help="Put a run with another setup, or a partial one, over a record.")
     ] = False,
 ) -> None:
-    """Make result records of an lm-eval run with --log_samples; print their paths.
+    """Make result records of an lm-eval run with --log_samples, or of predictions; print their paths.
 
     Scores are counted again from the answers, which are kept beside the record; documents, gold and prompts
-    must be those of the task, model and arguments those of the card.
+    must be those of the task, model and arguments those of the card. Predictions are for all sentences of the
+    test split, as `corpora export` gives them, and the record says that they came as a file.
     """
     from bioner_bench.harness import systems
     from bioner_bench.harness.cards import read_card
-    from bioner_bench.leaderboard import records
-    from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
+    from bioner_bench.leaderboard import foreign_predictions, lm_eval_output, records
 
-    made = evaluated(lm_eval_output, read_card(systems.find(system)), rescore)
+    card = read_card(systems.find(system))
+    if predictions is not None and task is not None and output is None:
+        made = [foreign_predictions.evaluated(predictions, card, task)]
+    elif output is not None and predictions is None and task is None:
+        made = lm_eval_output.evaluated(output, card, rescore)
+    else:
+        raise BenchmarkError("name lm-eval's output folder, or --predictions FILE with its --task")
     for record in (run.record for run in made):
         if record["partial"] and not partial:
             raise BenchmarkError(
@@ -61,7 +77,7 @@ def add(
             if record["partial"] and not old["partial"]:
                 raise BenchmarkError(f"{place} is a whole run, this one is partial; --replace overwrites it")
     for run in made:
-        print(keep(run, folder))
+        print(lm_eval_output.keep(run, folder))
 
 
 @app.command(epilog="Example: bioner-bench leaderboard rescore smollm2-135m-instruct")

@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 
 from bioner_bench import __version__
-from bioner_bench.cli import corpora, evaluating, leaderboard, tuning
+from bioner_bench.cli import analysing, corpora, evaluating, leaderboard, tuning
+from bioner_bench.cli.extras import install_command
 from bioner_bench.cli.options import state
 from bioner_bench.schema import BenchmarkError
 
@@ -44,10 +45,14 @@ app.command(epilog="Example: bioner-bench score out/model/samples_bioner_ncbi_20
 app.command(epilog="Example: bioner-bench check new/records --against leaderboards/records/my-model")(
     evaluating.check
 )
+app.command(epilog="Example: bioner-bench compare records/minilm records/dictionary")(analysing.compare)
+app.command(epilog="Example: bioner-bench errors out --task bioner_ncbi --html errors.html")(analysing.errors)
 app.command(
     epilog="Example: bioner-bench select --tasks bioner_ncbi --weak-model smollm2-135m --out selections/ncbi"
 )(tuning.select)
-app.command(epilog="Example: bioner-bench train baselines/encoders/minilm-ncbi.yaml --seed 2")(tuning.train)
+app.command(epilog="Example: bioner-bench train baselines/encoders/minilm.yaml --task bioner_ncbi")(
+    tuning.train
+)
 
 
 def main() -> None:
@@ -79,6 +84,10 @@ def _said(error: Exception) -> str:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "bioner-bench"
         reason = f"{error.format_message().rstrip('.')}; see: {where} --help"
+    elif isinstance(error, ImportError) and (how := install_command(error.name or "")):
+        reason = f"{error}; run: {how}"
+    elif isinstance(error, ImportError) and not error.name:  # lm-eval names the extra itself
+        reason = str(error)
     else:
         reason = f"{type(error).__name__}: {error} (a bug? `bioner-bench -v ...` shows the trace)"
     return f"error: {' '.join(reason.split())}"

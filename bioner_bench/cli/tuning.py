@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from bioner_bench.cli.options import json_object
 from bioner_bench.cli.terminal import print_json
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe
 
 models_app = typer.Typer(
     help="Models at hand without the hub.",
@@ -80,12 +83,24 @@ def train(
     scores: Annotated[
         Path | None, typer.Option(help="A folder of `select` with the recipe's weak model, to score nothing.")
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Of a recipe with a checkpoint a corpus, this one alone.")
+    ] = None,
 ) -> None:
     """Fine-tune a model by a recipe; print the checkpoint folder. A killed run goes on where it was."""
-    from bioner_bench.harness.systems import checkpoint_folder
-    from bioner_bench.tuning.recipes import LlmRecipe, read_recipe
+    from bioner_bench.tuning.recipes import family, read_recipe
 
-    read = read_recipe(recipe, seed)
+    tasks: list[str | None] = [task] if task else [*family(recipe)] or [None]
+    if out and len(tasks) > 1:
+        raise BenchmarkError(f"{recipe} makes {len(tasks)} checkpoints; name one for {out} by --task")
+    for each in tasks:
+        print(_train(recipe, read_recipe(recipe, seed, each), out, scores))
+
+
+def _train(recipe: Path, read: EncoderRecipe | LlmRecipe, out: Path | None, scores: Path | None) -> Path:
+    from bioner_bench.harness.systems import checkpoint_folder
+    from bioner_bench.tuning.recipes import LlmRecipe
+
     if scores and not (isinstance(read, LlmRecipe) and read.select.weak_model):
         raise BenchmarkError(f"{recipe} names no weak model, so there is nothing that --scores is for")
     folder = out or checkpoint_folder(read)
@@ -94,14 +109,12 @@ def train(
             if isinstance(read, LlmRecipe):
                 from bioner_bench.tuning.llm_training import train as train_llm
 
-                trained = train_llm(read, folder, scores)
-            else:
-                from bioner_bench.tuning.encoder_training import train as train_encoder
+                return train_llm(read, folder, scores)
+            from bioner_bench.tuning.encoder_training import train as train_encoder
 
-                trained = train_encoder(read, folder)
+            return train_encoder(read, folder)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
-    print(trained)
 
 
 @models_app.command(epilog="Example: bioner-bench models prepare smollm2-135m --dtype bfloat16")

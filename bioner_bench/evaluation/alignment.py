@@ -17,9 +17,13 @@ occurrences are taken.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from itertools import accumulate
 
 from bioner_bench.schema import Entity, Mention
 
@@ -49,14 +53,16 @@ def align(text: str, mentions: Sequence[Mention]) -> list[Aligned]:
     [(29, 42), (0, 24)]
     """
     results: list[Aligned | None] = [None] * len(mentions)
-    for type_ in dict.fromkeys(mention.type for mention in mentions):
-        indices = [index for index, mention in enumerate(mentions) if mention.type == type_]
-        given = {index: _given_span(text, mentions[index]) for index in indices}
+    by_type: dict[str, list[int]] = {}
+    for index, mention in enumerate(mentions):
+        by_type.setdefault(mention.type, []).append(index)
+    squeezed: _Squeezed | None = None
+    for indices in by_type.values():
         taken = bytearray(len(text))
         spans: set[Entity] = set()
         waiting = []
         for index in indices:
-            span = given[index]
+            span = _given_span(text, mentions[index])
             if span is None:
                 waiting.append(index)
             elif span in spans:
@@ -66,7 +72,7 @@ def align(text: str, mentions: Sequence[Mention]) -> list[Aligned]:
                 taken[span.start : span.end] = b"\1" * (span.end - span.start)
                 results[index] = Aligned(mentions[index], Fate.ALIGNED, span)
         if waiting:
-            squeezed = _Squeezed(text)
+            squeezed = squeezed or _Squeezed(text)
             for index, found in zip(
                 waiting, _search(squeezed, [mentions[i] for i in waiting], taken), strict=True
             ):
@@ -81,14 +87,31 @@ def _given_span(text: str, mention: Mention) -> Entity | None:
     return Entity(start, end, mention.type) if text[start:end] == mention.text else None
 
 
+_WORD = re.compile(r"\S+")
+
+
 class _Squeezed:
     """A text without white space, its case-folded form, and the offset of each character in the text."""
 
     def __init__(self, text: str) -> None:
+        words = text.split()
         self.text = text
-        self.offsets = [offset for offset, character in enumerate(text) if not character.isspace()]
-        self.exact = _squeeze(text)
-        self.folded = _fold(self.exact)
+        self.exact = "".join(words)
+        self._ends = list(accumulate(map(len, words)))  # of each word, without white space
+        self._single = " ".join(words) == text
+        self._starts: list[int] = [] if self._single else [word.start() for word in _WORD.finditer(text)]
+
+    @cached_property
+    def folded(self) -> str:
+        """Folded one character by one, so that offsets stay."""
+        return _fold(self.exact)
+
+    def offset(self, position: int) -> int:
+        """The offset in the text of a character of `exact`."""
+        word = bisect_right(self._ends, position)
+        if self._single:
+            return position + word
+        return self._starts[word] + position - (self._ends[word - 1] if word else 0)
 
     def boundary(self, position: int) -> bool:
         """True if the position (an offset in the original text) is a word boundary."""
@@ -112,37 +135,33 @@ def _fold(text: str) -> str:
 def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) -> list[Aligned]:
     """The four passes for mentions of one type; `taken` marks the characters of spans already given."""
     exact = [_squeeze(mention.text) for mention in mentions]
-    folded = [_fold(string) for string in exact]
     spans: list[Entity | None] = [None] * len(mentions)
-    longest_first = sorted(range(len(mentions)), key=lambda index: -len(exact[index]))
-    for haystack, needles, on_boundaries in (
-        (squeezed.exact, exact, True),
-        (squeezed.folded, folded, True),
-        (squeezed.exact, exact, False),
-        (squeezed.folded, folded, False),
-    ):
+    waiting = sorted((i for i, string in enumerate(exact) if string), key=lambda i: -len(exact[i]))
+    for folds, on_boundaries in ((False, True), (True, True), (False, False), (True, False)):
+        if not waiting:
+            break
+        haystack = squeezed.folded if folds else squeezed.exact
         # Taken characters stay taken, so equal strings never have to look left of the last try again.
         searched_to: dict[str, int] = {}
-        for index in longest_first:
-            needle = needles[index]
-            if spans[index] is not None or not needle:
-                continue
+        for index in waiting:
+            needle = _fold(exact[index]) if folds else exact[index]
             at = haystack.find(needle, searched_to.get(needle, 0))
             while at >= 0:
-                start = squeezed.offsets[at]
-                end = squeezed.offsets[at + len(needle) - 1] + 1
+                start = squeezed.offset(at)
+                end = squeezed.offset(at + len(needle) - 1) + 1
                 fits = not on_boundaries or (squeezed.boundary(start) and squeezed.boundary(end))
-                if fits and not any(taken[start:end]):
+                if fits and taken.find(1, start, end) < 0:
                     spans[index] = Entity(start, end, mentions[index].type)
                     taken[start:end] = b"\1" * (end - start)
                     break
                 at = haystack.find(needle, at + 1)
             searched_to[needle] = len(haystack) if at < 0 else at + 1
+        waiting = [index for index in waiting if spans[index] is None]
     results = []
-    for mention, span, string in zip(mentions, spans, folded, strict=True):
+    for mention, span, string in zip(mentions, spans, exact, strict=True):
         if span is not None:
             results.append(Aligned(mention, Fate.ALIGNED, span))
-        elif string and string in squeezed.folded:
+        elif string and _fold(string) in squeezed.folded:
             results.append(Aligned(mention, Fate.SURPLUS))
         else:
             results.append(Aligned(mention, Fate.HALLUCINATED))

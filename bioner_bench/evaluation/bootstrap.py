@@ -206,19 +206,26 @@ def compare_runs(
     return Comparison(found.observed, *found.interval(), found.p_value(), margin)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
     """p values of tests that make one statement together, corrected so that their joint error is held.
 
     Rejecting what is below 5 % then rejects anything wrongly in at most 5 % of cases, whatever the tests
     have to do with each other (Holm, Scandinavian Journal of Statistics 6(2), 1979).
 
+    Args:
+        p_values: of the tests.
+        tests: how many they were chosen from, if there are more. Who is held against the *best* of n
+            systems is held against one that was chosen for being ahead: any of n (n - 1) / 2 pairs may be
+            the one that is tested, and a correction for n - 1 tests is not enough.
+
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
+    tests = max(len(p_values), tests or 0)
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        largest = max(largest, min(1.0, (tests - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
 

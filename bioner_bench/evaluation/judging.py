@@ -10,7 +10,7 @@ from bioner_bench.evaluation.parsing import Parsed, parse
 from bioner_bench.evaluation.scoring import Counts, count
 from bioner_bench.schema import Sentence
 
-READER = "1"
+READER = "2"
 """Version of parsing and alignment together. Another reading of any answer is a new one."""
 
 
@@ -36,4 +36,5 @@ def judge(
     """
     parsed = parse(output, types)
     aligned = align(sentence.text, parsed.mentions)
-    return Answer(parsed, aligned, count(sentence, aligned, types, seen, parsed.level, parsed.cut))
+    counts = count(sentence, aligned, types, seen, parsed.level, parsed.cut, parsed.ambiguous)
+    return Answer(parsed, aligned, counts)

@@ -108,6 +108,18 @@ def read(path: Path) -> list[Judged]:
     return judged
 
 
+def to_row(sentence: Sentence, types: Sequence[str]) -> dict[str, Any]:
+    """A sentence as a line of predictions; it lacks `output` or `predicted`, which the system adds."""
+    gold = [{"start": each.start, "end": each.end, "type": each.type} for each in sentence.entities]
+    return {
+        "id": sentence.id,
+        "document": sentence.document,
+        "text": sentence.text,
+        "types": list(types),
+        "gold": gold,
+    }
+
+
 def _judge_sample(row: Mapping[str, Any]) -> Judged:
     doc = row["doc"]
     types = tuple(doc["types"])

@@ -21,6 +21,12 @@ VERSION = "json-v1"
 TURN_SEPARATOR = "\n\n"
 """Between the turns of a plain-text prompt; a completion has ended when it writes this."""
 
+ITEM = "Sentence:"
+"""Opens a question; a model that goes on after its answer may write the next one."""
+
+IF_NONE = "If there is no mention:"
+"""Before the form of the empty answer, which a model may repeat."""
+
 
 class Message(TypedDict):
     """One chat turn, in the form that chat templates take."""
@@ -73,7 +79,7 @@ def instruction(definitions: Mapping[str, str]) -> str:
         f"Find every mention of the following in the sentence:\n{described}\n"
         "Copy each mention exactly as the sentence writes it. List mentions in order of appearance, "
         "and a mention that occurs twice, twice.\n"
-        f"Answer with one line of JSON and nothing else: {form}. If there is no mention: {empty}"
+        f"Answer with one line of JSON and nothing else: {form}. {IF_NONE} {empty}"
     )
 
 
@@ -111,4 +117,4 @@ def prompt_hash(definitions: Mapping[str, str], demonstrations: str = "random") 
 
 
 def _question(text: str) -> str:
-    return f"Sentence: {text}\nJSON:"
+    return f"{ITEM} {text}\nJSON:"

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +55,7 @@ COLUMNS = (
     "negative_with_prediction",
     *_LEVELS,
     "cut",
+    "ambiguous",
 )
 
 
@@ -63,6 +66,7 @@ def count(
     seen: Sequence[bool | None] | None = None,
     level: Level | None = None,
     cut: bool = False,
+    ambiguous: bool = False,
 ) -> Counts:
     """Compare one sentence's gold with its aligned predictions.
 
@@ -73,26 +77,32 @@ def count(
         seen: for each gold entity, whether the training split has its string, None if nothing is known.
         level: how the model's output was parsed; None if spans were predicted, not text.
         cut: whether the output ended in the middle.
+        ambiguous: whether it had several candidates that differ.
     """
-    counts: Counts = dict.fromkeys(COLUMNS, 0)
+    types = tuple(types)
+    counts = _nothing(types).copy()
     correct: set[Entity] = set()
-    for type_ in types:
+    for type_ in types if sentence.entities or aligned else ():
         gold = [entity for entity in sentence.entities if entity.type == type_]
         mentions = [item for item in aligned if item.mention.type == type_]
+        if not gold and not mentions:
+            continue
         spans = [item.span for item in mentions if item.span is not None]
-        exact = set(gold) & set(spans)
+        exact = set(gold).intersection(spans)
         correct |= exact
-        for column, value in zip(
-            TYPE_COLUMNS, (len(gold), len(mentions), len(exact), matching(gold, spans)), strict=True
-        ):
+        # Equal spans are pairs, and no matching has more pairs than the shorter side has spans.
+        fewer = min(len(gold), len(spans))
+        relaxed = fewer if len(exact) == fewer else matching(gold, spans)
+        for column, value in zip(TYPE_COLUMNS, (len(gold), len(mentions), len(exact), relaxed), strict=True):
             counts[f"{column}/{type_}"] = value
             counts[column] += value
 
-    gold_strings = {(_collapse(sentence.surface(entity)), entity.type) for entity in sentence.entities}
-    strings = {(_collapse(item.mention.text), item.mention.type) for item in aligned}
-    counts["string_gold"] = len(gold_strings)
-    counts["string_predicted"] = len(strings)
-    counts["string"] = len(gold_strings & strings)
+    if sentence.entities or aligned:
+        gold_strings = {(_collapse(sentence.surface(entity)), entity.type) for entity in sentence.entities}
+        strings = {(_collapse(item.mention.text), item.mention.type) for item in aligned}
+        counts["string_gold"] = len(gold_strings)
+        counts["string_predicted"] = len(strings)
+        counts["string"] = len(gold_strings & strings)
     if seen is not None:
         for entity, known in zip(sentence.entities, seen, strict=True):
             if known is None:
@@ -108,7 +118,14 @@ def count(
     if level is not None:
         counts[level.name.lower()] = 1
     counts["cut"] = int(cut)
+    counts["ambiguous"] = int(ambiguous)
     return counts
+
+
+@lru_cache(maxsize=256)
+def _nothing(types: tuple[str, ...]) -> Counts:
+    """All columns of a corpus with these types, at 0."""
+    return dict.fromkeys([*COLUMNS, *(f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS)], 0)
 
 
 def matching(gold: Sequence[Entity], predicted: Sequence[Entity]) -> int:
@@ -166,11 +183,17 @@ class Score:
         return self.formula(*(sums[column] for column in self.columns))
 
 
-def scores(types: Sequence[str]) -> dict[str, Score]:
+def scores(types: Sequence[str]) -> Mapping[str, Score]:
     """Every score of a corpus with these types, by name, in the order of tables.
 
-    By-type and macro scores are there only where there is more than one type.
+    By-type and macro scores are there only where there is more than one type. What comes back is made
+    once for the same types, and cannot be changed.
     """
+    return _scores(tuple(types))
+
+
+@lru_cache(maxsize=256)
+def _scores(types: tuple[str, ...]) -> Mapping[str, Score]:
     named: list[Score] = []
     for kind in ("strict", "relaxed"):
         named += _prf(kind, kind, "predicted", "gold")
@@ -190,11 +213,12 @@ def scores(types: Sequence[str]) -> dict[str, Score]:
     ]
     named += [
         Score("output_cut", ("cut", "sentences"), share, False, needs=_LEVELS),
+        Score("output_ambiguous", ("ambiguous", "sentences"), share, False, needs=_LEVELS),
         Score("hallucination_rate", ("hallucinated", "predicted"), share, False),
         Score("surplus_rate", ("surplus", "predicted"), share, False),
         Score("false_positive_rate", ("negative_with_prediction", "negative"), share, False),
     ]
-    return {score.name: score for score in named}
+    return MappingProxyType({score.name: score for score in named})
 
 
 def tabulate(rows: Sequence[Counts]) -> Table:

@@ -32,6 +32,13 @@ CARD_SCHEMA: dict[str, Any] = {
         "licence": {"type": "string"},
         "url": {"type": "string", "pattern": "^https://"},
         "notes": {"type": "string"},
+        "paper": {"type": "string", "pattern": "^https://"},
+        "checkpoints": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "additionalProperties": {"type": "string", "minLength": 1},
+        },
         "recipe": {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+\.yaml$"},
         "run": {
             "type": "object",
@@ -59,6 +66,7 @@ CARD_SCHEMA: dict[str, Any] = {
                     "value": {"type": "number", "minimum": 0, "maximum": 1},
                     "shots": {"type": "integer", "minimum": 0},
                     "source": {"type": "string", "minLength": 1},
+                    "url": {"type": "string", "pattern": "^https://"},
                     "certainty": {"enum": list(CERTAINTY)},
                     "protocol": {"type": "string"},
                 },
@@ -77,7 +85,12 @@ class Card:
     """A system.
 
     `run` says how lm-eval runs it, `recipe` (a path below the cards' folder) how it is trained; `reported`
-    are figures of others, each with its source and how sure it is, in [0, 1].
+    are figures of others, each with its source and how sure it is, in [0, 1]. `url` leads to the model's own
+    card, `paper` to the paper.
+
+    A system may be a family, with one checkpoint a corpus: its recipe has `each` and the card no
+    `trained_on`, or `checkpoints` names them, task -> folder or hub id. A corpus that is never trained on
+    takes the checkpoint of the corpus of its type.
     """
 
     system: str
@@ -90,8 +103,10 @@ class Card:
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
     url: str | None = None
+    paper: str | None = None
     notes: str = ""
     recipe: str | None = None
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     reported: tuple[Mapping[str, Any], ...] = ()
 

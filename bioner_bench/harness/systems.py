@@ -7,17 +7,22 @@ each key counts by itself, so one of them can be changed and the others kept.
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bioner_bench import corpora
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
+from bioner_bench.harness.task_folders import PACKAGE, include_paths
 from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, read_recipe
+from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, family, read_recipe
 
 CARDS = Path("baselines")
 """The folder of cards, in the current one."""
@@ -40,33 +45,113 @@ Options = dict[str, Any]
 
 
 def find(system: str, folder: Path = CARDS) -> Path:
-    """The card that is meant: a path to a YAML file as it is, a name looked up in the folder.
+    """The card that is meant: a path to a YAML file as it is, a name in the folder, else in the package.
 
     Raises:
-        BenchmarkError: the folder has no such card, or is not there.
+        BenchmarkError: there is no such card.
     """
     if system.endswith((".yaml", ".yml")) or Path(system).name != system:
         return Path(system)
-    path = folder / f"{system}.yaml"
-    if path.is_file():
-        return path
-    if not folder.is_dir():
+    folders = list(dict.fromkeys(place for place in (folder, packaged_cards()) if place.is_dir()))
+    for place in folders:
+        path = place / f"{system}.yaml"
+        if path.is_file():
+            return path
+    names = {card.stem for place in folders for card in place.glob("*.yaml")}
+    near = difflib.get_close_matches(system, sorted(names), cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "README.md there lists the systems"
+    raise BenchmarkError(f"there is no card for {system!r} in {' and '.join(map(str, folders))}; {hint}")
+
+
+def packaged_cards() -> Path:
+    """The cards that come with the package; in a checkout those of the checkout."""
+    inside = PACKAGE / "baselines"
+    return inside if inside.is_dir() else PACKAGE.parent / "baselines"
+
+
+def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
+    """The options of each run of lm-eval that a system takes: one, or of a family one a checkpoint.
+
+    The tasks of a group that the family has no checkpoint for are left out, with a line that says so.
+
+    Args:
+        card: the system.
+        folder: where the card lies; its recipe is looked up below.
+        given: the user's part of the command line, in any spelling that lm-eval takes.
+
+    Raises:
+        BenchmarkError: as `options`, or the family has no checkpoint for any of the tasks.
+    """
+    able = _family(card, folder)
+    asked = given_options(given)
+    if not able or {"pretrained", "peft"} & asked.get("model_args", {}).keys() or not asked.get("tasks"):
+        return [options(card, folder, given)]
+    by_checkpoint: dict[str, list[str]] = {}
+    missing = []
+    for task in _expanded(asked["tasks"], asked.get("include_path")):
+        source = trained_for(task)
+        if source in able:
+            by_checkpoint.setdefault(source, []).append(task)
+        else:
+            missing.append(task)
+    if not by_checkpoint:
         raise BenchmarkError(
-            f"no folder {folder} to look up {system!r} in; run this in the project's root, "
-            "or give the path of the card"
+            f"{card.system} has no checkpoint for {', '.join(missing)}; it has them for {', '.join(able)}"
         )
-    near = difflib.get_close_matches(system, [card.stem for card in folder.glob("*.yaml")], cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else "its README.md lists the systems"
-    raise BenchmarkError(f"{folder} has no card for {system!r}; {hint}")
+    if missing:
+        print(f"Not run: {card.system} has no checkpoint for {', '.join(missing)}.", file=sys.stderr)
+    return [options(card, folder, given, tasks, source) for source, tasks in by_checkpoint.items()]
 
 
-def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
+def trained_for(task: str) -> str:
+    """The task whose training data are for this one: its own, or those of the corpus that stands in."""
+    return (corpora.get(task).training_corpus or task) if task in corpora.names() else task
+
+
+def member(card: Card, task: str) -> Card:
+    """The card as it is of the checkpoint that answers a task: of a family, of that one alone."""
+    source = trained_for(task)
+    if source in card.checkpoints:
+        run = dict(card.run)
+        run["model_args"] = {**run.get("model_args", {}), "pretrained": card.checkpoints[source]}
+        return replace(card, checkpoints={}, trained_on=(source,), run=run)
+    return replace(card, trained_on=(source,)) if card.recipe and not card.trained_on else card
+
+
+def _family(card: Card, folder: Path) -> tuple[str, ...]:
+    """The tasks that a family has a checkpoint for; empty if the system is one checkpoint."""
+    if card.checkpoints:
+        return tuple(card.checkpoints)
+    return family(folder / card.recipe) if card.recipe and not card.trained_on else ()
+
+
+def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
+    """The tasks that names, patterns, groups and tags of lm-eval stand for, each once."""
+    from lm_eval.tasks import TaskManager
+
+    index = TaskManager(include_path=include_paths(include_path)).task_index
+    found: dict[str, None] = {}
+    for pattern in tasks:
+        for name in fnmatch.filter(index, pattern) or [pattern]:
+            entry = index.get(name)
+            parts = (entry.cfg or {}).get("task") if entry and entry.kind.name == "GROUP" else None
+            if entry and entry.kind.name == "TAG":
+                parts = sorted(entry.tags)
+            found |= dict.fromkeys(_expanded(parts, include_path) if isinstance(parts, list) else [name])
+    return list(found)
+
+
+def options(
+    card: Card, folder: Path, given: Sequence[str], tasks: Sequence[str] = (), source: str | None = None
+) -> Options:
     """The options of a system's run: those of its card, and over them those that the user gave.
 
     Args:
         card: the system.
         folder: where the card lies; its recipe is looked up below.
         given: the user's part of the command line, in any spelling that lm-eval takes.
+        tasks: in place of the tasks that the user named.
+        source: of a family, the task whose checkpoint is run.
 
     Raises:
         BenchmarkError: the card has no `run`, its checkpoint is not there, no task is named, or the user
@@ -83,6 +168,8 @@ def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
         raise BenchmarkError(
             f"no task is named; for example: bioner-bench run --system {card.system} --tasks bioner_ncbi"
         )
+    if tasks:
+        asked["tasks"] = list(tasks)
     merged: Options = dict(card.run) | asked
     for name in ("model_args", "gen_kwargs", "metadata"):
         merged[name] = dict(card.run.get(name, {})) | asked.get(name, {})
@@ -90,11 +177,14 @@ def options(card: Card, folder: Path, given: Sequence[str]) -> Options:
     if str(merged.get("apply_chat_template") or "false").lower() == "false":
         merged.pop("apply_chat_template", None)
     model_args = merged["model_args"]
-    if card.recipe and "pretrained" not in model_args:
-        model_args |= _trained(card, folder / card.recipe, model_args.get("peft"))
+    if source is not None and source in card.checkpoints:
+        model_args["pretrained"] = card.checkpoints[source]
+    elif card.recipe and "pretrained" not in model_args:
+        model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
-            # lm-eval takes the base model's own, and goes on behind a turn that ends otherwise.
-            merged["gen_kwargs"] = {"eos_token_id": ends} | merged["gen_kwargs"]
+            # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
+            plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
+            merged["gen_kwargs"] = plain | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -127,18 +217,22 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path, adapter: str | None) -> Options:
+def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> Options:
     """The model arguments that load what the recipe trained: adapters with their base model, or weights.
 
-    `adapter` is the folder that the user named in place of the recipe's.
+    `adapter` is the folder that the user named in place of the recipe's; `source` the task of a family's
+    checkpoint. A card that names one is that checkpoint, on whatever task it is run.
     """
-    read = read_recipe(recipe)
+    if family(recipe):
+        source = source or (card.trained_on[0] if card.trained_on else None)
+    read = read_recipe(recipe, task=source)
     folder = Path(adapter or checkpoint_folder(read))
     named = "peft" if isinstance(read, LlmRecipe) and read.method == "lora" else "pretrained"
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
             f"{card.system} is to be trained first, there is no checkpoint in {folder}; "
-            f"run: bioner-bench train {recipe} (or name another one: --model_args {named}=...)"
+            f"run: bioner-bench train {recipe}{f' --task {source}' if source else ''} "
+            f"(or name another one: --model_args {named}=...)"
         )
     if isinstance(read, LlmRecipe) and read.method == "lora":
         pretrained = base_and_adapter(read.model)[0]

@@ -221,6 +221,18 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             generation["until"] = [] if isinstance(ctx, str) else [SERVER_STOP]
         return request
 
+    def apply_filters(self) -> Any:
+        """Called by lm-eval once all responses are there.
+
+        What `gen_prefix` made the model begin with is the beginning of its answer, so it is put back.
+        """
+        kept = super().apply_filters()
+        for request in self._instances if self.config.gen_prefix else []:
+            prefix = self.doc_to_prefix(request.doc)
+            for name, response in request.filtered_resps.items():
+                request.filtered_resps[name] = prefix + response
+        return kept
+
     def _question(self, doc: Document) -> str:
         return prompt.plain_text(prompt.messages(doc["text"], self.corpus.types))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from bioner_bench import corpora
 from bioner_bench.harness.cards import KINDS, Card
 from bioner_bench.harness.systems import CARDS
+from bioner_bench.leaderboard import sources
 from bioner_bench.leaderboard.tables import escape, markdown_table
 
 _HEAD = """# Systems
@@ -19,7 +21,7 @@ One card a system, `NAME.yaml`; subfolders hold the recipes by which systems are
 The commands are for the project's root. Other tasks and all options of `lm_eval run` can be given, and win
 over the card: `--num_fewshot 5`, `--model_args dtype=bfloat16`, `--limit 100`. For the leaderboard add
 `--log_samples --output_path out`. *Measured* says whether a system has records on the leaderboard; *reported*
-counts the figures of others in its card, each with a source there, that are not marked unverified. A system
+counts the figures of others in its card, each with a source there that can be looked up. A system
 without a command is one that only others have measured.
 """
 
@@ -55,7 +57,7 @@ def markdown(cards: Mapping[str, Card], measured: Collection[str]) -> str:
                     "parameters": escape(card.parameters or ""),
                     "how to run": "<br>".join(f"`{command}`" for command in commands(card)),
                     "measured": "yes" if card.system in measured else "no",
-                    "reported": str(sum(figure["certainty"] != "unverified" for figure in card.reported)),
+                    "reported": str(len(sources.shown(card))),
                 }
                 for card in found
             ]
@@ -70,6 +72,8 @@ def commands(card: Card) -> list[str]:
     if not card.run:
         return []
     known = [task for task in card.trained_on if task in corpora.built_in()]
-    task = known[0] if known else "bioner_ncbi"
+    task = known[0] if known else "bioner" if card.recipe or card.checkpoints else "bioner_ncbi"
     train = [f"bioner-bench train {CARDS.name}/{card.recipe}"] if card.recipe else []
+    if card.recipe and Path(card.recipe).stem != card.system:  # one checkpoint of a family
+        train[0] += f" --task {task}"
     return [*train, f"bioner-bench run --system {card.system} --tasks {task}"]

@@ -49,7 +49,7 @@ def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:
         "REPORTED.md": tables.reported(table),
         "leaderboard.csv": _csv(table),
         "leaderboard.json": _json(table),
-        "index.html": page.html(table, found),
+        "index.html": page.html(table, found, cards),
         **{f"figures/{name}": svg for name, svg in drawn.items()},
     }
 
@@ -83,7 +83,7 @@ def _json(table: pd.DataFrame) -> str:
     made: list[dict[str, Any]] = []
     for row in table.to_dict("records"):
         measured = row["measured"]
-        absent = ("source", "certainty", "protocol") if measured else ("gold_sha256", "record")
+        absent = ("source", "link", "certainty", "protocol") if measured else ("gold_sha256", "record")
         made.append(
             {
                 name: None if pd.isna(value) is True else value

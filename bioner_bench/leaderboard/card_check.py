@@ -18,6 +18,7 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.records import Json, Training
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.recipes import short_name
 
 WEIGHTS = {"hf", "hf-auto", "huggingface", "hf-prefix", "vllm", "sglang"}
 """Backends that load weights and do no more: the same weights in another of them are the same system."""
@@ -35,7 +36,7 @@ FREE = {
     *("enable_chunked_prefill", "chunked_prefill_size", "disable_log_stats", "max_lora_rank", "tp_size"),
     *("dp_size", "mem_fraction_static", "seed", "base_url", "num_concurrent", "max_retries", "timeout"),
     *("verify_certificate", "ca_cert_path", "header", "api_key", "auth_token", "tokenizer_backend"),
-    *("tokenized_requests", "max_images"),
+    *("tokenized_requests", "max_images", "share_prefix", "refill", "sort", "batch_tokens", "merge_adapter"),
 }
 """Model arguments that say how a system ran, not which it is. All are recorded, secrets aside."""
 
@@ -90,7 +91,7 @@ def check_card(
     if training:
         _check_training(path, card, arguments, training)
     ran = _deciding(source, arguments, generation)
-    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}))
+    wanted = _deciding(described, card.run.get("model_args", {}), card.run.get("gen_kwargs", {}), card=True)
     if training:  # which weights these are, its recipe says
         for name in ("pretrained", "peft", "lora_local_path", "revision"):
             ran.pop(name, None)
@@ -144,27 +145,30 @@ def _interchangeable(source: str, described: str) -> bool:
     )
 
 
-def _deciding(source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any]) -> Json:
+def _deciding(
+    source: str, arguments: Mapping[str, Any], generation: Mapping[str, Any], card: bool = False
+) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
-    given = dict(arguments)
+    given, options = dict(arguments), dict(generation)
+    thinking = given.pop("enable_thinking", None)
+    template = dict(_mapping(given.pop("chat_template_args", None)))
+    if thinking is not None:
+        template["enable_thinking"] = thinking
     if source in SERVERS:
         given["pretrained"] = given.pop("model", None) or given.get("pretrained")
+        template = dict(_mapping(options.pop("chat_template_kwargs", None)))  # it is told nothing else
         if source.endswith("chat-completions"):
             given.pop("tokenizer", None)  # a chat is sent as it is
-    template = dict(_mapping(given.pop("chat_template_args", None)))
-    template |= _mapping(generation.get("chat_template_kwargs"))
-    if "enable_thinking" in given:
-        template["enable_thinking"] = given.pop("enable_thinking")
     for name, value in given.items():
         if name in FREE or value is None or value in DEFAULTS.get(name, ()):
             continue
-        found[name] = _weights(value) if name in ("pretrained", "tokenizer") else value
+        found[name] = _weights(value, card) if name in ("pretrained", "tokenizer") else value
     if snapshot := _snapshot(arguments.get("pretrained")):
         found.setdefault("revision", snapshot["revision"])
     found |= {f"template argument {name}": value for name, value in template.items() if value is not None}
-    for name, value in generation.items():
-        if name not in FREE_GENERATION | {"chat_template_kwargs"} and value is not None:
+    for name, value in options.items():
+        if name not in FREE_GENERATION and value is not None:
             found[f"generation option {name}"] = value
     return found
 
@@ -185,15 +189,19 @@ def _snapshot(value: Any) -> re.Match[str] | None:
     return _SNAPSHOT.search(str(value).replace("\\", "/").rstrip("/")) if value else None
 
 
-def _weights(value: Any) -> str:
-    """The name of weights: owner and name on the hub, a packaged model, or a folder's path."""
+def _weights(value: Any, card: bool = False) -> str:
+    """The name of weights: owner and name on the hub, a packaged model, or a folder's path.
+
+    A name for which the current folder has a folder is that one to lm-eval, but not in a card.
+    """
     text = str(value).replace("\\", "/").rstrip("/")
     if found := _SNAPSHOT.search(text):
         return found["name"].replace("--", "/", 1)
     if name := packaged.name_of_folder(text):
         return name
     folder = Path(text).expanduser()
-    local = text.startswith(("/", ".", "~")) or (text not in packaged.MODELS and folder.is_dir())
+    here = not card and text not in packaged.MODELS and folder.is_dir()
+    local = here or text.startswith(("/", ".", "~"))
     return str(folder.absolute()) if local else text
 
 
@@ -201,6 +209,8 @@ def _check_training(path: Path, card: Card, arguments: Json, training: Training)
     """What this project trained must be what the card says was trained."""
     recipe = training["recipe"]
     described = Path(card.recipe).stem if card.recipe else card.system if card.train_strategy else None
+    if recipe["name"] in {f"{described}-{short_name(task)}" for task in card.trained_on}:
+        described = recipe["name"]  # one checkpoint of a family
     pairs: list[tuple[str, Any, Any]] = [
         ("recipe", recipe["name"], described),
         ("trained_on", list(recipe["train"]), list(card.trained_on)),

@@ -1,4 +1,8 @@
-"""Rows of the leaderboard -> SVG figures, the same bytes for the same rows."""
+"""Rows of the leaderboard -> SVG figures, the same bytes for the same rows.
+
+A panel a corpus, without reference models; several seeds are one point, their mean, with a line from the
+lowest to the highest.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,39 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bioner_bench.leaderboard.rows import corpus_name, current, lines, tasks_of
-from bioner_bench.plotting import BLUE, GREEN, GREY, ORANGE, figure, style, svg
+from bioner_bench.leaderboard.rows import corpus_name, folded, lines, shown_shots, tasks_of
+from bioner_bench.plotting import BLUE, GREEN, GRID, INK, ORANGE, SOFT, VIOLET, panels, spread, style, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 
-_COLOURS = {"llm": BLUE, "encoder": ORANGE, "dictionary": GREEN, "reference": GREY}
+_COLOURS = {"llm": BLUE, "encoder": ORANGE, "dictionary": GREEN}
+
+_STRATEGIES = {
+    "full": INK,
+    "hybrid": BLUE,
+    "random": ORANGE,
+    "positives": GREEN,
+    "superfilter": VIOLET,
+    "matched": SOFT,
+    "densest": SOFT,
+}
+"""Strategy of choosing training rows -> colour; others are grey."""
 
 
 def draw(table: pd.DataFrame) -> dict[str, str]:
     """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
-    tasks = tasks_of(current(table))
-    shown = lines(current(table))
+    measured = folded(table).drop(columns="runs")
+    measured = measured[measured["kind"] != "reference"]
+    by_task = {task: lines(measured[measured["task"] == task]) for task in tasks_of(measured)}
+    shares = [row for rows in by_task.values() for row in rows if row["train_ratio"] and row["train_rows"]]
     with style():
         drawn = {
-            "f1_by_corpus.svg": svg(_f1_by_corpus(shown, tasks)),
-            "precision_recall.svg": svg(_precision_recall(shown, tasks)),
-            "grid.svg": svg(_grid(shown, tasks)),
+            "f1_by_corpus.svg": svg(_f1_by_corpus(by_task)),
+            "precision_recall.svg": svg(_precision_recall(by_task)),
         }
-        shares = [row for row in shown if row["train_ratio"]]
         if shares:
             drawn["training_share.svg"] = svg(_training_share(shares))
     return drawn
@@ -37,133 +52,96 @@ def draw(table: pd.DataFrame) -> dict[str, str]:
 
 def label(row: Row) -> str:
     """A system and its shots, as figures name it."""
-    shots = f", {row['shots']}-shot" if row["kind"] == "llm" else ""
-    chosen = "" if row["demonstrations"] in (None, "random") else f" {row['demonstrations']}"
-    seed = "" if row["train_seed"] is None else f", seed {row['train_seed']}"
-    return f"{row['title']}{shots}{chosen}{seed}"
+    return f"{row['title']}, {shown_shots(row)}-shot" if row["kind"] == "llm" else str(row["title"])
 
 
-def _f1_by_corpus(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
-    """Strict F1 with intervals, one line a system, corpora one below the other."""
-    drawn, axes = figure(7.5, 1.2 + 0.24 * (len(shown) + 1.5 * len(tasks)))
-    position = 0.0
-    ticks, names = [], []
-    for task in tasks:
-        axes.text(0, position, corpus_name(task), weight="bold", va="center")
-        position += 1
-        for row in (row for row in shown if row["task"] == task):
+def _f1_by_corpus(by_task: dict[str, list[Row]]) -> Figure:
+    """Strict F1 with intervals, a line a system, from what the worst to what the best reaches."""
+    drawn, axes = panels([0.7 + 0.24 * len(rows) for rows in by_task.values()], columns=1, width=7.5)
+    for (task, rows), panel in zip(by_task.items(), axes, strict=False):
+        for place, row in enumerate(rows):
             value, low, high = (100 * row[key] for key in ("strict_f1", "strict_f1_low", "strict_f1_high"))
-            axes.plot([low, high], [position, position], color=_COLOURS[row["kind"]], linewidth=1.5)
-            axes.plot([value], [position], "o", color=_COLOURS[row["kind"]], markersize=4, clip_on=False)
-            ticks.append(position)
-            names.append(label(row))
-            position += 1
-        position += 0.5
-    axes.set_yticks(ticks, names)
-    axes.set_ylim(position, -1)
-    axes.set_xlim(0, 100)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.set_xlabel("strict F1 (%), 95 % interval")
-    axes.set_title("Strict F1 by corpus")
+            colour = _COLOURS[row["kind"]]
+            panel.plot([low, high], [place, place], color=colour, linewidth=1.5)
+            panel.plot([value], [place], "o", color=colour, markersize=4, clip_on=False)
+            panel.annotate(
+                f"{value:.1f}", (high, place), (5, 0), textcoords="offset points", va="center", color=INK
+            )
+        panel.set_yticks(range(len(rows)), [label(row) for row in rows])
+        panel.set_ylim(len(rows) - 0.4, -0.6)
+        panel.set_xlim(0, 100)
+        panel.grid(axis="x", color=GRID, linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.set_title(corpus_name(task))
+    if by_task:
+        axes[-1].set_xlabel("strict F1 (%); 95 % interval, or range of seeds")
     return drawn
 
 
-def _precision_recall(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
-    """Strict precision against recall, a marker a corpus, with lines of equal F1."""
-    drawn, axes = figure(6.5, 5.5)
-    for value in (20, 40, 60, 80):
+def _precision_recall(by_task: dict[str, list[Row]]) -> Figure:
+    """Strict precision against recall, a panel a corpus with two systems or more; names beside the points."""
+    by_task = {task: rows for task, rows in by_task.items() if len(rows) > 1}
+    heights = [max(2.6, 0.9 + 0.17 * len(rows)) for rows in by_task.values()]
+    drawn, axes = panels(heights, columns=2, width=11)
+    for (task, rows), height, panel in zip(by_task.items(), heights, axes, strict=False):
+        _equal_f1(panel)
+        points = [(100 * row["strict_recall"], 100 * row["strict_precision"]) for row in rows]
+        _labelled(panel, points, rows, height)
+        panel.set_xlabel("strict recall (%)")
+        panel.set_ylabel("strict precision (%)")
+        panel.set_title(corpus_name(task))
+    return drawn
+
+
+def _equal_f1(panel: Any) -> None:
+    """Lines of equal F1 in a panel of precision against recall, both from 0 to 100."""
+    for value in (40, 60, 80):
         first = 100 * value / (200 - value)  # the recall that a precision of 100 leaves
         recall = [first + step * (100 - first) / 200 for step in range(201)]
         curve = [(r, value * r / (2 * r - value)) for r in recall]
-        axes.plot(*zip(*curve, strict=True), color="#dddddd", linewidth=0.8, zorder=0)
-        axes.text(99, value * 99 / (198 - value), f"F1 {value}", color="#888888", fontsize=7, ha="right")
-    markers = "osD^vP*Xh<>"
-    for index, task in enumerate(tasks):
-        for row in (row for row in shown if row["task"] == task):
-            axes.plot(
-                100 * row["strict_recall"],
-                100 * row["strict_precision"],
-                markers[index % len(markers)],
-                color=_COLOURS[row["kind"]],
-                markersize=6,
-                alpha=0.85,
-            )
-        axes.plot([], [], markers[index % len(markers)], color="#444444", label=corpus_name(task))
-    for kind in dict.fromkeys(row["kind"] for row in shown):
-        axes.plot([], [], "s", color=_COLOURS[kind], label=kind)
-    axes.set_xlim(-2, 102)
-    axes.set_ylim(-2, 102)
-    axes.set_xlabel("strict recall (%)")
-    axes.set_ylabel("strict precision (%)")
-    axes.set_title("Precision against recall")
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
-    return drawn
+        panel.plot(*zip(*curve, strict=True), color=GRID, linewidth=0.8, zorder=0)
+        panel.text(first, 101, f"F1 {value}", color=SOFT, fontsize=7, ha="center")
+    panel.set_xlim(-2, 102)
+    panel.set_ylim(-2, 102)
 
 
-def _grid(shown: Sequence[Row], tasks: Sequence[str]) -> Figure:
-    """Systems by corpora, strict F1 in the cells; of several seeds the mean."""
-    systems = list(dict.fromkeys(label(row) for row in sorted(shown, key=lambda r: r["kind"] == "reference")))
-    cells: dict[tuple[str, str], list[float]] = {}
-    for row in shown:
-        cells.setdefault((label(row), row["task"]), []).append(100 * row["strict_f1"])
-    values = [
-        [
-            sum(cells[system, task]) / len(cells[system, task]) if (system, task) in cells else float("nan")
-            for task in tasks
-        ]
-        for system in systems
-    ]
-    drawn, axes = figure(2.6 + 0.8 * len(tasks), 1.4 + 0.32 * len(systems))
-    if values:
-        axes.imshow(values, cmap="Blues", vmin=0, vmax=115, aspect="auto")
-    for y, line in enumerate(values):
-        for x, value in enumerate(line):
-            if not math.isnan(value):
-                colour = "white" if value > 70 else "#222222"
-                axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=8)
-    names = [corpus_name(task) for task in tasks]
-    axes.set_xticks(range(len(tasks)), names, rotation=35, ha="right")
-    axes.set_yticks(range(len(systems)), systems)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.set_title("Strict F1 (%) by system and corpus")
-    return drawn
+def _labelled(panel: Any, points: Sequence[tuple[float, float]], rows: Sequence[Row], height: float) -> None:
+    """Points, and their names to the right of the panel, where they do not cover one another."""
+    places = spread([y for _, y in points], 100 * 0.17 / (height - 0.7), 0, 100)
+    for (x, y), place, row in zip(points, places, rows, strict=True):
+        panel.plot([x, 104], [y, place], color=GRID, linewidth=0.6, zorder=0, clip_on=False)
+        panel.plot([x], [y], "o", color=_COLOURS[row["kind"]], markersize=5, clip_on=False)
+        name = label(row)
+        panel.text(
+            105, place, name if len(name) < 50 else f"{name[:48]}…", fontsize=7, va="center", color=INK
+        )
 
 
 def _training_share(shares: Sequence[Row]) -> Figure:
-    """Strict F1 against the share that was learned, a line a strategy, way of training and corpus.
-
-    Of several training seeds the mean is drawn, with a bar from the lowest to the highest.
-    """
-    drawn, axes = figure(6.5, 4.5)
-    drawn_lines: dict[str, dict[float, list[Row]]] = {}
-    for row in shares:
-        base = (row["base_model"] or row["title"]).split("/")[-1]
-        how = [base, row["train_strategy"], row["train_setup"], *map(corpus_name, row["trained_on"])]
-        name = ", ".join(filter(None, how))
-        if row["trained_on"] != [row["task"]]:
-            name += f", on {corpus_name(row['task'])}"
-        drawn_lines.setdefault(name, {}).setdefault(row["train_ratio"], []).append(row)
-    for index, (name, points) in enumerate(sorted(drawn_lines.items())):
-        aside = min(1.5, 10 / len(drawn_lines)) * (
-            index - (len(drawn_lines) - 1) / 2
-        )  # so that bars of one share do not cover each other
-        share, value, below, above = [], [], [], []
-        for ratio, group in sorted(points.items()):
-            scores = [100 * row["strict_f1"] for row in group]
-            low, high = min(scores), max(scores)
-            if len(group) == 1:
-                low, high = 100 * group[0]["strict_f1_low"], 100 * group[0]["strict_f1_high"]
-            share.append(100 * ratio + aside)
-            value.append(sum(scores) / len(scores))
-            below.append(value[-1] - low)
-            above.append(high - value[-1])
-        axes.errorbar(share, value, yerr=[below, above], marker="o", markersize=4, capsize=2, label=name)
-    axes.set_xlim(0, 110)
-    axes.set_xlabel("share that the strategy keeps (%)")
-    axes.set_ylabel("strict F1 (%); 95 % interval, or range of seeds")
-    axes.set_title("Strict F1 against the share of training data")
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
+    """Strict F1 against the rows that were learned, a panel a corpus, a colour a strategy."""
+    tasks = list(dict.fromkeys(row["task"] for row in shares))
+    drawn, axes = panels([3.2] * len(tasks), columns=1, width=7.5)
+    for task, panel in zip(tasks, axes, strict=False):
+        here = [row for row in shares if row["task"] == task]
+        ends = [100 * row[key] for row in here for key in ("strict_f1_low", "strict_f1_high")]
+        low, high = 10 * math.floor(min(ends) / 10), 10 * math.ceil(max(ends) / 10)
+        most = max(row["train_rows"] for row in here)
+        places = spread([100 * row["strict_f1"] for row in here], (high - low) * 0.06, low, high)
+        for row, place in zip(here, places, strict=True):
+            value, bottom, top = (100 * row[key] for key in ("strict_f1", "strict_f1_low", "strict_f1_high"))
+            colour = _STRATEGIES.get(row["train_strategy"], SOFT)
+            x = row["train_rows"]
+            panel.plot([x, x], [bottom, top], color=colour, linewidth=1.5)
+            panel.plot([x, 1.08 * most], [value, place], color=GRID, linewidth=0.6, zorder=0, clip_on=False)
+            panel.plot([x], [value], "o", color=colour, markersize=5)
+            said = f"{row['train_strategy']}, {100 * row['train_ratio']:g} %, {row['train_setup']}"
+            panel.text(1.09 * most, place, said, fontsize=8, va="center", color=colour)
+        panel.set_xlim(0, 1.05 * most)
+        panel.set_ylim(low, high)
+        panel.grid(axis="y", color=GRID, linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.set_title(corpus_name(task))
+        panel.set_ylabel("strict F1 (%)")
+        panel.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes[-1].set_xlabel("rows learned in an epoch; 95 % interval, or range of seeds")
     return drawn

@@ -24,6 +24,7 @@ from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import chooser
 from bioner_bench.harness.masking import masked
+from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card, public_arguments
 from bioner_bench.leaderboard.lm_eval_samples import read_answers
@@ -73,17 +74,19 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
             another system than the card's.
     """
     chosen = _chosen(given)
-    models = {
-        json.dumps([results["config"].get("model"), _arguments(results)], default=str): path
-        for _, path, results in chosen
-    }
-    if len(models) > 1:
-        paths = " and ".join(str(path.parent) for path in list(models.values())[:2])
-        raise BenchmarkError(f"{given} holds runs of several models, in {paths}; name the folder of one")
+    models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
+    for task, path, results in chosen:
+        with _refusing(path):
+            model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        models.setdefault(repr(systems.member(card, task)), {})[model] = path
+    for paths in models.values():
+        if len(paths) > 1:
+            both = " and ".join(str(path.parent) for path in list(paths.values())[:2])
+            raise BenchmarkError(f"{given} holds runs of several models, in {both}; name the folder of one")
     made = []
     for task, path, results in chosen:
         with _refusing(path):
-            made.append(_make(path, results, task, card, rescore))
+            made.append(_make(path, results, task, systems.member(card, task), rescore))
     return made
 
 
@@ -176,6 +179,9 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     choose = chooser(wanted.training, strategy, seed or 0)
     declared = Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
+    arguments = _arguments(results)
+    training = _training(arguments, card)
+    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -186,9 +192,6 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
         if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
-    arguments = _arguments(results)
-    training = _training(arguments, card)
-    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     outputs = dict(zip(counted["sentence_hashes"], written, strict=True))
@@ -225,7 +228,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
-    validator().validate(record)
+    if error := next(iter(validator().iter_errors(record)), None):
+        raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
 
 
@@ -244,14 +248,16 @@ def system_of(card: Card) -> System:
 
 
 def task_version(task: str, config_source: str | None = None) -> str:
-    """The version of a task in its YAML, as lm-eval has it installed or where it was run from.
+    """The version of a task in its YAML: in a checkout, installed in lm-eval, or where it was run from.
 
     Raises:
         BenchmarkError: there is no such YAML.
     """
     spec = importlib.util.find_spec("lm_eval")
     installed = Path(spec.origin).parent / "tasks" / "bioner" if spec and spec.origin else Path()
-    paths = [*installed.glob(f"*/{task}.yaml"), *([Path(config_source)] if config_source else [])]
+    folders = [*reversed(task_folders()), installed]
+    paths = [path for folder in folders for path in folder.glob(f"*/{task}.yaml")]
+    paths += [Path(config_source)] if config_source else []
     for path in paths:
         if path.is_file():
             found = re.search(r"^  version: *[\"']?([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -90,7 +90,7 @@ def read_answers(
             raise BenchmarkError(f"{where}: the prompts have more than {MAX_DATES} dates: {found.dates}")
         if doc_id in found.outputs:
             raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
-        output = _response(where, sample)
+        output = _response(where, sample, declared.gen_prefix)
         seen = [entity["seen"] for entity in task.documents[doc_id]["entities"]]
         answer = judge(task.sentences[doc_id], output, types, seen)
         for name, score in scores(types).items():
@@ -132,8 +132,8 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: Expected) -> int:
     return doc_id
 
 
-def _response(where: str, sample: Mapping[str, Any]) -> str:
-    """The one response of a sample, as the model gave it."""
+def _response(where: str, sample: Mapping[str, Any], gen_prefix: str) -> str:
+    """The one response of a sample, as the model gave it, after what it was made to begin with."""
     requests, filtered = sample["arguments"], sample["filtered_resps"]
     responses = sample.get("resps")
     if len(requests) != 1 or not isinstance(responses, list) or len(responses) != 1:
@@ -142,7 +142,7 @@ def _response(where: str, sample: Mapping[str, Any]) -> str:
         raise BenchmarkError(
             f"{where}: {len(responses[0])} responses; one is taken, as it is: no repeats and no vote"
         )
-    if sample.get("filter") != "none" or filtered[0] != responses[0][0]:
+    if sample.get("filter") != "none" or filtered[0] != f"{gen_prefix}{responses[0][0]}":
         raise BenchmarkError(
             f"{where}: what was scored is not the response, but what the filter {sample.get('filter')!r} or "
             "another hand made of it"

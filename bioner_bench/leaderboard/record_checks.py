@@ -24,7 +24,17 @@ def impossible(table: Table, types: Sequence[str]) -> str | None:
     """
     unmatched = table["predicted"] - table["relaxed"]
     known = table["seen"] + table["unseen"]
-    rules: list[tuple[str, Column, Column]] = [
+    rules: list[tuple[str, Column, Column]] = []
+    for type_ in types:
+        gold, predicted, strict, relaxed = (
+            table[f"{column}/{type_}"] for column in ("gold", "predicted", "strict", "relaxed")
+        )
+        rules += [
+            (f"strict than relaxed matches of {type_}", strict, relaxed),
+            (f"relaxed matches of {type_} than gold mentions", relaxed, gold),
+            (f"relaxed matches of {type_} than predicted mentions", relaxed, predicted),
+        ]
+    rules += [
         ("distinct gold strings than gold mentions", table["string_gold"], table["gold"]),
         ("distinct predicted strings than mentions", table["string_predicted"], table["predicted"]),
         ("string matches than gold strings", table["string"], table["string_gold"]),
@@ -44,16 +54,8 @@ def impossible(table: Table, types: Sequence[str]) -> str | None:
             0 * known,
         ),
         ("cuts than one", table["cut"], 0 * known + 1),
+        ("ambiguous answers than one", table["ambiguous"], 0 * known + 1),
     ]
-    for type_ in types:
-        gold, predicted, strict, relaxed = (
-            table[f"{column}/{type_}"] for column in ("gold", "predicted", "strict", "relaxed")
-        )
-        rules += [
-            (f"strict than relaxed matches of {type_}", strict, relaxed),
-            (f"relaxed matches of {type_} than gold mentions", relaxed, gold),
-            (f"relaxed matches of {type_} than predicted mentions", relaxed, predicted),
-        ]
     for what, part, whole in rules:
         wrong = np.flatnonzero(part > whole)
         if len(wrong):

@@ -30,6 +30,9 @@ _HASH = re.compile("[0-9a-f]{12}")
 NAMING = {"pretrained", "peft", "delta", "model", "train"}
 """Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
 
+LATER = {"ambiguous"}
+"""Columns of counts that a record may lack, if an earlier reader read its answers."""
+
 Json = dict[str, Any]
 """A JSON object whose keys are not ours to fix: arguments of a model, options of a generation, a recipe."""
 
@@ -94,7 +97,7 @@ class Run(TypedDict):
 
     date: str
     command: str
-    seconds: float
+    seconds: float | None
     sentences_per_second: float | None
     hardware: Hardware
     batch_size: str
@@ -151,7 +154,8 @@ class Record(Scored):
     """One system on one task.
 
     `parser` is the version of what read the answers; `answers_sha256` is of the answers that are kept beside
-    the record, `markup` of a run that was made before either was kept is None.
+    the record, `markup` of a run that was made before either was kept is None. A file of predictions has
+    no prompt either; its model's source is `predictions`.
     """
 
     schema_version: Literal[1]
@@ -160,8 +164,8 @@ class Record(Scored):
     task_version: str
     rescored: bool
     parser: str
-    prompt: str
-    prompt_hash: str
+    prompt: str | None
+    prompt_hash: str | None
     split: str
     types: list[str]
     setup: Setup
@@ -198,12 +202,14 @@ def read(path: Path) -> Record:
         )
     sums = total(table)
     named = scores(record["types"])
+    not_counted = unknown_scores(record)
     if unknown := record["scores"].keys() - named.keys():
         raise BenchmarkError(f"{path}: unknown scores {', '.join(sorted(unknown))}; make the record again")
     for name, score in named.items():
         found = record["scores"].get(name, ScoreInterval(value=None, low=None, high=None))
         value, low, high = found["value"], found["low"], found["high"]
         counted = float(score.of(sums)) if any(sums[column] for column in score.needs) else None
+        counted = None if name in not_counted else counted
         if (value is None) != (counted is None) or (
             value is not None and counted is not None and not abs(value - counted) <= 1e-9
         ):
@@ -298,8 +304,14 @@ def variant(record: Record) -> str:
     return name
 
 
+def unknown_scores(record: Record) -> set[str]:
+    """The scores of which nothing was counted when the answers were read."""
+    lacking = LATER - record["counts"].keys()
+    return {name for name, score in scores(record["types"]).items() if lacking & set(score.columns)}
+
+
 def counts_of(record: Record) -> Table:
-    """The counts of every sentence, with all columns of `scoring`.
+    """The counts of every sentence, with all columns of `scoring`; 0 for what was not counted.
 
     Raises:
         BenchmarkError: a column is missing, or is not one whole number a sentence.
@@ -308,7 +320,7 @@ def counts_of(record: Record) -> Table:
     where = f"{record['system']['name']}, {record['task']}"
     packed = {}
     for column in _packed_columns(record["types"]):
-        values = record["counts"].get(column)
+        values = record["counts"].get(column, 0 if column in LATER else None)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
         if not isinstance(values, list):

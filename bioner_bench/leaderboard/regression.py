@@ -28,7 +28,7 @@ from bioner_bench.evaluation.bootstrap import (
     holm,
 )
 from bioner_bench.evaluation.scoring import scores, total
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.pairing import on_common_sentences, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.schema import BenchmarkError
 
@@ -142,7 +142,7 @@ def check_all(
         raise BenchmarkError(
             f"--across {','.join(sorted(unknown))}: there is only {', '.join(ACROSS)} that may differ"
         )
-    news, olds = _records(new), _records(old)
+    news, olds = read_all(new), read_all(old)
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
@@ -202,17 +202,6 @@ def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict
     return replace(verdict, outcome=outcome, reason=reason, p_value=p_value)
 
 
-def _records(path: Path) -> list[Record]:
-    paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    if not path.exists():
-        raise BenchmarkError(f"there is no file or folder {path}; name a record, or a folder of records")
-    if not paths or (path.is_dir() and any(path.rglob("results_*.json"))):
-        raise BenchmarkError(
-            f"{path} holds no records; make them of lm-eval's output with bioner-bench leaderboard add"
-        )
-    return [records.read(each) for each in paths]
-
-
 Group = list[Record]
 """The runs of one system on one task with one setup: they differ in their training seed."""
 
@@ -270,12 +259,8 @@ def _setup(record: Record) -> dict[str, Any]:
     }
 
 
-def _variant(runs: Group) -> str:
-    return records.variant(runs[0]).split("-training-seed-")[0]
-
-
 def _label(runs: Group) -> str:
-    return f"{runs[0]['system']['name']} {runs[0]['task']} {_variant(runs)}"
+    return f"{runs[0]['system']['name']} {runs[0]['task']} {setup_of(runs[0])}"
 
 
 def _difference(new: Record, old: Record, across: Collection[str]) -> str | None:
@@ -329,7 +314,7 @@ def _compare(
     verdict = Verdict(
         new["system"]["name"],
         new["task"],
-        " against ".join(dict.fromkeys([_variant(news), _variant(olds)])),
+        " against ".join(dict.fromkeys([setup_of(news[0]), setup_of(olds[0])])),
         Outcome.INCOMPARABLE,
         "",
         (len(news), len(olds)),
@@ -338,25 +323,20 @@ def _compare(
     for run in runs:
         if reason := _difference(run, old, across):
             return replace(verdict, reason=reason)
-    tables = [records.counts_of(run) for run in runs]
+    common = on_common_sentences(runs)
+    tables = common.tables
     if not all(any(table[column].any() for column in named[score].needs) for table in tables):
         return replace(verdict, reason=f"{score} is not known of both")
-    common = sorted(set.intersection(*(set(run["sentence_hashes"]) for run in runs)))
-    if missing := min(run["sentences"] for run in runs) - len(common):
-        return replace(verdict, reason=f"other gold or text in {missing} sentences")
-    documents: list[str | None] | None = None
-    for index, run in enumerate(runs):
-        place = {digest: number for number, digest in enumerate(run["sentence_hashes"])}
-        chosen = np.array([place[digest] for digest in common])
-        tables[index] = {name: values[chosen] for name, values in tables[index].items()}
-        if documents is None and run["documents"] is not None:
-            documents = [run["documents"][number] for number in chosen]
+    if common.missing:
+        return replace(verdict, reason=f"other gold or text in {common.missing} sentences")
     values = [float(named[score].of(total(table))) for table in tables]
-    test = compare_runs(named[score], tables[: len(news)], tables[len(news) :], documents, resamples, seed)
+    test = compare_runs(
+        named[score], tables[: len(news)], tables[len(news) :], common.documents, resamples, seed
+    )
     return replace(
         verdict,
-        sentences=len(common),
-        documents=len(set(documents)) if documents else None,
+        sentences=common.sentences,
+        documents=len(set(common.documents)) if common.documents else None,
         new=float(np.mean(values[: len(news)])),
         old=float(np.mean(values[len(news) :])),
         drop=100 * test.difference * (-1 if named[score].higher_is_better else 1),

@@ -12,14 +12,11 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from bioner_bench import corpora
-from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare
+from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare_runs, holm
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.cards import Card
-from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard import records, sources
 from bioner_bench.leaderboard.records import Record
-
-RESAMPLES = 2_000
-"""Of the paired tests that mark systems; they need a p value near 0.05 only."""
 
 GROUPS = {
     "bioner_core": ("core",),
@@ -28,10 +25,19 @@ GROUPS = {
 }
 """Group -> the roles of its corpora."""
 
-SETUP = ["system", "title", "kind", "shots", "demonstrations"]
+KEY = ["system", "shots", "demonstrations"]
 """What makes one line of a table: a system and how it was asked. Seeds do not count."""
 
+SETUP = [*KEY, "title", "kind"]
+"""What such a line says of itself."""
+
 REPORTED_SCORES = ("strict_f1", "strict_precision", "strict_recall", "relaxed_f1", "string_f1")
+
+MORE_SCORES = (
+    *("relaxed_precision", "relaxed_recall", "string_precision", "string_recall"),
+    *("strict_recall_seen", "strict_recall_unseen", "json_valid", "hallucination_rate"),
+)
+"""What the mean of seeds is taken of, beside the scores that others report."""
 
 
 class Row(TypedDict):
@@ -60,9 +66,11 @@ class Row(TypedDict):
     seed: int | None
     train_seed: int | None
     train_setup: str | None
+    train_rows: int | None
     gold_sha256: str | None
     record: str | None
     source: str | None
+    link: str | None
     certainty: str | None
     protocol: str | None
 
@@ -83,8 +91,7 @@ def table(found: Sequence[Record], cards: Mapping[str, Card]) -> pd.DataFrame:
         [
             _reported_row(card, figure) | {figure["score"]: figure["value"]}
             for card in cards.values()
-            for figure in card.reported
-            if figure["certainty"] != "unverified"
+            for figure in sources.shown(card)
         ]
     )
     both = [_sorted(part) for part in (measured, reported) if len(part)]
@@ -183,9 +190,11 @@ def _measured_row(record: Record) -> dict[str, Any]:
         "seed": setup["fewshot_seed"] if setup["shots"] else None,
         "train_seed": recipe["seed"] if recipe else None,
         "train_setup": _train_setup(recipe) if recipe else None,
+        "train_rows": _train_rows(record),
         "gold_sha256": record["gold_sha256"],
         "record": records.place(record).as_posix(),
         "source": None,
+        "link": None,
         "certainty": None,
         "protocol": None,
     }
@@ -213,6 +222,13 @@ def _train_setup(recipe: Mapping[str, Any]) -> str:
     )
 
 
+def _train_rows(record: Record) -> int | None:
+    """How many rows, or sentences, the system learned from."""
+    data = record["training"]["data"] if record["training"] else {}
+    found = data.get("rows", data.get("sentences"))
+    return None if found is None else int(found)
+
+
 def _reported_row(card: Card, figure: Mapping[str, Any]) -> dict[str, Any]:
     row: Row = {
         "system": card.system,
@@ -238,9 +254,11 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> dict[str, Any]:
         "seed": None,
         "train_seed": None,
         "train_setup": None,
+        "train_rows": None,
         "gold_sha256": None,
         "record": None,
         "source": figure["source"],
+        "link": sources.address(figure),
         "certainty": figure["certainty"],
         "protocol": figure.get("protocol"),
     }
@@ -248,22 +266,26 @@ def _reported_row(card: Card, figure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
-    """Mark the best system of each task, and those not significantly worse, by a paired bootstrap."""
+    """Mark the best system of each task, and those that are not significantly worse.
+
+    Of several seeds a system has their mean, and the test resamples seeds and documents; so the luckiest seed
+    makes no best system. One table is one statement, so its p values are corrected together (Holm).
+    """
     ranked = current(measured)
     ranked = ranked[ranked["ranked"].astype(bool)]
     for _, rivals in ranked.groupby(["task", "gold_sha256"]):
-        by = rivals.assign(worse=-rivals["strict_f1"]).sort_values(["worse", "system", "shots"])
-        best = by.index[0]
-        measured.loc[best, "best"] = True
-        strict = scores(found[best]["types"])["strict_f1"]
-        counts, documents = records.counts_of(found[best]), found[best]["documents"]
-        for index in rivals.index:
-            # Intervals that lie apart need no test: the standard error of a difference is at most the
-            # sum of both.
-            if index == best or rivals["strict_f1_high"][index] < rivals["strict_f1_low"][best]:
-                continue
-            test = compare(strict, records.counts_of(found[index]), counts, documents, RESAMPLES)
-            measured.loc[index, "tied_with_best"] = test.p_value >= SIGNIFICANCE
+        systems = {tuple(setup.values()): list(runs.index) for setup, runs in by_setup(rivals)}
+        means = {setup: rivals["strict_f1"][runs].mean() for setup, runs in systems.items()}
+        order = sorted(means, key=lambda setup: (-means[setup], setup[0], setup[1], setup[2] or ""))
+        best, others = order[0], order[1:]
+        measured.loc[systems[best], "best"] = True
+        strict = scores(found[systems[best][0]]["types"])["strict_f1"]
+        counts = {run: records.counts_of(found[run]) for runs in systems.values() for run in runs}
+        documents = next((found[run]["documents"] for run in counts if found[run]["documents"]), None)
+        sides = {setup: [counts[run] for run in runs] for setup, runs in systems.items()}
+        p_values = [compare_runs(strict, sides[other], sides[best], documents).p_value for other in others]
+        for other, p_value in zip(others, holm(p_values), strict=True):
+            measured.loc[systems[other], "tied_with_best"] = p_value >= SIGNIFICANCE
 
 
 def newest_versions(frame: pd.DataFrame) -> dict[str, str]:
@@ -285,8 +307,28 @@ def _version_key(version: str) -> list[int]:
 
 def by_setup(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """A system and how it was asked, with all of its rows; in the order of the first of them."""
-    for _, runs in frame.groupby(SETUP, sort=False, dropna=False):
+    for _, runs in frame.groupby(KEY, sort=False, dropna=False):
         yield {name: runs.iloc[0][name] for name in SETUP}, runs
+
+
+def folded(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a task, system and setup, of the rows that are put side by side: seeds are folded.
+
+    A score of several seeds is their mean, its `_low` and `_high` the lowest and the highest of them; of one
+    seed they are its interval. `runs` are the places of the records.
+    """
+    shown = current(frame)
+    made = []
+    for _, runs in by_setup(shown):
+        for _, same in runs.groupby("task", sort=False):
+            row = same.iloc[0].to_dict() | {"runs": list(same["record"])}
+            if len(same) > 1:
+                for name in (name for name in REPORTED_SCORES + MORE_SCORES if name in same):
+                    values = same[name]
+                    row |= {name: values.mean(), f"{name}_low": values.min(), f"{name}_high": values.max()}
+            made.append(row)
+    columns = [*shown.columns, "runs"]
+    return _sorted(pd.DataFrame(made, columns=columns, dtype=object)) if made else shown.assign(runs=None)
 
 
 def group_means(frame: pd.DataFrame, group: str, score: str = "strict_f1") -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from bioner_bench.leaderboard.rows import (
     GROUPS,
+    KEY,
     REPORTED_SCORES,
-    SETUP,
     corpus_name,
     current,
     group_means,
@@ -77,7 +77,7 @@ def reported(table: pd.DataFrame) -> str:
             "shots": "" if row["shots"] is None else str(row["shots"]),
             "how sure": row["certainty"],
             "protocol": escape(row["protocol"] or ""),
-            "source": escape(row["source"]),
+            "source": f"[{escape(row['source'])}]({row['link']})",
         }
         for row in table[~table["measured"].astype(bool)].to_dict("records")
         for score in REPORTED_SCORES
@@ -116,7 +116,7 @@ def _systems(table: pd.DataFrame) -> str:
     marks = _marks(table)
     lines = []
     for row in overview(table).to_dict("records"):
-        key = tuple(row[name] for name in SETUP)
+        key = tuple(row[name] for name in KEY)
         lines.append(
             {
                 "rank": "" if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
@@ -135,7 +135,7 @@ def _systems(table: pd.DataFrame) -> str:
 def _marks(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
     shown = current(table)
     return {
-        tuple(row[name] for name in [*SETUP, "task"]): "**{}**" if row["best"] else "{} †"
+        tuple(row[name] for name in [*KEY, "task"]): "**{}**" if row["best"] else "{} †"
         for row in shown[shown["best"].astype(bool) | shown["tied_with_best"].astype(bool)].to_dict("records")
     }
 
@@ -144,7 +144,7 @@ def _group(table: pd.DataFrame, group: str) -> str:
     names = "; ".join(corpus_name(task) for task in members(group))
     head = f"## {_GROUP_NAMES[group]}\n\nMeans over {names}; of systems that ran on all of them.\n\n"
     means = {
-        (name, *(row[key] for key in SETUP)): row["mean"]
+        (name, *(row[key] for key in KEY)): row["mean"]
         for _, name in _COLUMNS
         for row in group_means(table, group, name).to_dict("records")
     }
@@ -152,7 +152,7 @@ def _group(table: pd.DataFrame, group: str) -> str:
     ran = ran[ran["kind"] != "reference"]
     lines = [
         {"system": _name(row)}
-        | {label: percent(means.get((name, *(row[key] for key in SETUP)))) for label, name in _COLUMNS}
+        | {label: percent(means.get((name, *(row[key] for key in KEY)))) for label, name in _COLUMNS}
         for row in ran.to_dict("records")
     ]
     return head + (markdown_table(pd.DataFrame(lines)) if lines else "No system did.") + "\n"

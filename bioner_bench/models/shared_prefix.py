@@ -1,4 +1,4 @@
-"""A batch whose rows begin alike -> logits or answers, where the common beginning is read only once.
+"""A batch whose rows begin alike -> logits, where the common beginning is read only once.
 
 All prompts of a task open with the same instruction, most of a short sentence's tokens. Its keys and values
 are computed for one row and repeated, in training with their gradients, which leaves every result what it
@@ -7,9 +7,7 @@ is without sharing. A model that keeps a running state (Mamba) reads its rows in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -17,7 +15,7 @@ import transformers
 from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from bioner_bench.schema import BenchmarkError
 
@@ -37,28 +35,41 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     return next((i for i in range(shortest) if first[i] != last[i]), shortest)
 
 
-def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
-    """How many tokens that all rows begin with a model can read once.
+def can_share(model: Any, tokens: int = 0) -> bool:
+    """Whether a model can go on from what it has read for several rows at once, and so read it only once.
 
-    0 if it keeps more of what it read than keys and values, such as a running state.
+    It can if all it keeps of a text are the keys and values of each token: no running state (Mamba,
+    Falcon-H1), no attention in chunks. Nor may a token's keys depend on how long the text becomes, as with
+    rotary embeddings that change when a text is longer than they were trained for.
+
+    Args:
+        model: a causal language model of transformers.
+        tokens: how long a row can become.
     """
-    shared = common_prefix(rows)
-    return shared if shared and can_share(model) else 0
-
-
-def can_share(model: Any) -> bool:
-    """Whether a model keeps nothing but keys and values of what it read; if not, a log line says so once."""
+    config = model.config.get_text_config(decoder=True)
+    if getattr(config, "is_encoder_decoder", False) or "chunked_attention" in (
+        getattr(config, "layer_types", None) or ()
+    ):
+        return False
     layers = DynamicCache(config=model.config).layers
-    kinds = {type(layer) for layer in layers}
-    state = [
-        kind.__name__
-        for kind in kinds
-        if not issubclass(kind, CacheLayerMixin) or issubclass(kind, LinearAttentionCacheLayerMixin)
-    ]
-    if state:
-        kept = ", ".join(sorted(state))
-        _say_once(f"{type(model).__name__} keeps a running state ({kept}): rows are read in full")
-    return not state
+    if not layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+        return False
+    rotations = getattr(config, "rope_parameters", None) or {}
+    for rotation in [rotations, *rotations.values()]:  # of the model, or of each kind of layer
+        if isinstance(rotation, dict) and rotation.get("rope_type") in ("dynamic", "longrope"):
+            trained = rotation.get("original_max_position_embeddings") or config.max_position_embeddings
+            if tokens > trained:
+                return False
+    return True
+
+
+def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
+    shared = common_prefix(rows)
+    if shared and not can_share(model, max(len(row) for row in rows)):
+        _say_once(f"{type(model).__name__} cannot share what rows begin with: each is read in full")
+        return 0
+    return shared
 
 
 @cache
@@ -86,65 +97,17 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
-    beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
+    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
     output = model(
         input_ids=ids.to(device),
         attention_mask=mask.to(device),
         position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
-        use_cache=beginning is not None,
+        use_cache=cache is not None,
         logits_to_keep=shared + width - first,
-        **{CACHE: beginning},
+        **{CACHE: cache},
     )
     return output.logits, first
-
-
-def greedy(model: Any, rows: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
-    """What the model writes after each row, greedily: up to `room` tokens, or to `end`, which is left out.
-
-    Args:
-        model: a causal language model of transformers, in evaluation mode.
-        rows: token ids.
-        room: tokens to write, at most.
-        end: the token that ends an answer.
-    """
-    with torch.no_grad():
-        ids, mask, cache = to_continue(model, rows)
-        width = ids.shape[1]
-        written = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=room,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            use_cache=True,
-            eos_token_id=end,
-            pad_token_id=end,
-            **{CACHE: cache},
-        )
-    answers: list[list[int]] = written[:, width:].tolist()
-    return [answer[: answer.index(end)] if end in answer else answer for answer in answers]
-
-
-def to_continue(model: Any, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, DynamicCache | None]:
-    """What `model.generate` is to be given to continue rows whose common beginning is read already.
-
-    Returns:
-        ids and attention mask, rows x width, filled up between what is shared and what is not; and the
-        keys and values of what is shared, None if that is nothing.
-    """
-    shared = shareable(model, rows)
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), PAD)
-    mask = torch.ones((len(rows), width), dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, :shared] = torch.tensor(row[:shared])
-        ids[index, width - len(row) + shared :] = torch.tensor(row[shared:])
-        mask[index, shared : shared + width - len(row)] = 0
-    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
-    return ids.to(model.device), mask.to(model.device), cache
 
 
 def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:

@@ -29,6 +29,7 @@ _COMMON: dict[str, Any] = {
     "model": {"type": "string", "minLength": 1},
     "revision": {"type": ["string", "null"]},
     "train": _TASKS,
+    "each": _TASKS,
     "validation": _TASKS | {"minItems": 0},
     "seed": _FROM_ZERO,
     "epochs": _POSITIVE,
@@ -43,7 +44,7 @@ _COMMON: dict[str, Any] = {
     "patience": {"type": ["integer", "null"], "minimum": 1},
 }
 
-_REQUIRED = ["kind", "model", "train", "seed", "epochs", "learning_rate"]
+_REQUIRED = ["kind", "model", "seed", "epochs", "learning_rate"]
 
 ENCODER_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -212,13 +213,59 @@ class LlmRecipe(Recipe):
     template: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecipe:
+def read_recipe(path: Path, seed: int | None = None, task: str | None = None) -> EncoderRecipe | LlmRecipe:
     """Read and check a recipe; `seed` takes the place of its own.
+
+    A recipe with `each` in place of `train` is a family: one checkpoint for each of these tasks, each of its
+    own training data alone. It is read as the recipe of one of them, `task`.
 
     Raises:
         BenchmarkError: the file is missing, not YAML, not a recipe, or names a corpus that is not to be
-            trained on.
+            trained on; or it is a family and `task` is none of its tasks.
     """
+    content = _content(path)
+    if each := content.pop("each", None):
+        if task is None or task not in each:
+            asked = f"it has none of {task}" if task else "name one of them"
+            raise BenchmarkError(f"{path} is a recipe for each of {', '.join(each)}; {asked}")
+        content = {"name": f"{path.stem}-{short_name(task)}"} | content | {"train": [task]}
+    elif task is not None and task not in content["train"]:
+        raise BenchmarkError(f"{path} trains on {', '.join(content['train'])}, not on {task}")
+    content = {"name": path.stem} | content
+    for name in ("train", "validation"):
+        content[name] = tuple(content[name] if name in content else content["train"])
+    recipe: EncoderRecipe | LlmRecipe
+    if content["kind"] == "llm":
+        content["select"] = Choice(**content.get("select", {"strategy": "full"}))
+        content["lora"] = Lora(**content.get("lora", {}))
+        recipe = LlmRecipe(**content)
+        if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
+            raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
+    else:
+        recipe = EncoderRecipe(**content)
+    for name in recipe.train:
+        needs_split(name, "train", path)
+    for name in recipe.validation:
+        needs_split(name, "validation", path)
+    return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def family(path: Path) -> tuple[str, ...]:
+    """The tasks that a recipe makes a checkpoint of each for; empty if it makes one of all.
+
+    Raises:
+        BenchmarkError: as `read_recipe`.
+    """
+    return tuple(_content(path).get("each", ()))
+
+
+def short_name(task: str) -> str:
+    """What a task is called in names of recipes and folders: `bc5cdr-chem`."""
+    return task.removeprefix("bioner_").replace("_", "-")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """A recipe as YAML has it, checked by its schema."""
     import jsonschema
 
     try:
@@ -236,22 +283,14 @@ def read_recipe(path: Path, seed: int | None = None) -> EncoderRecipe | LlmRecip
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}{allowed}") from error
     except yaml.YAMLError as error:
         raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    for name in ("train", "validation"):
-        content[name] = tuple(content.get(name, content["train"]))
-    recipe: EncoderRecipe | LlmRecipe
-    if language_model:
-        content["select"] = Choice(**content.get("select", {"strategy": "full"}))
-        content["lora"] = Lora(**content.get("lora", {}))
-        recipe = LlmRecipe(**({"name": path.stem} | content))
-        if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
-            raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
-    else:
-        recipe = EncoderRecipe(**({"name": path.stem} | content))
-    for task in recipe.train:
-        needs_split(task, "train", path)
-    for task in recipe.validation:
-        needs_split(task, "validation", path)
-    return recipe if seed is None else replace(recipe, seed=seed)
+    if not {"train", "each"} & content.keys():
+        raise BenchmarkError(
+            f"{path}: 'train' is a required property: the tasks of one checkpoint; or `each`, tasks with a "
+            "checkpoint each"
+        )
+    if {"train", "each"} <= content.keys():
+        raise BenchmarkError(f"{path}: `train` and `each` exclude one another; give one of them")
+    return content
 
 
 def _numbers(content: Any) -> Any:

@@ -311,6 +311,7 @@ def test_holm_by_hand():
     assert holm([0.2]) == [0.2]
     assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.01, 0.004], tests=6) == pytest.approx([0.05, 0.024])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

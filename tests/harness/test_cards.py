@@ -7,11 +7,12 @@ import pytest
 from command_line import call
 
 from bioner_bench import corpora
+from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_card, read_cards
 from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard import baselines, build
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import read_recipe
+from bioner_bench.tuning.recipes import family, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "baselines"
 CARDS = read_cards(FOLDER)
@@ -94,16 +95,29 @@ def test_every_file_is_a_card_named_after_its_system_or_a_recipe():
 )
 def test_an_encoders_recipe_trains_what_its_card_says(system):
     card = CARDS[system]
-    recipe = read_recipe(FOLDER / card.recipe)
-    assert recipe.kind == card.kind
-    assert recipe.train == card.trained_on
-    assert recipe.model in (card.base_model, "minilm-l6-v2")
+    tasks = card.trained_on or family(FOLDER / card.recipe)
+    assert tasks
+    for task in tasks:
+        recipe = read_recipe(FOLDER / card.recipe, task=task)
+        assert recipe.kind == card.kind
+        assert recipe.train == (task,)
+        assert recipe.model in (card.base_model, "minilm-l6-v2")
     assert card.run["model"] == "encoder"
 
 
+@pytest.mark.parametrize("system", ["minilm", "biomedbert", "biolinkbert"])
+def test_a_family_has_a_checkpoint_for_every_corpus(system):
+    able = family(FOLDER / CARDS[system].recipe)
+    tasks = [task for task in corpora.built_in() if corpora.get(task).role != "demo"]
+    assert len(tasks) == 9
+    assert {systems.trained_for(task) for task in tasks} == set(able)
+    names = {read_recipe(FOLDER / CARDS[system].recipe, task=task).name for task in able}
+    assert len(names) == len(able) == 7
+
+
 def test_systems_that_nobody_ran_say_so():
-    foreign = [name for name in CARDS if name.startswith(("biomedbert-", "biolinkbert-")) and CARDS[name].run]
-    assert len(foreign) == 8
+    foreign = [name for name in CARDS if name in ("biomedbert", "biolinkbert") and CARDS[name].run]
+    assert len(foreign) == 2
     assert all("Nothing of it was run for this project" in CARDS[name].notes for name in foreign)
 
 
@@ -322,9 +336,13 @@ def test_every_system_is_listed_with_what_to_type():
     rows = table_rows(baselines.markdown(CARDS, {"bioner-oracle"}))
     assert set(rows) == set(CARDS)
     assert {len(row) for row in rows.values()} == {7}
-    assert rows["minilm-bc2gm"][4] == (
-        "`bioner-bench train baselines/encoders/minilm-bc2gm.yaml`<br>"
-        "`bioner-bench run --system minilm-bc2gm --tasks bioner_bc2gm`"
+    assert rows["minilm"][4] == (
+        "`bioner-bench train baselines/encoders/minilm.yaml`<br>"
+        "`bioner-bench run --system minilm --tasks bioner`"
+    )
+    assert rows["minilm-ncbi"][4] == (
+        "`bioner-bench train baselines/encoders/minilm.yaml --task bioner_ncbi`<br>"
+        "`bioner-bench run --system minilm-ncbi --tasks bioner_ncbi`"
     )
     assert rows["qwen3-8b"][4] == "`bioner-bench run --system qwen3-8b --tasks bioner_ncbi`"
     assert (rows["gpt-4"][4], rows["gpt-4"][6]) == ("", "12")

@@ -204,8 +204,7 @@ def test_a_system_is_a_name_or_a_path(tmp_path, monkeypatch):
     assert systems.find("elsewhere/x.yaml") == Path("elsewhere/x.yaml")
     assert systems.find("x.yaml") == Path("x.yaml")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BenchmarkError, match="no folder baselines"):
-        systems.find("dictionary")
+    assert systems.find("dictionary") == FOLDER / "dictionary.yaml"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_a_checkpoint_is_found_or_the_error_says_how_to_make_it(tmp_path, monkey
         chosen(card=card)
     said = str(caught.value)
     assert "checkpoints/minilm-ncbi-seed-1" in said
-    assert f"bioner-bench train {FOLDER / 'encoders' / 'minilm-ncbi.yaml'}" in said
+    assert f"bioner-bench train {FOLDER / 'encoders' / 'minilm.yaml'} --task bioner_ncbi" in said
     assert "\n" not in said
     folder = tmp_path / "checkpoints" / "minilm-ncbi-seed-1"
     folder.mkdir(parents=True)
@@ -257,6 +256,60 @@ def test_a_checkpoint_is_found_or_the_error_says_how_to_make_it(tmp_path, monkey
     }
     other = chosen("--model_args", "pretrained=checkpoints/minilm-ncbi-seed-2", card=card)
     assert other["model_args"]["pretrained"] == "checkpoints/minilm-ncbi-seed-2"
+
+
+def trained(folder, *names):
+    for name in names:
+        (folder / "checkpoints" / name).mkdir(parents=True)
+        (folder / "checkpoints" / name / "training.json").write_text("{}")
+
+
+def test_a_family_answers_each_corpus_with_its_own_checkpoint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = ("ncbi", "bc5cdr-disease", "bc5cdr-chem", "bc2gm", "bc5cdr", "jnlpba", "linnaeus")
+    trained(tmp_path, *(f"minilm-{name}-seed-1" for name in names))
+    given = ["--tasks", "bioner,bioner_sample", "--limit", "5"]
+    made = systems.runs(CARDS["minilm"], FOLDER, given)
+    assert {tuple(run["tasks"]): run["model_args"]["pretrained"] for run in made} == {
+        ("bioner_ncbi",): "checkpoints/minilm-ncbi-seed-1",
+        ("bioner_bc5cdr_disease",): "checkpoints/minilm-bc5cdr-disease-seed-1",
+        ("bioner_bc5cdr_chem", "bioner_nlmchem"): "checkpoints/minilm-bc5cdr-chem-seed-1",
+        ("bioner_bc2gm", "bioner_nlmgene"): "checkpoints/minilm-bc2gm-seed-1",
+        ("bioner_bc5cdr",): "checkpoints/minilm-bc5cdr-seed-1",
+        ("bioner_jnlpba",): "checkpoints/minilm-jnlpba-seed-1",
+        ("bioner_linnaeus",): "checkpoints/minilm-linnaeus-seed-1",
+    }
+    assert all(run["limit"] == 5 for run in made)
+    assert capsys.readouterr().err == "Not run: minilm has no checkpoint for bioner_sample.\n"
+    with pytest.raises(BenchmarkError, match="minilm has no checkpoint for bioner_sample; it has them for"):
+        systems.runs(CARDS["minilm"], FOLDER, ["--tasks", "bioner_sample"])
+
+
+def test_one_checkpoint_of_a_family_can_be_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trained(tmp_path, "minilm-ncbi-seed-1")
+    given = ["--tasks", "bioner_bc5cdr_disease"]
+    (elsewhere,) = systems.runs(CARDS["minilm-ncbi"], FOLDER, given)
+    assert elsewhere["model_args"]["pretrained"] == "checkpoints/minilm-ncbi-seed-1"
+    (seed,) = systems.runs(CARDS["minilm"], FOLDER, [*given, "--model_args", "pretrained=x"])
+    assert (seed["tasks"], seed["model_args"]["pretrained"]) == (["bioner_bc5cdr_disease"], "x")
+    with pytest.raises(BenchmarkError, match="--task bioner_bc5cdr_disease"):
+        systems.runs(CARDS["minilm"], FOLDER, given)
+
+
+def test_a_family_may_be_checkpoints_of_others():
+    card = Card(
+        "s",
+        "S",
+        "encoder",
+        checkpoints={"bioner_ncbi": "org/ncbi", "bioner_bc2gm": "org/genes"},
+        run={"model": "encoder", "model_args": {"dtype": "float32"}},
+    )
+    made = systems.runs(card, FOLDER, ["--tasks", "bioner_nlmgene,bioner_ncbi"])
+    assert [(run["tasks"], run["model_args"]["pretrained"]) for run in made] == [
+        (["bioner_nlmgene"], "org/genes"),
+        (["bioner_ncbi"], "org/ncbi"),
+    ]
 
 
 def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import predictions, scoring
 from bioner_bench.evaluation.ceiling import ceiling
 from bioner_bench.evaluation.summary import summarise_judged
-from bioner_bench.harness.task import metric_list
+from bioner_bench.harness.task import BioNERTask, metric_list
 
 TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
 REAL_TASKS = [task for task in TASKS if task != "bioner_sample"]
@@ -210,3 +210,33 @@ def test_without_training_data_nothing_is_known_of_seen_and_unseen(tmp_path, mon
     splits = load_datasets("toy")
     assert list(splits) == ["test"]
     assert splits["test"][0]["entities"][0]["seen"] is None
+
+
+def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
+    from lm_eval.api.model import LM
+
+    class Continues(LM):
+        """Goes on with a beginning that names a chemical and opens the next list."""
+
+        def __init__(self):
+            super().__init__()
+            self.asked = []
+
+        def generate_until(self, requests, disable_tqdm=False):
+            self.asked += [request.args[0] for request in requests]
+            return ['"ataxia"], "Gene": []}' for _ in requests]
+
+        def loglikelihood(self, requests):
+            raise NotImplementedError
+
+        def loglikelihood_rolling(self, requests):
+            raise NotImplementedError
+
+    prefix = '{"Chemical": ["aspirin"], "Disease": ['
+    model = Continues()
+    tasks = [{"task": "bioner_sample", "class": BioNERTask, "gen_prefix": prefix}]
+    results = evaluate(model, tasks, task_manager, limit=3, log_samples=True)
+    assert all(asked.endswith(prefix) for asked in model.asked)
+    assert metrics(results, "bioner_sample")["json_valid"] == 1
+    for sample in results["samples"]["bioner_sample"]:
+        assert sample["filtered_resps"] == [prefix + '"ataxia"], "Gene": []}']

@@ -94,8 +94,9 @@ OLMO = (
 class Family:
     """A configuration class of transformers, a chat template, and the tokens that it is written with.
 
-    `ends` is the token that ends a turn, `opening` what the template writes before an answer. `spaces` says how words are told apart: `bytes`, or `metaspace`
-    (SentencePiece), or `prefix` (the same, where every text is given a first space).
+    `ends` is the token that ends a turn, `opening` what the template writes before an answer. `spaces` says
+    how words are told apart: `bytes`, or `metaspace` (SentencePiece), or `prefix` (the same, where every text
+    is given a first space). `epochs` is what it takes to learn eight rows by heart.
     """
 
     config: str

@@ -240,14 +240,23 @@ def make_records():
 
 def make_cards():
     """System -> card, with figures of all degrees of certainty and a hostile one."""
-    paper = {"source": "Example et al., Journal of Examples 2024, table 3", "certainty": "read in the source"}
-    quoted = {"source": "Another paper, quoted at example.org", "certainty": "quoted by a third party"}
+    paper = {
+        "source": "Example et al., Journal of Examples 2024, table 3",
+        "url": "https://example.org/paper",
+        "certainty": "read in the source",
+    }
+    quoted = {"source": "Another paper, quoted at example.org/quoted", "certainty": "quoted by a third party"}
     cards = [
         Card(
             "tuned-4b",
             "Tuned 4B",
             "llm",
             base_model="example/base-4b",
+            url="https://example.org/tuned-4b",
+            paper="https://example.org/tuned-4b.pdf",
+            recipe="recipes/tuned-4b.yaml",
+            trained_on=("bioner_ncbi", "bioner_bc2gm"),
+            run={"model": "hf"},
             train_strategy="hybrid",
             train_ratio=0.5,
             reported=(
@@ -284,7 +293,15 @@ def make_cards():
                     "score": "strict_f1",
                     "value": 0.99,
                     "source": "a rumour",
+                    "url": "https://example.org/rumour",
                     "certainty": "unverified",
+                },
+                {
+                    "task": "bioner_bc2gm",
+                    "score": "strict_f1",
+                    "value": 0.98,
+                    "source": "a page that nobody wrote down",
+                    "certainty": "quoted by a third party",
                 },
             ),
         ),
@@ -298,6 +315,7 @@ def make_cards():
                     "score": "strict_f1",
                     "value": 0.5,
                     "source": HOSTILE_TOO,
+                    "url": "https://example.org/?q=%22",
                     "certainty": "read in the source",
                     "protocol": HOSTILE,
                 },

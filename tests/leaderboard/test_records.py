@@ -14,12 +14,17 @@ import yaml
 from command_line import call, fails
 from conftest import ROOT
 from leaderboard_data import make_record
+from lm_eval_folder import edit, edit_all
 
-from bioner_bench.evaluation.scoring import scores, total
+from bioner_bench import corpora
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import lm_eval_output, records
-from bioner_bench.schema import BenchmarkError
+from bioner_bench.leaderboard.record_checks import impossible
+from bioner_bench.leaderboard.scored import gold_sha256
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-garbage.yaml"
 
@@ -44,31 +49,6 @@ def run_folder(tmp_path_factory):
 @pytest.fixture
 def output(run_folder, tmp_path):
     return Path(shutil.copytree(run_folder, tmp_path / "out"))
-
-
-def edit(folder, pattern, change):
-    """Rewrite the JSON of the only file that fits `pattern`, or its third line where it has many."""
-    (path,) = folder.rglob(pattern)
-    if path.suffix == ".json":
-        value = json.loads(path.read_text())
-        change(value)
-        path.write_text(json.dumps(value))
-        return path
-    lines = path.read_text().splitlines()
-    value = json.loads(lines[2])
-    change(value)
-    lines[2] = json.dumps(value)
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def edit_all(folder, change):
-    """Rewrite every line of the only file of samples."""
-    (path,) = folder.rglob("samples_*.jsonl")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        change(line)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def refused(output, said, **options):
@@ -100,7 +80,6 @@ def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path)
 
 def test_the_counts_survive_packing(output):
     from bioner_bench.evaluation import predictions
-    from bioner_bench.evaluation.scoring import tabulate
 
     (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
     (samples,) = output.rglob("samples_*.jsonl")
@@ -340,6 +319,13 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
     assert len(lm_eval_output.from_lm_eval(output, read_card(CARD))) == 1
 
 
+def negate(record):
+    record["counts"] = {
+        column: [-value for value in values] if isinstance(values, list) else -values
+        for column, values in record["counts"].items()
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -358,6 +344,29 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
         (lambda r: r.update(partial=True), "partial is True"),
         (lambda r: r.update(documents=["a"]), "1 documents of 120"),
         (lambda r: r.pop("gold_sha256"), "gold_sha256"),
+        (lambda r: r.update(gold_sha256="0" * 64), "the gold 000000000000 is not that of bioner_ncbi"),
+        (lambda r: r.update(sentences=10**9, corpus_sentences=10**9), "120 hashes of 1000000000 sentences"),
+        (lambda r: r["sentence_hashes"].__setitem__(1, r["sentence_hashes"][0]), "a sentence is there twice"),
+        (lambda r: r["sentence_hashes"].__setitem__(1, "<script>"), "twelve hexadecimal digits"),
+        (lambda r: r["sentence_hashes"].__setitem__(1, {}), "twelve hexadecimal digits"),
+        (lambda r: r["bootstrap"].update(unit="document"), "intervals by document, but documents"),
+        (negate, "gold/Disease is not from 0 to 1,000,000"),
+        (lambda r: r["counts"].update({"gold/Disease": 10**30}), "gold/Disease is not from 0 to 1,000,000"),
+        (lambda r: r["counts"].update({"cut": True}), "cut: True is not of type"),
+        (lambda r: r["counts"].update({"relaxed/Disease": 0}), "more strict than relaxed matches of Disease"),
+        (lambda r: r["counts"].update({"gold/Disease": 0}), "more relaxed matches of Disease than gold"),
+        (lambda r: r["counts"].update({"predicted/Disease": 0}), "matches of Disease than predicted"),
+        (lambda r: r["counts"].update({"string_gold": 9}), "more distinct gold strings than gold mentions"),
+        (lambda r: r["counts"].update({"string_gold": 0, "string": 0}), "gold mentions, but no gold string"),
+        (lambda r: r["counts"].update({"string": 9}), "more string matches than gold strings"),
+        (lambda r: r["counts"].update({"seen": 0, "seen_strict": 0}), "neither seen nor unseen"),
+        (lambda r: r["counts"].update({"seen_strict": 9}), "more strict matches of seen mentions"),
+        (lambda r: r["counts"].update({"hallucinated": 9}), "more mentions without a span"),
+        (lambda r: r["counts"].update({"level": 7}), "no parse level from 0 to 3"),
+        (lambda r: r["counts"].update({"level": 3}), "mentions than none in an unreadable answer"),
+        (lambda r: r["counts"].update({"cut": 2}), "more cuts than one"),
+        (lambda r: r["scores"]["strict_f1"].update(low=None), "of strict_f1 only a part is known"),
+        (lambda r: r["scores"]["strict_f1"].update(low=0.9, high=0.1), "not in its interval"),
     ],
 )
 def test_a_changed_record_is_refused(tmp_path, change, said):
@@ -422,6 +431,26 @@ def test_the_types_of_a_record_are_its_json_schema():
         del typed["properties"][array]["items"]
     del typed["properties"]["counts"]["values"]["items"]
     assert typed == form_of_schema(schema, schema["$defs"])
+
+
+def test_a_score_just_outside_of_its_percentile_interval_is_taken(tmp_path):
+    record = make_record()
+    strict = record["scores"]["strict_f1"]
+    strict.update(low=strict["value"] + 0.001, high=strict["value"] + 0.05)
+    assert records.read(records.write(record, tmp_path))["scores"]["strict_f1"] == strict
+
+
+def test_a_strict_match_written_otherwise_is_no_string_match():
+    """So strict F1 can be 1 beside a lower string F1, and such a record is taken."""
+    sentence = Sentence("1", "Ataxia is rare", (Entity(0, 6, "Disease"),))
+    table = tabulate([judge(sentence, '{"Disease": ["ataxia"]}', ["Disease"], [True]).counts])
+    assert (table["strict"][0], table["string"][0]) == (1, 0)
+    assert impossible(table, ["Disease"]) is None
+
+
+def test_the_pinned_gold_is_that_of_the_corpora(mirror):
+    found = {task: gold_sha256(corpora.load(task, "test").sentences) for task in corpora.built_in()}
+    assert records.gold_hashes() == found
 
 
 def test_a_cut_record_is_refused_at_every_place(tmp_path):

@@ -23,6 +23,13 @@ def pair():
     return simulate_check.Pair("a, b", found[0], *counts, np.arange(400) // 8)
 
 
+def test_what_is_simulated_is_in_the_committed_records():
+    for task, *systems in simulate_check.PAIRS:
+        assert all(simulate_check.record_path(task, system).is_file() for system in systems)
+    for task, system, _ in simulate_coverage.SYSTEMS:
+        assert simulate_coverage.record_path(task, system).is_file()
+
+
 def f1(counts):
     return 100 * float(STRICT_F1.formula(*counts.sum(axis=0)))
 

@@ -25,7 +25,7 @@ from bioner_bench.models import encoder
 from bioner_bench.models.tagging import tag_set, to_tags, words
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, encoder_training
-from bioner_bench.tuning.recipes import EncoderRecipe, read_recipe
+from bioner_bench.tuning.recipes import EncoderRecipe, family, read_recipe
 
 TRAINING = corpora.load("bioner_sample", "train").sentences
 TEST = corpora.load("bioner_sample", "test").sentences
@@ -544,6 +544,27 @@ def test_validation_is_that_of_the_training_corpora_unless_it_is_said(tmp_path):
     assert read_recipe(path).name == "plain"
     path.write_text(yaml.safe_dump(value | {"validation": []}))
     assert read_recipe(path).validation == ()
+
+
+def test_a_recipe_of_a_family_is_read_for_one_of_its_corpora(tmp_path):
+    path = tmp_path / "small.yaml"
+    text = "kind: encoder\nmodel: x\nseed: 1\nepochs: 1\nlearning_rate: 1e-4\n"
+    path.write_text(text + "each: [bioner_ncbi, bioner_bc5cdr_chem]\n")
+    assert family(path) == ("bioner_ncbi", "bioner_bc5cdr_chem")
+    recipe = read_recipe(path, seed=3, task="bioner_bc5cdr_chem")
+    assert (recipe.name, recipe.seed) == ("small-bc5cdr-chem", 3)
+    assert recipe.train == recipe.validation == ("bioner_bc5cdr_chem",)
+    for task in (None, "bioner_bc2gm"):
+        with pytest.raises(BenchmarkError, match="a recipe for each of bioner_ncbi, bioner_bc5cdr_chem"):
+            read_recipe(path, task=task)
+    path.write_text(text + "train: [bioner_ncbi]\n")
+    assert family(path) == ()
+    with pytest.raises(BenchmarkError, match="not on bioner_bc2gm"):
+        read_recipe(path, task="bioner_bc2gm")
+    for wrong in (text, text + "train: [bioner_ncbi]\neach: [bioner_ncbi]\n"):
+        path.write_text(wrong)
+        with pytest.raises(BenchmarkError, match=r"train[`'].*`each`"):
+            read_recipe(path)
 
 
 def test_corpora_of_different_types_are_not_trained_on_together(recipe, tmp_path):

@@ -1,0 +1,212 @@
+"""Records of two systems -> by how much they differ, on every task that both have.
+
+The difference of a score is tested by a paired bootstrap over documents, and over training seeds where there
+are several. The tasks make one statement together, and so do all details (by type, mentions seen and unseen
+in training), so the p values of each are corrected by Holm's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, SIGNIFICANCE, compare_runs, holm
+from bioner_bench.evaluation.scoring import Score, scores, total
+from bioner_bench.leaderboard.pairing import Common, on_common_sentences, read_all, setup_of
+from bioner_bench.leaderboard.records import Record
+from bioner_bench.schema import BenchmarkError
+
+Runs = list[Record]
+"""Of one system on one task with one setup: they differ in their training seed."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score of both systems, means over their runs, and A minus B; all but p values in [0, 1].
+
+    `p_value` is corrected, `p_value_uncorrected` not.
+    """
+
+    score: str
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    p_value_uncorrected: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class OnTask:
+    """Two systems on one task: the score that was asked for, and its details."""
+
+    task: str
+    setups: tuple[str, str]
+    runs: tuple[int, int]
+    sentences: int
+    documents: int | None
+    main: Difference
+    details: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on all common tasks; `left_out` says what was not compared, and why."""
+
+    names: tuple[str, str]
+    score: str
+    higher_is_better: bool
+    tasks: tuple[OnTask, ...]
+    left_out: tuple[str, ...]
+
+    def verdict(self) -> tuple[int, int, int]:
+        """On how many tasks A is significantly better, significantly worse, and neither."""
+        sign = 1 if self.higher_is_better else -1
+        clear = [sign * on.main.difference for on in self.tasks if on.main.p_value < SIGNIFICANCE]
+        better = sum(difference > 0 for difference in clear)
+        return better, len(clear) - better, len(self.tasks) - len(clear)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        better, worse, undecided = self.verdict()
+        return {
+            "systems": list(self.names),
+            "score": self.score,
+            "better": better,
+            "worse": worse,
+            "undecided": undecided,
+            "tasks": [asdict(on) for on in self.tasks],
+            "left_out": list(self.left_out),
+        }
+
+
+def compare(
+    a: Path, b: Path, score: str = "strict_f1", resamples: int = RESAMPLES, seed: int = SEED
+) -> Comparison:
+    """Compare two records, or two folders with the records of one system each.
+
+    Of several setups of a task, such as numbers of demonstrations, those of the same name are compared; one
+    that is left on each side is compared as well.
+
+    Raises:
+        BenchmarkError: a folder holds no records or those of several systems, the score is unknown, or no
+            task is common.
+    """
+    sides = [_side(path) for path in (a, b)]
+    (name_a, ours), (name_b, theirs) = sides
+    known = {name: each for runs in ours.values() for name, each in scores(runs[0]["types"]).items()}
+    if score not in known:
+        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
+    compared: list[OnTask] = []
+    left_out: list[str] = []
+    alone: dict[str, list[str]] = {name_a: [], name_b: []}
+    for task in dict.fromkeys(task for side in (ours, theirs) for task, _ in side):
+        pairs, left = _pairs(task, ours, theirs)
+        for side, setup in left:
+            alone[side].append(f"{task} {setup}")
+        for runs_a, runs_b in pairs:
+            if reason := _reason(runs_a, runs_b, score):
+                left_out.append(f"{task}: {reason}")
+            else:
+                compared.append(_on_task(runs_a, runs_b, score, resamples, seed))
+    left_out += [f"only {name} has {', '.join(what)}" for name, what in alone.items() if what]
+    if not compared:
+        reasons = f": {left_out[0]}" if left_out else ""
+        raise BenchmarkError(f"{a} and {b} have no task in common that can be compared{reasons}")
+    names = (name_a, name_b) if name_a != name_b else (str(a), str(b))
+    return Comparison(
+        names, score, known[score].higher_is_better, tuple(_corrected(compared)), tuple(left_out)
+    )
+
+
+def _side(path: Path) -> tuple[str, dict[tuple[str, str], Runs]]:
+    """The name of a system, and its runs by task and setup."""
+    found: dict[tuple[str, str], Runs] = {}
+    read = read_all(path)
+    names = sorted({record["system"]["name"] for record in read})
+    if len(names) > 1:
+        raise BenchmarkError(
+            f"{path} holds records of {len(names)} systems, {names[0]} first; name the folder of one"
+        )
+    for record in read:
+        found.setdefault((record["task"], setup_of(record)), []).append(record)
+    return names[0], found
+
+
+def _pairs(
+    task: str, ours: Mapping[tuple[str, str], Runs], theirs: Mapping[tuple[str, str], Runs]
+) -> tuple[list[tuple[Runs, Runs]], list[tuple[str, str]]]:
+    """Runs that belong together, and the system and setup of those that have none."""
+    left, right = (
+        {setup: runs for (of, setup), runs in side.items() if of == task} for side in (ours, theirs)
+    )
+    pairs = [(left.pop(setup), right.pop(setup)) for setup in list(left) if setup in right]
+    if len(left) == len(right) == 1:
+        pairs.append((left.popitem()[1], right.popitem()[1]))
+    alone = [(runs[0]["system"]["name"], setup) for side in (left, right) for setup, runs in side.items()]
+    return pairs, alone
+
+
+def _reason(runs_a: Runs, runs_b: Runs, score: str) -> str | None:
+    """Why runs cannot be compared; None if they can, whatever prompts and setups they had."""
+    for what in ("task_version", "types"):
+        values = {str(run[what]) for run in (*runs_a, *runs_b)}
+        if len(values) > 1:
+            return f"other {what.replace('_', ' ')}: {' against '.join(sorted(values))}"
+    if score not in scores(runs_a[0]["types"]):
+        return f"it has no {score}"
+    common = on_common_sentences([*runs_a, *runs_b])
+    if common.missing:
+        return f"other gold or text in {common.missing} sentences"
+    return None if _known(scores(runs_a[0]["types"])[score], common) else f"{score} is not known of both"
+
+
+def _on_task(runs_a: Runs, runs_b: Runs, score: str, resamples: int, seed: int) -> OnTask:
+    common = on_common_sentences([*runs_a, *runs_b])
+    types = runs_a[0]["types"]
+    named = scores(types)
+    wanted = [score, *(f"{score}_{type_}" for type_ in types), "strict_recall_seen", "strict_recall_unseen"]
+
+    def difference(of: Score) -> Difference:
+        tables_a, tables_b = common.tables[: len(runs_a)], common.tables[len(runs_a) :]
+        mean_a, mean_b = (
+            float(np.mean([of.of(total(table)) for table in tables])) for tables in (tables_a, tables_b)
+        )
+        test = compare_runs(of, tables_a, tables_b, common.documents, resamples, seed)
+        return Difference(
+            of.name, mean_a, mean_b, test.difference, test.low, test.high, test.p_value, test.p_value
+        )
+
+    there = [named[name] for name in dict.fromkeys(wanted) if name in named]
+    main, *details = (difference(of) for of in there if _known(of, common))
+    return OnTask(
+        runs_a[0]["task"],
+        (setup_of(runs_a[0]), setup_of(runs_b[0])),
+        (len(runs_a), len(runs_b)),
+        common.sentences,
+        len(set(common.documents)) if common.documents else None,
+        main,
+        tuple(details),
+    )
+
+
+def _known(of: Score, common: Common) -> bool:
+    return all(any(table[column].any() for column in of.needs) for table in common.tables)
+
+
+def _corrected(compared: Sequence[OnTask]) -> list[OnTask]:
+    mains = iter(holm([on.main.p_value_uncorrected for on in compared]))
+    details = iter(holm([each.p_value_uncorrected for on in compared for each in on.details]))
+    return [
+        replace(
+            on,
+            main=replace(on.main, p_value=next(mains)),
+            details=tuple(replace(each, p_value=next(details)) for each in on.details),
+        )
+        for on in compared
+    ]

@@ -1,0 +1,93 @@
+"""A record, lm-eval's output or a file of predictions -> the answers in it, each judged against its gold.
+
+Text and gold of a record's answers come from the local corpus, those of the others from the files themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bioner_bench.evaluation import predictions
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.predictions import Judged
+from bioner_bench.leaderboard import kept_answers, records
+from bioner_bench.leaderboard.scored import expected, sentence_hash
+from bioner_bench.schema import BenchmarkError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who answered, to call it by, and what."""
+
+    name: str
+    judged: list[Judged]
+
+
+def read(given: Path, task: str | None = None) -> Answers:
+    """The answers of one system to one task.
+
+    Args:
+        given: a record or a folder with some, its kept answers, samples of lm-eval or a folder with some, or
+            a file of predictions.
+        task: which is meant, where a folder holds several.
+
+    Raises:
+        BenchmarkError: there is nothing, there is more than one, or a record's answers are not kept.
+    """
+    path = _chosen(given, task)
+    if path.suffix == ".json":
+        return _of_record(path)
+    return Answers(str(given), predictions.read(path))
+
+
+def _chosen(given: Path, task: str | None) -> Path:
+    if not given.exists():
+        raise BenchmarkError(f"there is no file or folder {given}; name a record, or lm-eval's output folder")
+    if given.is_file():
+        return _record_beside(given) if given.name.endswith(".jsonl.gz") else given
+    found = sorted(given.rglob("samples_*.jsonl")) or sorted(given.rglob("*-shot*.json"))
+    of_task = [path for path in found if task is None or _is_of(path, task)]
+    if not of_task:
+        what = f" of {task}" if task else ""
+        raise BenchmarkError(f"{given} holds no record and no samples_*.jsonl{what}; name the right folder")
+    if len(of_task) > 1:
+        names = ", ".join(str(path.relative_to(given)) for path in of_task[:6])
+        raise BenchmarkError(f"{given} holds several: {names}; name one, or its --task")
+    return of_task[0]
+
+
+def _is_of(path: Path, task: str) -> bool:
+    """Both kinds of files have the task in their names, and no task's name is another's with what follows."""
+    return path.name.startswith((f"{task}-", f"samples_{task}_2"))
+
+
+def _record_beside(answers: Path) -> Path:
+    folder = answers.absolute().parents[2]
+    name = answers.name.removesuffix(".jsonl.gz")
+    return folder / "records" / answers.absolute().parent.name / f"{name}.json"
+
+
+def _of_record(path: Path) -> Answers:
+    record = records.read(path)
+    kept = path.absolute().parents[2] / "answers" / kept_answers.place(record)
+    if not kept.is_file():
+        raise BenchmarkError(
+            f"the answers of {path} are not kept in {kept}; name lm-eval's output folder, or run the system "
+            "again with --log_samples and add it"
+        )
+    outputs = kept_answers.read(kept)
+    if kept_answers.digest(outputs) != record["answers_sha256"]:
+        raise BenchmarkError(f"{kept}: these are not the answers of {path}; add its run again")
+    task = expected(record["task"])
+    types = task.corpus.types
+    sentences = {sentence_hash(sentence): sentence for sentence in task.sentences}
+    judged = []
+    for digest, output in outputs.items():
+        if digest not in sentences:
+            raise BenchmarkError(
+                f"{kept}: the local corpus {record['task']} has no sentence {digest}; run the system again"
+            )
+        answer = judge(sentences[digest], output, list(types))
+        judged.append(Judged(sentences[digest], tuple(types), output, answer.aligned, answer.counts))
+    return Answers(f"{record['system']['name']}, {record['task']}, {records.variant(record)}", judged)

@@ -1,0 +1,174 @@
+"""Where systems err: from answers of any form to counts, sentences and a page."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from command_line import call, fails
+from leaderboard_data import HOSTILE, make_record
+
+from bioner_bench import corpora
+from bioner_bench.evaluation import predictions
+from bioner_bench.evaluation.errors import Kind
+from bioner_bench.evaluation.predictions import to_row
+from bioner_bench.harness.cards import Card
+from bioner_bench.leaderboard import (
+    error_report,
+    errors_page,
+    foreign_predictions,
+    given_answers,
+    lm_eval_output,
+    records,
+)
+from bioner_bench.leaderboard.marked_text import marked
+from bioner_bench.schema import BenchmarkError
+
+TYPES = ["Disease", "Gene"]
+
+
+def span(start, end, type_):
+    return {"start": start, "end": end, "type": type_}
+
+
+def line(text, gold, **answer):
+    return {"text": text, "types": TYPES, "gold": gold, **answer}
+
+
+ATM = "ATM causes ataxia telangiectasia"
+ROWS = [
+    line(ATM, [span(0, 3, "Gene"), span(11, 32, "Disease")], predicted=[span(0, 3, "Disease")]),
+    line(ATM, [span(11, 32, "Disease")], predicted=[span(11, 17, "Disease"), span(4, 10, "Gene")]),
+    line("Mice", [], output='{"Disease": ["flu"], "Gene": ["mice", "mice"]}'),
+    line(HOSTILE, [span(0, 8, "Gene")], predicted=[span(0, 8, "Gene")]),
+    line(HOSTILE, [span(0, 8, "Gene")], predicted=[]),
+]
+
+
+def answers(tmp_path, rows, name="a.jsonl"):
+    path = tmp_path / name
+    path.write_text("".join(f"{json.dumps({'id': str(n)} | row)}\n" for n, row in enumerate(rows)))
+    return path
+
+
+def test_every_error_is_counted_under_its_kind_and_type(tmp_path):
+    made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
+    assert {kind.value: made.total(kind) for kind in Kind if made.total(kind)} == {
+        "correct": 1,
+        "missed": 2,
+        "spurious": 2,
+        "boundary": 1,
+        "type": 1,
+        "hallucinated": 1,
+        "surplus": 1,
+    }
+    assert made.counts[Kind.TYPE, "Gene"] == 1
+    assert (made.confusion["Gene", "Disease"], made.confusion["Disease", "none"]) == (1, 1)
+    assert [[one.sentence.id for one in found] for found in made.groups.values()] == [["0", "4"], ["1", "2"]]
+    table = error_report.confusion_table(made)
+    assert table[0] == ["gold", "Disease", "Gene", "none"]
+    assert sum(number for row in table[1:] for number in row[1:] if number != "") == 9
+
+
+def test_filters_choose_sentences_and_not_counts(tmp_path):
+    given = given_answers.read(answers(tmp_path, ROWS))
+    made = error_report.report(given, [Kind.BOUNDARY, Kind.TYPE])
+    assert {name: len(found) for name, found in made.groups.items()} == {"boundary": 1, "type": 1}
+    assert made.total(Kind.MISSED) == 2
+    of_gene = error_report.report(given, types=["Gene"])
+    assert [one.sentence.id for found in of_gene.groups.values() for one in found] == ["4", "1", "2", "0"]
+    with pytest.raises(BenchmarkError, match="no type Protein"):
+        error_report.report(given, types=["Protein"])
+
+
+def test_gold_and_predicted_spans_stand_in_one_line(tmp_path):
+    made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
+    one = made.groups["spurious"][0]
+    assert marked(one.sentence.text, one.answers[0]) == "ATM {causes} [{ataxia} telangiectasia]"
+
+
+def test_two_systems_where_only_one_is_right(tmp_path):
+    perfect = [
+        line(row["text"], row["gold"], predicted=row["gold"], id=str(number))
+        for number, row in enumerate(ROWS)
+    ]
+    other = answers(tmp_path, perfect[1:], "b.jsonl")
+    ours = answers(tmp_path, ROWS)
+    made = error_report.compare(given_answers.read(ours), given_answers.read(other))
+    assert (made.sentences, made.both_right, made.both_wrong) == (4, 1, 0)
+    assert [len(found) for found in made.groups.values()] == [0, 3]
+    same = error_report.compare(given_answers.read(ours), given_answers.read(ours))
+    assert len(same.groups) == 2
+    foreign = answers(tmp_path, [line("Other text", [], predicted=[])], "c.jsonl")
+    with pytest.raises(BenchmarkError, match="no sentence in common"):
+        error_report.compare(given_answers.read(ours), given_answers.read(foreign))
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_escapes_what_it_shows_and_loads_nothing(tmp_path):
+    made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
+    page = Page(errors_page.html(made, made.groups))
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not any({"src", "href", "onclick", "onerror"} & attributes.keys() for _, attributes in page.tags)
+    articles = [attributes for tag, attributes in page.tags if tag == "article"]
+    assert [one["data-kinds"].split("\n")[0] for one in articles] == [
+        "missed",
+        "missed",
+        "spurious",
+        "spurious",
+    ]
+    assert "[<script>]alert(1)</script>" in page.text
+    assert 'missed Gene "<script>"' in page.text
+    assert "ATM {causes} [{ataxia} telangiectasia]" in page.text
+    assert ".innerHTML" not in errors_page.html(made, made.groups)
+
+
+def test_the_answers_kept_beside_a_record(tmp_path):
+    corpus = corpora.get("bioner_sample")
+    sentences = corpora.load("bioner_sample", "test").sentences
+    rows = [to_row(each, list(corpus.types)) for each in sentences]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(f"{json.dumps(row | {'predicted': row['gold'][1:]})}\n" for row in rows))
+    made = foreign_predictions.evaluated(path, Card("ruler", "A ruler", "dictionary"), "bioner_sample")
+    kept = lm_eval_output.keep(made, tmp_path)
+    of_record = error_report.report(given_answers.read(kept))
+    of_file = error_report.report(given_answers.read(path))
+    assert (of_record.counts, of_record.confusion) == (of_file.counts, of_file.confusion)
+    assert given_answers.read(kept.parent).judged == given_answers.read(kept).judged
+    beside = tmp_path / "answers/ruler/bioner_sample-0-shot.jsonl.gz"
+    assert given_answers.read(beside).name == "ruler, bioner_sample, 0-shot"
+    beside.unlink()
+    with pytest.raises(BenchmarkError, match="are not kept in"):
+        given_answers.read(kept)
+    records.write(make_record("ruler", "bioner_ncbi"), tmp_path / "records")
+    with pytest.raises(BenchmarkError, match="holds several"):
+        given_answers.read(tmp_path / "records")
+    with pytest.raises(BenchmarkError, match=r"no samples_\*\.jsonl of bioner_bc2gm"):
+        given_answers.read(tmp_path / "records", "bioner_bc2gm")
+
+
+def test_errors_on_the_command_line(tmp_path):
+    path = answers(tmp_path, ROWS)
+    shown = call("errors", path).stdout
+    assert "ATM {causes} [{ataxia} telangiectasia]" in shown
+    assert 'boundary Disease "ataxia" for Disease "ataxia telangiectasia"' in shown
+    assert "\x1b" not in shown
+    told = json.loads(call("errors", path, "--json", "--kind", "boundary", "--limit", 1).stdout)
+    assert (told["counts"]["missed"], list(told["examples"])) == (2, ["boundary"])
+    assert told["sentences"] == len(predictions.read(path))
+    page = tmp_path / "errors.html"
+    assert call("errors", path, "--against", path, "--html", page).stdout.strip() == str(page)
+    assert "(first)" in page.read_text()
+    assert "there is no kind wrong" in fails("errors", path, "--kind", "wrong")
+    assert "there is no file" in fails("errors", tmp_path / "nothing")

@@ -1,0 +1,188 @@
+"""Answers kept beside a record -> the record, made anew without a model."""
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import call, fails
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioner_bench import corpora
+from bioner_bench.harness.cards import read_card
+from bioner_bench.leaderboard import kept_answers, records, rescoring
+from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
+from bioner_bench.schema import BenchmarkError
+
+CARD = ROOT / "baselines" / "bioner-garbage.yaml"
+PLACE = "bioner-garbage/bioner_sample-0-shot"
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    options = ["--tasks", "bioner_sample", "--log_samples", "--output_path", folder]
+    call("run", "--model", "bioner-garbage", *options)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def added(run_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("added")
+    call("leaderboard", "add", run_folder, "--system", CARD, "--folder", folder)
+    return folder
+
+
+@pytest.fixture
+def board(added, tmp_path):
+    """A leaderboard with one record and its answers."""
+    return Path(shutil.copytree(added, tmp_path / "board"))
+
+
+def paths(board):
+    return board / "records" / f"{PLACE}.json", board / "answers" / f"{PLACE}.jsonl.gz"
+
+
+def test_add_keeps_the_answers_without_text_of_the_corpus(board, run_folder):
+    record_path, answers_path = paths(board)
+    record = records.read(record_path)
+    kept = [json.loads(line) for line in gzip.decompress(answers_path.read_bytes()).splitlines()]
+    (samples,) = run_folder.rglob("samples_*.jsonl")
+    written = [json.loads(line)["resps"][0][0] for line in samples.read_text().splitlines()]
+    assert [row["output"] for row in kept] == written
+    assert [row["sentence"] for row in kept] == record["sentence_hashes"]
+    assert all(row.keys() == {"sentence", "output"} for row in kept)
+    assert record["answers_sha256"] == kept_answers.digest(kept_answers.read(answers_path))
+    texts = [sentence.text for sentence in corpora.load("bioner_sample", "test").sentences]
+    assert not any(text in gzip.decompress(answers_path.read_bytes()).decode() for text in texts)
+
+
+def test_the_same_answers_give_the_same_bytes(board, run_folder):
+    before = [path.read_bytes() for path in paths(board)]
+    for path in paths(board):
+        path.unlink()
+    (run,) = evaluated(run_folder, read_card(CARD))
+    keep(run, board)
+    assert [path.read_bytes() for path in paths(board)] == before
+
+
+@given(st.dictionaries(st.from_regex("[0-9a-f]{12}", fullmatch=True), st.text()))
+def test_answers_survive_their_file(tmp_path_factory, outputs):
+    path = tmp_path_factory.mktemp("kept") / "a.jsonl.gz"
+    outputs = {**outputs, "0" * 12: "half a pair \ud83d, lines\u2028\r\n\x85 and \x00"}
+    kept_answers.write(outputs, path)
+    assert kept_answers.read(path) == outputs
+
+
+def test_rescoring_changes_nothing_where_nothing_is_new(board):
+    before = [path.read_bytes() for path in paths(board)]
+    said = call("leaderboard", "rescore", "--folder", board).stdout
+    assert said.startswith(f"{PLACE}.json: from answers, strict F1 ")
+    assert "->" not in said
+    assert [path.read_bytes() for path in paths(board)] == before
+
+
+def test_a_better_reader_scores_every_record_again(board):
+    """What was counted otherwise, as another version of the parser would have."""
+    record_path, _ = paths(board)
+    right = records.read(record_path)
+    worse = json.loads(record_path.read_text())
+    found = rescoring.from_counts(worse)
+    for column in (
+        "strict/Disease",
+        "strict/Chemical",
+        "strict/Gene",
+        "string",
+        "seen_strict",
+        "unseen_strict",
+    ):
+        worse["counts"][column] = 0
+    worse |= {"parser": "0", **rescoring.from_counts(worse)}
+    records.write(worse, board / "records")
+    assert worse["scores"] != found["scores"]
+    said = call("leaderboard", "rescore", "bioner-garbage", "--folder", board).stdout
+    assert "strict F1 0.00 [0.00, 0.00] -> " in said
+    again = records.read(record_path)
+    assert again == right | {"rescored": True}
+
+
+def test_a_record_without_answers_gets_new_intervals_and_says_if_it_must_be_run_again(board):
+    record_path, answers_path = paths(board)
+    answers_path.unlink()
+    right = records.read(record_path)
+    old = right | {"parser": "0", "answers_sha256": None}
+    old["scores"] = {
+        name: score if score["value"] is None else {"value": score["value"], "low": 0.0, "high": 1.0}
+        for name, score in right["scores"].items()
+    }
+    records.write(old, board / "records")
+    said = call("leaderboard", "rescore", "--folder", board, code=1).stdout
+    assert f"run again: {PLACE}.json: 100.0% of its answers were other than valid JSON" in said
+    again = records.read(record_path)
+    assert again == right | {"parser": "0", "answers_sha256": None}
+
+
+def test_valid_answers_stand_without_being_kept(tmp_path):
+    folder = tmp_path / "run"
+    call(
+        "run",
+        "--model",
+        "bioner-oracle",
+        "--tasks",
+        "bioner_sample",
+        "--log_samples",
+        "--output_path",
+        folder,
+    )
+    (run,) = evaluated(folder, read_card(ROOT / "baselines" / "bioner-oracle.yaml"))
+    path = records.write(run.record | {"parser": "0"}, tmp_path / "records")
+    call("leaderboard", "rescore", "--folder", tmp_path)
+    assert records.read(path)["parser"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no gzip", "cannot read the answers"),
+        (gzip.compress(b'{"sentence": "0", "output": 1}\n'), ":1: not an answer"),
+        (gzip.compress(b'{"sentence": "0"}\n'), ":1: not an answer"),
+        (gzip.compress(b"[" * 100_000), ":1: not an answer"),
+        (gzip.compress(b'{"sentence": "0", "output": ""}\n' * 2), ":2: not an answer: a sentence twice"),
+        (gzip.compress(b'{"sentence": "0", "output": ""}\n'), "not the answers of the record"),
+        (gzip.compress(b""), "not the answers of the record"),
+    ],
+)
+def test_other_answers_are_refused(board, content, said):
+    record_path, answers_path = paths(board)
+    before = record_path.read_bytes()
+    answers_path.write_bytes(content)
+    with pytest.raises(BenchmarkError, match=said):
+        rescoring.rescore(board)
+    assert record_path.read_bytes() == before
+
+
+def test_cut_answers_and_a_bomb_are_refused(board, monkeypatch):
+    _, answers_path = paths(board)
+    whole = answers_path.read_bytes()
+    for end in range(0, len(whole), 61):
+        answers_path.write_bytes(whole[:end])
+        with pytest.raises(BenchmarkError):
+            rescoring.rescore(board)
+    monkeypatch.setattr(kept_answers, "MAX_BYTES", 1 << 20)
+    answers_path.write_bytes(gzip.compress(b" " * (1 << 24)))
+    with pytest.raises(BenchmarkError, match="more than 1 MB of answers"):
+        rescoring.rescore(board)
+
+
+def test_what_is_not_there_is_said(board, tmp_path):
+    assert "has no records of nobody" in fails("leaderboard", "rescore", "nobody", "--folder", board)
+    assert "has no records" in fails("leaderboard", "rescore", "--folder", tmp_path / "none")
+    record_path, answers_path = paths(board)
+    record = json.loads(record_path.read_text())
+    record["sentence_hashes"][0] = "0" * 12
+    record_path.write_text(json.dumps(record))
+    answers_path.unlink()
+    assert "has no sentence" in fails("leaderboard", "rescore", "--folder", board)
