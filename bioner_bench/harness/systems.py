@@ -182,8 +182,9 @@ def options(
     elif card.recipe and "pretrained" not in model_args:
         model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
-            # lm-eval takes the base model's own, and goes on behind a turn that ends otherwise.
-            merged["gen_kwargs"] = {"eos_token_id": ends} | merged["gen_kwargs"]
+            # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
+            plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
+            merged["gen_kwargs"] = plain | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
