@@ -157,7 +157,7 @@ _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be spent on one text: characters to repair, brackets to look into, and their characters."""
+    """What may be spent on one text: characters to repair; brackets to look into, and their characters."""
 
     repairs: int = REPAIR_LIMIT
     rescans: int = 5
