@@ -66,7 +66,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
     set_seed(recipe.seed)
-    model = learners.load(recipe)
+    model = learners.load(recipe, chat)
     learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
     trainer = _Trainer(
         model=model,
@@ -181,7 +181,7 @@ class _Trainer(GroupedTrainer):
         mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
-            counted = answer_and_count(model, self.chat, mine, self.args.eval_batch_size)
+            counted = answer_and_count(model, self.chat, mine)
         everything = gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -221,29 +221,23 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
     return loss, int((wanted != IGNORED).sum())
 
 
-def answer_and_count(
-    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], batch_size: int
-) -> list[dict[str, int]]:
-    """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each, longest first."""
+def answer_and_count(model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]]) -> list[dict[str, int]]:
+    """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
     prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
     room = 16 + max(
         len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
     )
-    order = sorted(range(len(asked)), key=lambda index: -len(prompts[index]))
-    counts = []
     training = model.training
     model.eval()
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        written = greedy(model, [prompts[index] for index in batch], room, chat.end_of_turn)
-        answers = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
-        if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer
-            answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
-        for index, answer in zip(batch, answers, strict=True):
-            task, sentence = asked[index]
-            counted = judge(sentence, answer, list(corpora.get(task).types)).counts
-            counts.append({column: counted[column] for column in COUNTED})
+    written = greedy(model, prompts, room, chat.end_of_turn)
     model.train(training)
+    answers = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
+    if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer
+        answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
+    counts = []
+    for (task, sentence), answer in zip(asked, answers, strict=True):
+        counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+        counts.append({column: counted[column] for column in COUNTED})
     return counts

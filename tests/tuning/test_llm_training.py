@@ -398,7 +398,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
         return [tokens[: tokens.index(end)] for tokens in answers]
 
     monkeypatch.setattr(llm_training, "greedy", answer)
-    counts = llm_training.answer_and_count(model, chat, [(task, s) for s in sentences], 4)
+    counts = llm_training.answer_and_count(model, chat, [(task, s) for s in sentences])
     gold = [len(s.entities) for s in sentences]
     assert sum(count["gold"] for count in counts) == sum(gold)
     assert sum(count["strict"] for count in counts) == sum(count["predicted"] for count in counts)
@@ -408,7 +408,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
 def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
     seen = []
 
-    def counted(model, chat, asked, batch_size):
+    def counted(model, chat, asked):
         weights = {name: w.detach().clone() for name, w in model.named_parameters() if "lora_" in name}
         seen.append(({task for task, _ in asked}, len(asked), weights))
         strict = (1, 3, 2)[len(seen) - 1]

@@ -1,0 +1,186 @@
+"""One decoding loop: it writes what transformers writes, whatever it does to save time."""
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from bioner_bench.models.decoding import Batching, can_decode, greedy, write
+from bioner_bench.models.shared_prefix import can_share, logits
+
+torch.set_num_threads(1)
+
+SIZES = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "initializer_range": 0.3,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+FAMILIES = {
+    "Llama": {},
+    "Qwen2": {},
+    "Qwen3": {},
+    "Phi3": {"sliding_window": 20},
+    "Mistral": {"sliding_window": 17},
+    "Gemma3Text": {"sliding_window": 17, "layer_types": ["sliding_attention", "full_attention"]},
+    "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 2},
+}
+ENDS = (2, 7, 8)
+WAYS = {
+    "all": Batching(),
+    "few tokens at once": Batching(tokens=90),
+    "few rows at once": Batching(rows=3),
+    "one row at a time": Batching(tokens=1),
+    "whole batches": Batching(rows=4, refill=False),
+    "nothing shared": Batching(tokens=300, share=False),
+    "as they come": Batching(tokens=120, sort=False),
+    "nothing": Batching(rows=3, share=False, refill=False, sort=False),
+}
+
+
+def make_model(family, **options):
+    torch.manual_seed(3)
+    config = getattr(transformers, f"{family}Config")(**SIZES | FAMILIES.get(family, {}) | options)
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def make_prompts(seed=0, shared=30, lengths=(3, 9, 20, 1, 14, 30, 7)):
+    source = torch.Generator().manual_seed(seed)
+    tokens = lambda size: torch.randint(9, 61, (size,), generator=source).tolist()  # noqa: E731
+    beginning = tokens(shared)
+    return [beginning + tokens(size) for size in lengths]
+
+
+def alone(model, prompts, room, ends=ENDS, **options):
+    """What transformers writes after each prompt by itself."""
+    answers = []
+    for asked in prompts:
+        written = model.generate(
+            input_ids=torch.tensor([asked]),
+            attention_mask=torch.ones(1, len(asked)),
+            max_new_tokens=room,
+            do_sample=False,
+            eos_token_id=list(ends),
+            pad_token_id=0,
+            **options,
+        )
+        answers.append(written[0, len(asked) :].tolist())
+    return answers
+
+
+def ended(tokens):
+    return tokens[-1] in ENDS
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_way_writes_what_transformers_writes(family):
+    """Windows end within the beginning, within the rest of the longer rows, and within the answers."""
+    model, prompts = make_model(family), make_prompts()
+    assert can_decode(model, 100)
+    before = model.config._attn_implementation
+    wanted = alone(model, prompts, 20)
+    assert len({str(answer) for answer in wanted}) > 3
+    for name, way in WAYS.items():
+        assert write(model, prompts, 20, ended, way) == wanted, name
+    assert model.config._attn_implementation == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
+    shared=st.integers(0, 12),
+    tokens=st.integers(1, 80),
+    rows=st.integers(0, 4),
+    refill=st.booleans(),
+    window=st.integers(2, 20),
+)
+def test_no_length_or_batch_changes_an_answer(lengths, shared, tokens, rows, refill, window):
+    model = make_model("Mistral", sliding_window=window)
+    prompts = make_prompts(1, shared, lengths)
+    way = Batching(tokens=tokens, rows=rows, refill=refill)
+    assert write(model, prompts, 8, ended, way) == alone(model, prompts, 8)
+
+
+def test_it_reads_what_is_shared_once_and_no_row_after_its_end():
+    model, prompts = make_model("Llama"), make_prompts()
+    read = []
+    model.register_forward_pre_hook(
+        lambda _, args, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    answers = write(model, prompts, 20, ended)
+    own = [len(asked) - 30 for asked in prompts]
+    assert read[:2] == [30, max(own) * len(own)]
+    # The last token of an answer is written, not read.
+    assert sum(read[2:]) == sum(len(answer) - 1 for answer in answers)
+    assert read[-1] < len(prompts)
+
+
+def test_a_finished_row_makes_room_for_the_next():
+    model, prompts = make_model("Llama"), make_prompts(lengths=[5] * 40)
+    steps = []
+    model.register_forward_pre_hook(lambda *_: steps.append(1))
+    wanted = write(model, prompts, 30, ended, Batching(rows=8))
+    refilled, steps[:] = len(steps), []
+    assert write(model, prompts, 30, ended, Batching(rows=8, refill=False)) == wanted
+    assert refilled < 0.8 * len(steps)
+
+
+def test_repetition_is_penalised_as_transformers_does():
+    model, prompts = make_model("Llama"), make_prompts()
+    penalised = alone(model, prompts, 20, repetition_penalty=1.6)
+    assert penalised != alone(model, prompts, 20)
+    assert write(model, prompts, 20, ended, repetition_penalty=1.6) == penalised
+
+
+def test_progress_and_nothing_to_do():
+    model, prompts, told = make_model("Llama"), make_prompts(), []
+    write(model, prompts, 20, ended, progress=told.append)
+    assert sum(told) == len(prompts)
+    assert write(model, [], 20, ended) == greedy(model, [], 20, 2) == []
+
+
+@pytest.mark.parametrize("family", ["FalconH1", "Mamba", "Gemma2"])
+def test_a_model_that_cannot_share_is_known_and_answers_in_full(family):
+    """The first two keep a running state; Gemma 2 bends its scores, which this attention does not."""
+    model, prompts = make_model(family), make_prompts()
+    assert not can_decode(model, 100)
+    assert can_share(model) == (family == "Gemma2")
+    wanted = alone(model, prompts, 9, ends=[2])
+    assert greedy(model, prompts, 9, 2) == [[t for t in answer if t != 2] for answer in wanted]
+
+
+def test_rotations_that_change_with_the_length_are_not_shared_beyond_it():
+    rotation = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}
+    model = make_model("Llama", rope_parameters=rotation, max_position_embeddings=64)
+    assert can_share(model, 64)
+    assert not can_share(model, 65)
+    assert not can_decode(model, 65)
+
+
+@pytest.mark.parametrize("family", ["Llama", "Qwen3", "Mistral", "Gemma3Text", "Phi3"])
+def test_logits_of_rows_that_share_are_those_of_each_alone(family):
+    model, prompts = make_model(family), make_prompts(lengths=[3, 9, 20])
+    found, first = logits(model, prompts, [len(asked) - 2 for asked in prompts])
+    for row, asked in zip(found, prompts, strict=True):
+        wanted = model(input_ids=torch.tensor([asked])).logits[0, -2:]
+        assert torch.allclose(row[len(asked) - 2 - first : len(asked) - first], wanted, atol=1e-4)
+
+
+def test_a_model_whose_numbers_come_out_otherwise_is_not_decoded():
+    """One that this attention does not know: it turns its keys round where transformers' is used."""
+    model = make_model("Llama")
+    assert can_decode(model, 10)
+    attention = model.model.layers[0].self_attn
+    attention.k_proj.register_forward_hook(
+        lambda module, args, keys: keys if attention.config._attn_implementation == "sdpa" else -keys
+    )
+    assert not can_decode(model, 10)
