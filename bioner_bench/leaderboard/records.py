@@ -55,7 +55,7 @@ class Setup(TypedDict):
 
     shots: int
     fewshot_seed: int | None
-    demonstrations: Literal["random", "retrieved"]
+    demonstrations: Literal["random", "retrieved", "fixed"]
     chat_template_sha256: str | None
     fewshot_as_multiturn: bool | None
     system_instruction: str | None
