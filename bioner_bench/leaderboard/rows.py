@@ -308,7 +308,7 @@ def _version_key(version: str) -> list[int]:
 def by_setup(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """A system and how it was asked, with all of its rows; in the order of the first of them."""
     for _, runs in frame.groupby(KEY, sort=False, dropna=False):
-        yield {name: runs.iloc[0][name] for name in SETUP}, runs
+        yield runs[SETUP].iloc[0].to_dict(), runs
 
 
 def folded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -364,6 +364,7 @@ def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFr
     """One row a system and setup: the mean of its seeds' `score` on each task."""
     shown = current(frame)
     shown = shown[shown["task"].isin(tasks) & shown[score].notna()] if score in shown else shown[:0]
+    shown = shown[[*SETUP, "task", *([score] if score in shown else [])]]
     made = [setup | runs.groupby("task")[score].mean().to_dict() for setup, runs in by_setup(shown)]
     means = pd.DataFrame(made, columns=[*SETUP, *tasks], dtype=object)
     return pd.concat([means[SETUP], means[list(tasks)].astype(float)], axis=1)
