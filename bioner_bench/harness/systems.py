@@ -173,6 +173,9 @@ def options(
     merged: Options = dict(card.run) | asked
     for name in ("model_args", "gen_kwargs", "metadata"):
         merged[name] = dict(card.run.get(name, {})) | asked.get(name, {})
+    if card.kind == "llm" and int(merged.get("num_fewshot") or 0):
+        # The same for all sentences, so that caches of prompts serve them all.
+        merged["metadata"] = {"demonstrations": "fixed"} | merged["metadata"]
     # lm-eval itself has no way to switch a template off, so `false` is that here.
     if str(merged.get("apply_chat_template") or "false").lower() == "false":
         merged.pop("apply_chat_template", None)
@@ -182,8 +185,9 @@ def options(
     elif card.recipe and "pretrained" not in model_args:
         model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
-            # lm-eval takes the base model's own, and goes on behind a turn that ends otherwise.
-            merged["gen_kwargs"] = {"eos_token_id": ends} | merged["gen_kwargs"]
+            # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
+            plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
+            merged["gen_kwargs"] = plain | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
