@@ -384,6 +384,14 @@ def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame
     return frame.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
+def asked(row: Mapping[str, Any]) -> str:
+    """How a language model was asked, after its name: `, 5-shot, retrieved`; nothing of other systems."""
+    if row["kind"] != "llm":
+        return ""
+    chosen = "" if row["demonstrations"] in (None, "random") else f", {row['demonstrations']}"
+    return f", {row['shots']}-shot{chosen}"
+
+
 def shown_shots(row: Mapping[str, Any]) -> str:
     """The demonstrations of a row in a word: `5`, `5 retrieved` or `5 fixed`."""
     special = row["demonstrations"] not in (None, "random")
