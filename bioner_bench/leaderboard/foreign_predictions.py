@@ -44,7 +44,8 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
     """
     if card.run or card.recipe or card.checkpoints:
         raise BenchmarkError(
-            f"the card of {card.system} says how lm-eval runs it; run it: predictions do not show what made them"
+            f"the card of {card.system} says how lm-eval runs it; run it: predictions do not show what made "
+            "them"
         )
     wanted = expected(task)
     types = list(wanted.corpus.types)
