@@ -91,7 +91,7 @@ def model(request, eight, tmp_path_factory):
         seed=1,
         epochs=FAMILIES[request.param].epochs,
         batch_size=8,
-        learning_rate=2e-2,
+        learning_rate=FAMILIES[request.param].learning_rate,
         schedule="cosine",
         precision="float32",
         lora=Lora(r=16, alpha=64),
