@@ -40,7 +40,9 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
         return _continued(model, recipe, begin) if begin else _adapted(model, recipe)
-    return PeftModel.from_pretrained(model, begin).merge_and_unload() if begin else model
+    if begin:
+        model = PeftModel.from_pretrained(model, begin).merge_and_unload().requires_grad_(True)
+    return model
 
 
 def origin(recipe: LlmRecipe) -> tuple[str, Path | None]:
