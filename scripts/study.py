@@ -231,6 +231,7 @@ def carry_out(run: Run) -> None:
         command += ["--apply_chat_template", "--batch_size", "16"]
     else:
         command += ["--system", str(CARDS / f"{run.card.system}.yaml"), "--num_fewshot", str(run.shots)]
+        command += ["--metadata", '{"demonstrations": "random"}'] if run.shots else []
         if run.recipe is not None:
             from bioner_bench.tuning.encoder_training import train
 

@@ -78,8 +78,7 @@ def _read_group(text: str, group: Group, types: Types, budget: Budget) -> Iterat
         reading = _understand(text, group, types)
     if reading is not None:
         yield _Candidate(group.start, group.end, reading, group.exact, group.closed)
-    elif not group.exact and budget.rescans > 0:
-        budget.rescans -= 1
+    elif not group.exact and budget.rescan(group.end - group.start):
         offset = group.start + 1
         for inner in groups(text[offset : group.end], budget):
             moved = Group(inner.start + offset, inner.end + offset, inner.value, inner.exact, inner.closed)

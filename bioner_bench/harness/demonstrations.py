@@ -11,8 +11,9 @@ import numpy as np
 from bioner_bench.models.tagging import words
 from bioner_bench.schema import BenchmarkError, Sentence
 
-STRATEGIES = ("random", "retrieved")
-"""`random`: drawn anew for each sentence. `retrieved`: the most similar training sentences by BM25."""
+STRATEGIES = ("random", "retrieved", "fixed")
+"""`random`: drawn anew for each sentence. `retrieved`: the most similar training sentences by BM25. `fixed`:
+drawn once, the same for all sentences, so that a model needs to read them only once."""
 
 Chooser = Callable[[Sentence, int], list[Sentence]]
 """A sentence and a number -> its demonstrations, in the order in which the prompt shows them."""
@@ -32,12 +33,14 @@ def chooser(pool: Sequence[Sentence], strategy: str, seed: int) -> Chooser:
         raise BenchmarkError(
             f"unknown way to choose demonstrations: {strategy!r}; there are: {', '.join(STRATEGIES)}"
         )
-    return _random(pool, seed) if strategy == "random" else _retrieved(pool, seed)
+    return _retrieved(pool, seed) if strategy == "retrieved" else _drawn(pool, seed, strategy == "fixed")
 
 
-def _random(pool: Sequence[Sentence], seed: int) -> Chooser:
+def _drawn(pool: Sequence[Sentence], seed: int, fixed: bool) -> Chooser:
+    """Fixed ones differ only for a sentence that is one of them: there another takes its place."""
+
     def choose(sentence: Sentence, n: int) -> list[Sentence]:
-        random = Random(f"{seed}:{sentence.id}")
+        random = Random(f"{seed}" if fixed else f"{seed}:{sentence.id}")
         # More than asked, so that leaving out copies of the sentence itself needs no second draw.
         drawn = random.sample(pool, min(len(pool), 2 * n + 8))
         chosen = [shot for shot in drawn if shot.text != sentence.text][:n]

@@ -104,6 +104,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         room = options.pop("max_gen_toks")
         penalty = options.pop("repetition_penalty", None)
         settings = self.model.generation_config
+        ends = options.pop("eos_token_id", None) or settings.eos_token_id
         unusual = [
             key for key, value in options.items() if GREEDY.get(key, value) != value or key not in GREEDY
         ]
@@ -120,7 +121,6 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
                     "hf-prefix reads prompts in full, as hf does: %s cannot share them", self.pretrained
                 )
                 return None
-            ends = settings.eos_token_id
             finished = _Finished(
                 self.tokenizer, until, ends if isinstance(ends, list) else [ends], self._stop_at_json
             )

@@ -173,6 +173,9 @@ def options(
     merged: Options = dict(card.run) | asked
     for name in ("model_args", "gen_kwargs", "metadata"):
         merged[name] = dict(card.run.get(name, {})) | asked.get(name, {})
+    if card.kind == "llm" and int(merged.get("num_fewshot") or 0):
+        # The same for all sentences, so that caches of prompts serve them all.
+        merged["metadata"] = {"demonstrations": "fixed"} | merged["metadata"]
     # lm-eval itself has no way to switch a template off, so `false` is that here.
     if str(merged.get("apply_chat_template") or "false").lower() == "false":
         merged.pop("apply_chat_template", None)

@@ -55,7 +55,7 @@ class Setup(TypedDict):
 
     shots: int
     fewshot_seed: int | None
-    demonstrations: Literal["random", "retrieved"]
+    demonstrations: Literal["random", "retrieved", "fixed"]
     chat_template_sha256: str | None
     fewshot_as_multiturn: bool | None
     system_instruction: str | None
@@ -196,7 +196,8 @@ def read(path: Path) -> Record:
     table = counts_of(record)
     if reason := impossible(table, record["types"]):
         raise BenchmarkError(f"{path}: {reason}, which cannot be; make the record again")
-    if record["partial"] != (record["sentences"] < record["corpus_sentences"]):
+    missing = record["corpus_sentences"] - record["sentences"]
+    if missing < 0 or record["partial"] != (missing > 0):
         raise BenchmarkError(
             f"{path}: partial is {record['partial']}, but the sizes say otherwise; make it again"
         )

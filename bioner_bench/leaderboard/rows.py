@@ -384,6 +384,6 @@ def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame
 
 
 def shown_shots(row: Mapping[str, Any]) -> str:
-    """The demonstrations of a row in a word: `5`, or `5 retrieved`."""
+    """The demonstrations of a row in a word: `5`, `5 retrieved` or `5 fixed`."""
     special = row["demonstrations"] not in (None, "random")
     return f"{row['shots']} {row['demonstrations']}" if special else str(row["shots"])

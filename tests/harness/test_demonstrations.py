@@ -1,6 +1,7 @@
 """Demonstrations by similarity: which sentences are shown, in which order, and what a run of them records."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -97,6 +98,17 @@ def test_what_holds_of_every_choice(strategy, texts, asked, n, seed):
         assert len({shot.text for shot in chosen}) == n, "no text twice"
 
 
+def test_fixed_ones_are_the_same_for_all_sentences_but_those_that_are_among_them():
+    choose = chooser(POOL, "fixed", 3)
+    fixed = choose(TEST[0], 5)
+    assert all(choose(sentence, 5) == fixed for sentence in TEST)
+    assert chooser(POOL, "fixed", 4)(TEST[0], 5) != fixed
+    for sentence in POOL:
+        others = choose(sentence, 5)
+        assert (others != fixed) == (sentence in fixed)
+        assert len(set(map(id, others)) & set(map(id, fixed))) >= (4 if sentence in fixed else 5) - 1
+
+
 def test_a_copy_of_the_sentence_is_never_shown():
     for sentence in POOL:
         texts = shown(POOL, sentence.text, 10)
@@ -170,7 +182,7 @@ def test_a_pool_that_is_too_small_or_empty_and_an_unknown_strategy():
             shown(POOL, "x", 25, strategy=strategy)
         with pytest.raises(BenchmarkError, match=r"1 demonstrations asked for, but .* has 0 sentences"):
             shown([], "x", 1, strategy=strategy)
-    with pytest.raises(BenchmarkError, match="'nearest'; there are: random, retrieved"):
+    with pytest.raises(BenchmarkError, match="'nearest'; there are: random, retrieved, fixed"):
         chooser(POOL, "nearest", 0)
 
 
@@ -215,6 +227,19 @@ def test_the_task_shows_retrieved_sentences_of_the_training_split():
     assert differ == len(TEST)
 
 
+def test_prompts_with_fixed_ones_begin_alike_and_have_a_hash_of_their_own():
+    random, fixed = build(), build({"demonstrations": "fixed"})
+    assert len({task.config.metadata["prompt_hash"] for task in (random, fixed)}) == 2
+    contexts = [fixed.fewshot_context(doc, 5) for doc in fixed.test_docs()]
+    beginning = os.path.commonprefix(contexts)
+    shots = fixed.demonstrations(next(iter(fixed.test_docs())), 5)
+    assert all(shot.text in beginning for shot in shots)
+    assert {bool(shot.entities) for shot in shots} == {True, False}
+    assert len(beginning) > 2 * len(
+        os.path.commonprefix([random.fewshot_context(d, 5) for d in random.test_docs()])
+    )
+
+
 def test_random_ones_are_the_same_whether_named_or_not():
     plain, named = build(), build({"demonstrations": "random"})
     for doc in list(plain.test_docs())[:10]:
@@ -225,7 +250,7 @@ def test_random_ones_are_the_same_whether_named_or_not():
 def test_an_unknown_strategy_is_one_line():
     options = ["--model", "bioner-empty", "--tasks", "bioner_sample"]
     said = fails("run", *options, "--metadata", '{"demonstrations": "nonsense"}')
-    assert "unknown way to choose demonstrations: 'nonsense'; there are: random, retrieved" in said
+    assert "unknown way to choose demonstrations: 'nonsense'; there are: random, retrieved, fixed" in said
 
 
 # --- in records ------------------------------------------------------------------------------------------
@@ -258,13 +283,13 @@ def show_random_ones(folder):
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
 
 
-def call_it_random(folder):
+def call_it_random(folder, strategy="retrieved"):
     """Let the results say that demonstrations were random ones."""
     (path,) = folder.rglob("results_*.json")
     results = json.loads(path.read_text())
     types = corpora.get("bioner_sample").types
     metadata = results["configs"]["bioner_sample"]["metadata"]
-    assert metadata["demonstrations"] == "retrieved"
+    assert metadata["demonstrations"] == strategy
     metadata |= {"demonstrations": "random", "prompt_hash": prompt.prompt_hash(types)}
     path.write_text(json.dumps(results))
 
@@ -279,6 +304,18 @@ def test_a_retrieved_run_becomes_a_record_of_its_own(output, tmp_path):
     types = corpora.get("bioner_sample").types
     assert record["prompt_hash"] == prompt.prompt_hash(types, "retrieved")
     assert "--metadata demonstrations=retrieved" in record["run"]["command"]
+
+
+def test_a_fixed_run_becomes_a_record_of_its_own(tmp_path):
+    options = ["--tasks", "bioner_sample", "--limit", 6, "--log_samples", "--output_path", tmp_path / "out"]
+    metadata = '{"demonstrations": "fixed"}'
+    call("run", "--model", "bioner-empty", "--num_fewshot", 5, "--metadata", metadata, *options)
+    (made,) = lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+    assert made["setup"]["demonstrations"] == "fixed"
+    assert records.place(made).name == "bioner_sample-5-shot-fixed-seed-1234.json"
+    call_it_random(tmp_path / "out", "fixed")
+    with pytest.raises(BenchmarkError, match="the prompt is not that of"):
+        lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
 
 
 def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output):

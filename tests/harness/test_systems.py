@@ -1,7 +1,9 @@
 """Running a system by its card: whose option counts, what is shown, and what cannot be run."""
 
+import json
 import shlex
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,18 @@ def test_what_the_user_gives_wins(given, name, value):
     assert {key: found[key] for key in CARD.run if key != name} == {
         key: CARD.run[key] for key in CARD.run if key != name
     }
+
+
+def test_demonstrations_of_a_language_model_are_fixed_where_nothing_is_said():
+    card = replace(CARD, run={"model": "hf", "model_args": {"pretrained": "org/model"}})
+    assert chosen("--num_fewshot", "5", card=card)["metadata"] == {"demonstrations": "fixed"}
+    random = {"demonstrations": "random"}
+    given = ["--metadata", json.dumps(random), "--num_fewshot", "5"]
+    assert chosen(*given, card=card)["metadata"] == random
+    assert "metadata" not in chosen(card=card)
+    assert "metadata" not in chosen("--num_fewshot", "0", card=card)
+    encoder = replace(card, kind="encoder")
+    assert "metadata" not in chosen("--num_fewshot", "5", card=encoder)
 
 
 def test_the_card_is_left_as_it_was():
