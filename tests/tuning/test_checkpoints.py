@@ -19,7 +19,7 @@ from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, learners, llm_training
-from bioner_bench.tuning.recipes import LlmRecipe, Lora
+from bioner_bench.tuning.recipes import LlmRecipe, Lora, as_yaml, read_recipe
 from bioner_bench.tuning.rows import rows_of
 
 
@@ -191,3 +191,47 @@ def test_a_model_that_cannot_share_says_so_and_is_tuned(tmp_path, caplog):
     )
     assert (out / "adapter_model.safetensors").is_file()
     assert "cannot share what rows begin with: each is read in full" in caplog.text
+
+
+def test_weights_in_four_bits_learn_and_the_adapter_loads_on_the_base(base, tmp_path):
+    pytest.importorskip("bitsandbytes", reason="pip install bitsandbytes, to hold weights in 4 bits")
+    recipe = make_recipe(base, quantization="4bit", epochs=6)
+    learner = learners.load(recipe, Chat(AutoTokenizer.from_pretrained(base)))
+    kinds = {type(module).__name__ for module in learner.modules()}
+    assert "Linear4bit" in kinds
+    out = llm_training.train(recipe, tmp_path / "out")
+    losses = json.loads((out / "training.json").read_text())["training_loss"]
+    assert losses[-1]["loss"] < losses[0]["loss"]
+    merged = packaged.merge(out, tmp_path / "merged")
+    assert {tensor.dtype for tensor in load_file(merged / "model.safetensors").values()} == {torch.float32}
+
+
+def test_losses_go_where_the_recipe_says(base, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="pip install tensorboard, to see that losses reach it")
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    out = llm_training.train(make_recipe(base, report_to=("tensorboard",)), tmp_path / "out")
+    assert list((out / "tensorboard").rglob("events.out.tfevents.*"))
+    with pytest.raises(BenchmarkError, match="trackio is not installed; run: pip install trackio"):
+        llm_training.train(make_recipe(base, report_to=("trackio",)), tmp_path / "other")
+
+
+def test_a_recipe_chooses_optimiser_attention_and_rows_at_once(base, tmp_path):
+    recipe = make_recipe(
+        base,
+        optimizer="adafactor",
+        attn_implementation="eager",
+        evaluation_batch_size=3,
+        validation=("eight",),
+    )
+    path = tmp_path / "recipe.yaml"
+    path.write_text(as_yaml(recipe))
+    assert read_recipe(path) == recipe
+    learner = learners.load(recipe, Chat(AutoTokenizer.from_pretrained(base)))
+    assert learner.config._attn_implementation == "eager"
+    made = checkpoints.arguments(recipe, tmp_path / "out", None)
+    assert (made.optim, made.per_device_eval_batch_size) == ("adafactor", 3)
+    out = llm_training.train(recipe, tmp_path / "out")
+    assert json.loads((out / "training.json").read_text())["development"]
+    path.write_text(as_yaml(replace(recipe, quantization="4bit", method="full")))
+    with pytest.raises(BenchmarkError, match="quantization is for LoRA"):
+        read_recipe(path)
