@@ -62,15 +62,22 @@ def test_scores_are_those_of_the_definition_whatever_the_batch(request, folder, 
         assert item.n_target_tokens == len(chat.target(row.target))
 
 
-class TwoTokens:
+class TwoTokens(torch.nn.Module):
     """Logits by hand: after token 0 token 1 has probability 3/4, after token 1 it has 1/5."""
 
     config = SimpleNamespace(num_hidden_layers=1)
     device = "cpu"
 
-    def __call__(self, input_ids, logits_to_keep=0, **_):
-        table = torch.tensor([[0.25, 0.75], [0.8, 0.2]]).log()
-        return SimpleNamespace(logits=table[input_ids][:, -logits_to_keep:])
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(2, 2, bias=False)
+        self.head.weight.data = torch.tensor([[0.25, 0.75], [0.8, 0.2]]).log().T
+
+    def get_output_embeddings(self):
+        return self.head
+
+    def forward(self, input_ids, **_):
+        return SimpleNamespace(logits=self.head(torch.eye(2)[input_ids]))
 
 
 def test_a_model_of_two_tokens_by_hand():
