@@ -80,7 +80,8 @@ def shown(report):
     if floor := report.get("floor"):
         lines.append(
             f"  floor {floor['wall_s']:.2f} s, {floor['cpu_s']:.2f} CPU s ({floor['how']}); "
-            f"ours takes {floor['ours_over_floor_wall']:.2f} times that, {floor['ours_over_floor_cpu']:.2f} by "
+            f"ours takes {floor['ours_over_floor_wall']:.2f} times that, "
+            f"{floor['ours_over_floor_cpu']:.2f} by "
             "CPU seconds"
         )
     known = {"name", "work", "sides", "ours", "peer", "ratio_wall", "ratio_cpu", "floor", "machine"}
