@@ -24,7 +24,12 @@ def main():
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: as many as it takes")
     parser.add_argument("--model", default="smollm2-135m", help="a folder, a hub id, or smollm2-135m")
     parser.add_argument("--peft", help="an adapter; an untuned SmolLM2 writes long answers")
-    parser.add_argument("--dtype", default="float32", help="of ours; the peer has float32")
+    parser.add_argument(
+        "--dtype",
+        nargs="+",
+        default=["float32", "bfloat16"],
+        help="of ours, the first counts; the peer has float32",
+    )
     parser.add_argument("--task", default="bioner_ncbi")
     parser.add_argument("--sentences", type=int, default=64)
     parser.add_argument("--room", type=int, default=160, help="tokens of an answer, at most")

@@ -26,15 +26,18 @@ def evaluation(given):
     sides, models = {}, {}
     for size in given.peer_batch:
         models[f"hf, batch {size}"] = _model("hf", given, "float32", batch_size=size)
-    models["hf-prefix"] = _model("hf-prefix", given, given.dtype, merge_adapter=True)
+    dtype, *others = given.dtype
+    models["hf-prefix"] = _model("hf-prefix", given, dtype, merge_adapter=True)
+    for other in others:
+        models[f"hf-prefix in {other}"] = _model("hf-prefix", given, other, merge_adapter=True)
     for trick in given.without:
         options = {"merge_adapter": True} | {trick: False}
-        models[f"hf-prefix without {trick}"] = _model("hf-prefix", given, given.dtype, **options)
+        models[f"hf-prefix without {trick}"] = _model("hf-prefix", given, dtype, **options)
     for name, model in models.items():
         sides[name] = _answering(model, given, _chats(model, given))
     best, answers = measuring.in_turns(sides, given.rounds)
     ours = models["hf-prefix"]
-    floor = _floor(ours, _chats(ours, given), answers["hf-prefix"], given.dtype)
+    floor = _floor(ours, _chats(ours, given), answers["hf-prefix"], dtype)
     peer = f"hf, batch {given.peer_batch[0]}"
     return measuring.report(
         "evaluation",
@@ -53,7 +56,7 @@ def evaluation(given):
 
 def fewshot(given):
     """Five fixed demonstrations with ours, beside zero-shot with ours, and five random ones with `hf`."""
-    ours = _model("hf-prefix", given, given.dtype, merge_adapter=True)
+    ours = _model("hf-prefix", given, given.dtype[0], merge_adapter=True)
     peer = _model("hf", given, "float32", batch_size=given.peer_batch[0])
     sides = {
         f"hf, 5 random, batch {given.peer_batch[0]}": _answering(peer, given, _chats(peer, given, "random")),
@@ -62,7 +65,7 @@ def fewshot(given):
         "hf-prefix, zero-shot": _answering(ours, given, _chats(ours, given)),
     }
     best, answers = measuring.in_turns(sides, given.rounds)
-    floor = _floor(ours, fixed, answers["hf-prefix, 5 fixed"], given.dtype)
+    floor = _floor(ours, fixed, answers["hf-prefix, 5 fixed"], given.dtype[0])
     made = measuring.report(
         "fewshot",
         _work(given),
@@ -86,7 +89,7 @@ def fewshot(given):
 def _work(given):
     tuned = " with an adapter" if given.peft else ""
     return (
-        f"{given.sentences} sentences of {given.task}, {given.model}{tuned}, ours in {given.dtype}, the peer "
+        f"{given.sentences} sentences of {given.task}, {given.model}{tuned}, ours in {given.dtype[0]}, the peer "
         "in float32"
     )
 
