@@ -89,8 +89,8 @@ def fewshot(given):
 def _work(given):
     tuned = " with an adapter" if given.peft else ""
     return (
-        f"{given.sentences} sentences of {given.task}, {given.model}{tuned}, ours in {given.dtype[0]}, the peer "
-        "in float32"
+        f"{given.sentences} sentences of {given.task}, {given.model}{tuned}, ours in {given.dtype[0]}, the "
+        "peer in float32"
     )
 
 
