@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,12 @@ SHOTS = 2
 
 MAX_TOKENS = 96
 """Covers the longest gold answers of both corpora (59 tokens); a small model that rambles is cut sooner."""
+
+_NEXT = """
+Next, see where it errs, and evaluate a model of yours:
+  bioner-bench errors {samples}
+  bioner-bench run --model hf --model_args pretrained=MODEL --tasks bioner_ncbi \\
+    --apply_chat_template --log_samples --output_path out"""
 
 
 def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> None:
@@ -42,12 +49,14 @@ def demo(out: Path, console: Console, limit: int = 100, examples: int = 3) -> No
     summaries = {}
     shown = []
     for task in tasks:
-        judged = predictions.read(_evaluate(task, checkpoint, out, limit, console))
+        samples = _evaluate(task, checkpoint, out, limit, console)
+        judged = predictions.read(samples)
         summaries[f"{task} ({SHOTS}-shot)"] = (len(judged), summarise_judged(judged))
         shown = [item for item in judged if item.sentence.entities and item.aligned][:examples]
     results.print_examples(console, shown)
     results.print_comparison(console, summaries)
     console.print(f"lm-eval's output is in {out}", markup=False)
+    console.print(_NEXT.format(samples=samples), markup=False, highlight=False, soft_wrap=True)
 
 
 def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Console) -> Path:
@@ -61,7 +70,8 @@ def _evaluate(task: str, checkpoint: Path, out: Path, limit: int, console: Conso
     console.print(" ".join(["$ lm_eval", *arguments]), style="dim", markup=False, soft_wrap=True)
     before = set(out.glob(f"{task}/**/samples_*.jsonl"))
     command = [sys.executable, "-m", "lm_eval", *arguments]
-    finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    quiet = os.environ | {"LMEVAL_LOG_LEVEL": "ERROR"}  # its progress is enough
+    finished = subprocess.run(command, stdout=subprocess.DEVNULL, env=quiet, check=False)
     written = set(out.glob(f"{task}/**/samples_*.jsonl")) - before
     if finished.returncode or not written:
         raise BenchmarkError(f"lm_eval ended with code {finished.returncode} on {task}; its message is above")

@@ -71,7 +71,8 @@ def score(
         mentions = sum(len(item.sentence.entities) for item in judged)
         printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
         if not as_json:
-            print_summary(console(), f"{file.name}: {len(judged)} sentences", summary)
+            title = f"{file.name}: {len(judged):,} sentences, {mentions:,} mentions"
+            print_summary(console(), title, summary, judged[0].types)
     if as_json:
         print_json(printed if len(printed) > 1 else next(iter(printed.values())))
 

@@ -15,6 +15,7 @@ import typer
 
 from bioner_bench import __version__
 from bioner_bench.cli import analysing, corpora, evaluating, leaderboard, tuning
+from bioner_bench.cli.extras import install_command
 from bioner_bench.cli.options import state
 from bioner_bench.schema import BenchmarkError
 
@@ -83,6 +84,10 @@ def _said(error: Exception) -> str:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "bioner-bench"
         reason = f"{error.format_message().rstrip('.')}; see: {where} --help"
+    elif isinstance(error, ImportError) and (how := install_command(error.name or "")):
+        reason = f"{error}; run: {how}"
+    elif isinstance(error, ImportError) and not error.name:  # lm-eval names the extra itself
+        reason = str(error)
     else:
         reason = f"{type(error).__name__}: {error} (a bug? `bioner-bench -v ...` shows the trace)"
     return f"error: {' '.join(reason.split())}"

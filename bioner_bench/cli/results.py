@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,17 +31,58 @@ def with_interval(summary: Summary, name: str) -> str:
     return f"{percent(summary[name])} [{percent(summary[f'{name}_low'])}, {percent(summary[f'{name}_high'])}]"
 
 
-def print_summary(console: Console, title: str, summary: Summary) -> None:
-    """One score a row, with its interval."""
-    table = Table(title=escape(title), title_justify="left")
-    table.add_column("score")
-    table.add_column("%", justify="right")
-    table.add_column("95 % interval", justify="right")
-    for name, value in summary.items():
-        if not name.endswith(("_low", "_high")):
-            interval = f"{percent(summary[f'{name}_low'])} - {percent(summary[f'{name}_high'])}"
-            table.add_row(escape(name), percent(value), "-" if value is None else interval)
-    console.print(table)
+def print_summary(console: Console, title: str, summary: Summary, types: Sequence[str]) -> None:
+    """The scores in percent with 95 % intervals, in sections of lines of 80 characters."""
+    for text, style in _sections(title, summary, types):
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _sections(title: str, summary: Summary, types: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Lines with their styles."""
+    wide = max(9, *map(len, types)) if len(types) > 1 else 9
+    yield title, "bold"
+    yield f"{'in %':<{wide}} {'F1 [95 % interval]':>22} {'precision':>22} {'recall':>22}", "dim"
+    for kind in ("strict", "relaxed", "string"):
+        cells = (with_interval(summary, f"{kind}_{part}") for part in ("f1", "precision", "recall"))
+        yield f"{kind:<{wide}}" + "".join(f" {cell:>22}" for cell in cells), ""
+    if len(types) > 1:
+        yield f"\n{'by type':<{wide}} {'strict F1':>22} {'P':>7} {'R':>7} {'relaxed F1':>22}", "dim"
+        for type_ in types:
+            strict = with_interval(summary, f"strict_f1_{type_}")
+            precision, recall = (
+                percent(summary[f"strict_{part}_{type_}"]) for part in ("precision", "recall")
+            )
+            relaxed = with_interval(summary, f"relaxed_f1_{type_}")
+            yield f"{type_:<{wide}} {strict:>22} {precision:>7} {recall:>7} {relaxed:>22}", ""
+        macro = (with_interval(summary, f"{kind}_f1_macro") for kind in ("strict", "relaxed"))
+        yield f"{'macro':<{wide}} {next(macro):>22} {'':>7} {'':>7} {next(macro):>22}", ""
+    for heading, rows in _FURTHER.items():
+        known = [(said, name) for name, said in rows.items() if summary.get(name) is not None]
+        if known:
+            yield f"\n{heading}", "dim"
+            for said, name in known:
+                yield f"{name:<21} {with_interval(summary, name):>23}  {said}", ""
+
+
+_FURTHER = {
+    "found of the mentions": {
+        "strict_recall_seen": "whose string training has",
+        "strict_recall_unseen": "whose string it has not",
+    },
+    "how the answers were read": {
+        "json_valid": "valid JSON as they came",
+        "json_extracted": "once text around them was gone",
+        "json_repaired": "after a repair",
+        "json_failed": "not at all: no mentions",
+        "output_cut": "cut off in the middle",
+    },
+    "predictions that cannot be right": {
+        "hallucination_rate": "mentions the sentence lacks",
+        "surplus_rate": "mentions more often than it has",
+        "false_positive_rate": "mention-free sentences with one",
+    },
+}
+"""Heading -> score -> what it says."""
 
 
 def print_comparison(console: Console, summaries: Mapping[str, tuple[int, Summary]]) -> None:
@@ -78,10 +120,17 @@ def print_examples(console: Console, judged: Iterable[Judged]) -> None:
 
 
 def highlight(text: str, spans: Iterable[Entity], types: Sequence[str]) -> Text:
-    """The text with its spans in the colours of their types."""
-    shown = Text(text)
-    for span in spans:
-        shown.stylize(_style(span.type, types), span.start, span.end)
+    """The text with its spans in brackets and in the colours of their types."""
+    spans = list(spans)
+    shown = Text()
+    cuts = sorted({0, len(text), *(place for span in spans for place in (span.start, span.end))})
+    for start, end in pairwise(cuts):
+        # With several types the colour alone would say which one it is.
+        names = (f"{span.type}: " if len(types) > 1 else "" for span in spans if span.start == start)
+        shown.append("".join(f"[{name}" for name in names))
+        styles = [_style(span.type, types) for span in spans if span.start <= start < span.end]
+        shown.append(text[start:end], style=styles[0] if styles else "")
+        shown.append("]" * sum(span.end == end for span in spans))
     return shown
 
 

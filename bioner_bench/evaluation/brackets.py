@@ -85,15 +85,16 @@ class Group:
 
 _GAP = r"(?: \\[nrt](?![a-z]) | [\s\\>`*\u200b\ufeff] )*+"
 _QUOTE = r"\\*+ (?: [uUbBrR](?=[\"']) )? [\"'“”‘’„«]"
+_KEY = r"\w [\w /()-]{0,60} [\"'*`]{0,3} \s{0,9} [:：]"
 _OPENS = re.compile(
     rf"""
-      \{{ (?= {_GAP} (?: {_QUOTE} | \}} | \Z | \# | // | /\* | [\w][\w /()-]{{0,60}} [\"'*`]{{0,3}} \s{{0,9}} [:：] ) )
-    | \[ (?= {_GAP} (?: {_QUOTE} | [\[{{\]] | \( \s{{0,9}} {_QUOTE} | null\b | None\b | \# | // | /\* | \Z ) )
+      \{{ (?= {_GAP} (?: {_QUOTE} | \}} | \Z | \# | // | /\* | {_KEY} ) )
+    | \[ (?= {_GAP} (?: {_QUOTE} | [\[{{\]] | \( \s{{0,9}} {_QUOTE} | (?:null|None)\b | \# | /[/*] | \Z ) )
     | \( (?= {_QUOTE} )
     """,
     re.VERBOSE,
 )
-"""What may open JSON, a Python literal or the like. Other brackets are prose, as "[1, 2)" or "{see below}"."""
+"""What may open JSON, a Python literal or the like. Others are prose, as "[1, 2)" or "{see below}"."""
 
 _TOKEN = re.compile(r"""[{}\[\]()] | \\*+["'“”‘’„«] | // | /\* | \#""", re.VERBOSE)
 _PAIR = {"}": "{", "]": "[", ")": "("}
@@ -142,8 +143,12 @@ _PUNCTUATION = str.maketrans(
         "\xa0": " ",
     }
 )
+_QUOTES = str.maketrans({"'": "\ue001", "’": "\ue002"} | dict.fromkeys('"“”„«»‘'))
+_APOSTROPHES_BACK = {0xE001: "'", 0xE002: "’"}
+"""Apostrophes of bare words, which the repair would take for quotes."""
 _BETWEEN = re.compile(r"\\+[nrt](?![a-z])|\\+|\.\.\.|…|(?<!\w)[uUbBrR]\Z")
 _CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
+_ARROW = re.compile(r"=>?|->")
 _CONSTANT = re.compile(r"\b(?:None|True|False|nan|inf)\b")
 _STRAY = "]}) \t\r\n`\"'”’"
 _RUN = re.compile(r"[\[{(\s]*+")
@@ -152,10 +157,19 @@ _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be spent on one text: characters to repair, and brackets to look into again."""
+    """What may be spent on one text: characters to repair; brackets to look into, and their characters."""
 
     repairs: int = REPAIR_LIMIT
     rescans: int = 5
+    rescanned: int = 100_000
+
+    def rescan(self, length: int) -> bool:
+        """Whether a bracket of so many characters may be looked into."""
+        if self.rescans == 0 or length > self.rescanned:
+            return False
+        self.rescans -= 1
+        self.rescanned -= length
+        return True
 
 
 def groups(text: str, budget: Budget) -> Iterator[Group]:
@@ -190,7 +204,8 @@ def _repair(tidy: str) -> Any:
 def _with_strings(value: Any, strings: Sequence[str]) -> Any:
     """A value read from `_Scan.tidy`, the strings that were numbered there put back."""
     if isinstance(value, str):
-        return _NUMBER.sub(lambda number: strings[int(number[1])], value)
+        bare = value.translate(_APOSTROPHES_BACK)
+        return _NUMBER.sub(lambda number: strings[int(number[1])], bare) if _MARK in bare else bare
     if isinstance(value, list):
         return [_with_strings(item, strings) for item in value]
     if isinstance(value, dict):
@@ -335,19 +350,24 @@ class _Scan:
         """The bracket as JSON, if its commas, colons and bare words allow."""
         out: list[str] = []
         position = self.start
+        before = ""
         for start, end, json_ in self.pieces:
-            out += (self._between(self.text[position:start], json_), json_)
-            position = end
+            out += (_between(before, self.text[position:start], json_), json_)
+            position, before = end, json_
         return "".join(out)
 
-    def _between(self, text: str, json_: str) -> str:
-        if not text or text in (", ", ": ", ",", ":", " "):
-            return "" if text.startswith(",") and json_[:1] in ("]", "}", "") else text
-        text = _BETWEEN.sub(" ", text.translate(_PUNCTUATION))
-        text = text.replace("=>", ":").replace("->", ":")
-        text = _CONSTANT.sub(lambda word: _CONSTANTS[word[0]], text)
-        text = _TRAILING.sub("", text) if json_[:1] in ("]", "}", "") else re.sub(r",(?=\s*,)", "", text)
-        return text.replace('"', "").replace("“", "").replace("”", "")
+
+def _between(before: str, text: str, json_: str) -> str:
+    """What stands between two pieces, as near to JSON as it can be said without a look around."""
+    if not text or text in (", ", ": ", ",", ":", " "):
+        return "" if text.startswith(",") and json_[:1] in ("]", "}", "") else text
+    text = _BETWEEN.sub(" ", text.translate(_PUNCTUATION))
+    text = _ARROW.sub(":", text)
+    if before[:1] == json_[:1] == '"' and not text.isspace() and not ("," in text or ":" in text):
+        return ", "  # no string goes on behind its end, whatever the repair may think
+    text = _CONSTANT.sub(lambda word: _CONSTANTS[word[0]], text)
+    text = _TRAILING.sub("", text) if json_[:1] in ("]", "}", "") else re.sub(r",(?=\s*,)", "", text)
+    return text.translate(_QUOTES)
 
 
 def _past(text: str, position: int) -> int:

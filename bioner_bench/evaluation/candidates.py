@@ -15,7 +15,8 @@ from itertools import islice
 
 from bioner_bench.evaluation.brackets import UNREADABLE, Budget, Group, groups, loads
 from bioner_bench.evaluation.prompt import IF_NONE
-from bioner_bench.evaluation.shapes import Rank, Reading, Types, join, read, read_items
+from bioner_bench.evaluation.reading import Rank, Reading, Types, join
+from bioner_bench.evaluation.shapes import read, read_items
 from bioner_bench.evaluation.wording import is_ellipsis, is_placeholder, match_type, says_none
 from bioner_bench.schema import Mention
 
@@ -77,8 +78,7 @@ def _read_group(text: str, group: Group, types: Types, budget: Budget) -> Iterat
         reading = _understand(text, group, types)
     if reading is not None:
         yield _Candidate(group.start, group.end, reading, group.exact, group.closed)
-    elif not group.exact and budget.rescans > 0:
-        budget.rescans -= 1
+    elif not group.exact and budget.rescan(group.end - group.start):
         offset = group.start + 1
         for inner in groups(text[offset : group.end], budget):
             moved = Group(inner.start + offset, inner.end + offset, inner.value, inner.exact, inner.closed)

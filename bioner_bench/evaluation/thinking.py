@@ -67,7 +67,7 @@ def without_thinking(text: str) -> str | None:
             opening_of[index] = opened.pop()
     end, last = len(text), len(marks) - 1
     while last >= 0:
-        start_of_mark, end_of_mark, closes = marks[last]
+        _, end_of_mark, closes = marks[last]
         if not closes:
             return None
         after = text[end_of_mark:end]

@@ -160,7 +160,10 @@ _NOUN = (
     "diseases?|disorders?|syndromes?|chemicals?|drugs?|compounds?|genes?|proteins?|gene products?|species|"
     "organisms?|dnas?|rnas?|cell lines?|cell types?|or|and"
 )
-_QUALIFIER = "a|an|of|the|any|related|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|those"
+_QUALIFIER = (
+    "a|an|of|the|any|related|such|specific|explicit|other|named|relevant|biomedical|clear|valid|known|these|"
+    "those"
+)
 _STATE = (
     "mentioned|found|present|identified|detected|listed|reported|named|specified|given|provided|stated|"
     "extracted|recognized|recognised|applicable|available|exists?|here"
@@ -198,7 +201,8 @@ def says_none(text: str) -> bool:
 
 _ELLIPSES = frozenset(["...", "…", "....", "[...]", "<...>"])
 _PLACEHOLDER = (
-    r"[<\[({]?(?:(?:your|first|second|third|1st|2nd|3rd|another|list|of|the|exact|an?|any|other|example|sample) )*"
+    r"[<\[({]?"
+    r"(?:(?:your|first|second|third|1st|2nd|3rd|another|list|of|the|exact|an?|any|other|example|sample) )*"
     r"(?:(?:{types} ?)?(?:mentions?|entit(?:y|ies)|names?|items?|terms?|strings?|spans?|text|words?|values?|"
     r"examples?|placeholders?)[ _-]?(?:\d{1,2}|[a-cxyn])?|{types}[ _-]?[1-9n]|[<\[]{types}[>\]])[>\])}]?"
 )

@@ -11,7 +11,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.harness import systems
+from bioner_bench.harness.task_folders import include_paths
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 
@@ -22,7 +24,8 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
     Raises:
         BenchmarkError: lm-eval failed for a reason that the user can mend, or has not written its results.
     """
-    from lm_eval.__main__ import cli_evaluate
+    from lm_eval._cli import HarnessCLI
+    from lm_eval.utils import setup_logging
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
@@ -33,8 +36,13 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
         # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     began = time.time()
+    setup_logging()
+    command_line = HarnessCLI()
+    arguments = command_line.parse_args()
+    if not arguments.config:  # a configuration file names its own
+        arguments.include_path = include_paths(arguments.include_path)
     try:
-        cli_evaluate()
+        command_line.execute(arguments)
     except Exception as error:
         if failure := _wrong_use(error):
             raise BenchmarkError(failure) from error
@@ -50,7 +58,10 @@ def _wrong_use(error: Exception) -> str | None:
     """What to say of an error of lm-eval that the user can mend; None if it is none of those."""
     reason = " ".join(str(error).split())
     if isinstance(error, ValueError) and "Tasks not found" in reason:
-        return f"{reason}; `bioner-bench corpora list` shows the tasks of this project"
+        return (
+            f"{reason}; `bioner-bench corpora list` shows those of this project; that of a corpus of your "
+            f"own is looked for in tasks/ of the folder that {CORPORA_VARIABLE} names, and in --include_path"
+        )
     if isinstance(error, ValueError) and "No tasks specified" in reason:
         return "no task is named; for example: --tasks bioner_ncbi"
     if isinstance(error, ValueError) and "Attempted to load model" in reason:

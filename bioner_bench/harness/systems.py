@@ -19,6 +19,7 @@ from typing import Any
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
+from bioner_bench.harness.task_folders import PACKAGE, include_paths
 from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, family, read_recipe
@@ -44,24 +45,28 @@ Options = dict[str, Any]
 
 
 def find(system: str, folder: Path = CARDS) -> Path:
-    """The card that is meant: a path to a YAML file as it is, a name looked up in the folder.
+    """The card that is meant: a path to a YAML file as it is, a name in the folder, else in the package.
 
     Raises:
-        BenchmarkError: the folder has no such card, or is not there.
+        BenchmarkError: there is no such card.
     """
     if system.endswith((".yaml", ".yml")) or Path(system).name != system:
         return Path(system)
-    path = folder / f"{system}.yaml"
-    if path.is_file():
-        return path
-    if not folder.is_dir():
-        raise BenchmarkError(
-            f"no folder {folder} to look up {system!r} in; run this in the project's root, "
-            "or give the path of the card"
-        )
-    near = difflib.get_close_matches(system, [card.stem for card in folder.glob("*.yaml")], cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else "its README.md lists the systems"
-    raise BenchmarkError(f"{folder} has no card for {system!r}; {hint}")
+    folders = list(dict.fromkeys(place for place in (folder, packaged_cards()) if place.is_dir()))
+    for place in folders:
+        path = place / f"{system}.yaml"
+        if path.is_file():
+            return path
+    names = {card.stem for place in folders for card in place.glob("*.yaml")}
+    near = difflib.get_close_matches(system, sorted(names), cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "README.md there lists the systems"
+    raise BenchmarkError(f"there is no card for {system!r} in {' and '.join(map(str, folders))}; {hint}")
+
+
+def packaged_cards() -> Path:
+    """The cards that come with the package; in a checkout those of the checkout."""
+    inside = PACKAGE / "baselines"
+    return inside if inside.is_dir() else PACKAGE.parent / "baselines"
 
 
 def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
@@ -124,7 +129,7 @@ def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
     """The tasks that names, patterns, groups and tags of lm-eval stand for, each once."""
     from lm_eval.tasks import TaskManager
 
-    index = TaskManager(include_path=include_path).task_index
+    index = TaskManager(include_path=include_paths(include_path)).task_index
     found: dict[str, None] = {}
     for pattern in tasks:
         for name in fnmatch.filter(index, pattern) or [pattern]:
@@ -180,8 +185,9 @@ def options(
     elif card.recipe and "pretrained" not in model_args:
         model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
-            # lm-eval takes the base model's own, and goes on behind a turn that ends otherwise.
-            merged["gen_kwargs"] = {"eos_token_id": ends} | merged["gen_kwargs"]
+            # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
+            plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
+            merged["gen_kwargs"] = plain | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}

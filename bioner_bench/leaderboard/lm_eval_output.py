@@ -24,6 +24,7 @@ from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import chooser
 from bioner_bench.harness.masking import masked
+from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card, public_arguments
 from bioner_bench.leaderboard.lm_eval_samples import read_answers
@@ -75,7 +76,8 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
     chosen = _chosen(given)
     models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
     for task, path, results in chosen:
-        model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+        with _refusing(path):
+            model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
         models.setdefault(repr(systems.member(card, task)), {})[model] = path
     for paths in models.values():
         if len(paths) > 1:
@@ -226,7 +228,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
-    validator().validate(record)
+    if error := next(iter(validator().iter_errors(record)), None):
+        raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
 
 
@@ -245,14 +248,16 @@ def system_of(card: Card) -> System:
 
 
 def task_version(task: str, config_source: str | None = None) -> str:
-    """The version of a task in its YAML, as lm-eval has it installed or where it was run from.
+    """The version of a task in its YAML: in a checkout, installed in lm-eval, or where it was run from.
 
     Raises:
         BenchmarkError: there is no such YAML.
     """
     spec = importlib.util.find_spec("lm_eval")
     installed = Path(spec.origin).parent / "tasks" / "bioner" if spec and spec.origin else Path()
-    paths = [*installed.glob(f"*/{task}.yaml"), *([Path(config_source)] if config_source else [])]
+    folders = [*reversed(task_folders()), installed]
+    paths = [path for folder in folders for path in folder.glob(f"*/{task}.yaml")]
+    paths += [Path(config_source)] if config_source else []
     for path in paths:
         if path.is_file():
             found = re.search(r"^  version: *[\"']?([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -250,7 +250,7 @@ function drawCorpus(task) {
   const key = {
     system: (row) => row.title, kind: (row) => [...kinds.keys()].indexOf(row.kind), size: (row) => sizeOf(row.size), speed: (row) => row.speed,
   }[column.key] || ((row) => (score(row, column) || [null])[0]);
-  const shown = sorted([...all, ...said].filter(wanted), key, (row) => (column.score && row.partial ? 1 : 0));
+  const shown = sorted([...all, ...said].filter(wanted), key, (row) => (column.score && (row.partial || row.older) ? 1 : 0));
   const section = $("corpus-" + task.id);
   const lines = shown.map((row) => corpusRow(row, task.scale));
   section.querySelector(".rows").replaceChildren(...(lines.length ? lines : [nothing("No line fits these filters.", data.columns.length)]));
@@ -313,7 +313,9 @@ function showForm() {
   const show = { overview: state.task === "overview", corpus: Boolean(task), scores: Boolean(task) || state.task === "overview" };
   for (const [part, there] of Object.entries(show)) for (const node of form.querySelectorAll(".of-" + part)) node.hidden = !there;
   const types = task && task.types.length > 1 ? task.types : [];
-  form.elements.type.replaceChildren(el("option", { value: "" }, "All"), ...types.map((type) => el("option", { value: type }, type)));
+  if ([...form.elements.type.options].slice(1).map((option) => option.value).join() !== types.join()) {
+    form.elements.type.replaceChildren(el("option", { value: "" }, "All"), ...types.map((type) => el("option", { value: type }, type)));
+  }
   form.elements.type.closest(".field").hidden = !types.length;
   form.elements.type.value = types.includes(state.type) ? state.type : "";
   form.elements.group.value = state.group;

@@ -19,7 +19,7 @@ def picture(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The geometry of the picture; None if the speed of fewer than two systems is known.
 
     Args:
-        entries: those of one corpus, best first, with `scores`, `speed`, `size`, `hardware`, `kind`, `title` and `asked`.
+        entries: those of one corpus, as `page_rows.entries` makes them, best first.
     """
     known = [entry for entry in entries if entry["speed"] and entry["kind"] != "reference"][:MOST]
     if len(known) < 2:

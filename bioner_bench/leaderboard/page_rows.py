@@ -88,7 +88,8 @@ def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:
             }
         )
     compared = set(current(table)["record"])
-    return found + [run for place, run in made.items() if place not in compared]
+    others = [run for place, run in made.items() if place not in compared]
+    return found + sorted(others, key=lambda run: -run["scores"]["strict_f1"][0])
 
 
 def systems(

@@ -54,6 +54,7 @@ def impossible(table: Table, types: Sequence[str]) -> str | None:
             0 * known,
         ),
         ("cuts than one", table["cut"], 0 * known + 1),
+        ("ambiguous answers than one", table["ambiguous"], 0 * known + 1),
     ]
     for what, part, whole in rules:
         wrong = np.flatnonzero(part > whole)

@@ -30,6 +30,9 @@ _HASH = re.compile("[0-9a-f]{12}")
 NAMING = {"pretrained", "peft", "delta", "model", "train"}
 """Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
 
+LATER = {"ambiguous"}
+"""Columns of counts that a record may lack, if an earlier reader read its answers."""
+
 Json = dict[str, Any]
 """A JSON object whose keys are not ours to fix: arguments of a model, options of a generation, a recipe."""
 
@@ -193,18 +196,21 @@ def read(path: Path) -> Record:
     table = counts_of(record)
     if reason := impossible(table, record["types"]):
         raise BenchmarkError(f"{path}: {reason}, which cannot be; make the record again")
-    if record["partial"] != (record["sentences"] < record["corpus_sentences"]):
+    missing = record["corpus_sentences"] - record["sentences"]
+    if missing < 0 or record["partial"] != (missing > 0):
         raise BenchmarkError(
             f"{path}: partial is {record['partial']}, but the sizes say otherwise; make it again"
         )
     sums = total(table)
     named = scores(record["types"])
+    not_counted = unknown_scores(record)
     if unknown := record["scores"].keys() - named.keys():
         raise BenchmarkError(f"{path}: unknown scores {', '.join(sorted(unknown))}; make the record again")
     for name, score in named.items():
         found = record["scores"].get(name, ScoreInterval(value=None, low=None, high=None))
         value, low, high = found["value"], found["low"], found["high"]
         counted = float(score.of(sums)) if any(sums[column] for column in score.needs) else None
+        counted = None if name in not_counted else counted
         if (value is None) != (counted is None) or (
             value is not None and counted is not None and not abs(value - counted) <= 1e-9
         ):
@@ -299,8 +305,14 @@ def variant(record: Record) -> str:
     return name
 
 
+def unknown_scores(record: Record) -> set[str]:
+    """The scores of which nothing was counted when the answers were read."""
+    lacking = LATER - record["counts"].keys()
+    return {name for name, score in scores(record["types"]).items() if lacking & set(score.columns)}
+
+
 def counts_of(record: Record) -> Table:
-    """The counts of every sentence, with all columns of `scoring`.
+    """The counts of every sentence, with all columns of `scoring`; 0 for what was not counted.
 
     Raises:
         BenchmarkError: a column is missing, or is not one whole number a sentence.
@@ -309,7 +321,7 @@ def counts_of(record: Record) -> Table:
     where = f"{record['system']['name']}, {record['task']}"
     packed = {}
     for column in _packed_columns(record["types"]):
-        values = record["counts"].get(column)
+        values = record["counts"].get(column, 0 if column in LATER else None)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
         if not isinstance(values, list):

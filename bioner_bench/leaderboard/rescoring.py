@@ -14,7 +14,7 @@ from typing import Literal
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READER, judge
 from bioner_bench.leaderboard import kept_answers, records
-from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.records import Record, ScoreInterval
 from bioner_bench.leaderboard.scored import Expected, expected, intervals, scored, sentence_hash
 from bioner_bench.schema import BenchmarkError
 
@@ -86,7 +86,10 @@ def from_counts(record: Record) -> Record:
     """The record with documents and intervals made anew."""
     task = expected(record["task"])
     documents = [task.sentences[place].document for place in _places(record, task)]
-    return {**record, **intervals(records.counts_of(record), record["types"], documents)}
+    made = intervals(records.counts_of(record), record["types"], documents)
+    nothing = ScoreInterval(value=None, low=None, high=None)
+    made["scores"] |= dict.fromkeys(records.unknown_scores(record), nothing)
+    return {**record, **made}
 
 
 def _paths(folder: Path, systems: list[str] | None) -> list[Path]:

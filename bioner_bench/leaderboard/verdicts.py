@@ -16,16 +16,16 @@ _COLUMNS = ("task", "old", "new", "change", "95 % interval", "p", "verdict")
 def headline(report: Report) -> str:
     """The verdict in one line."""
     size = len(report.verdicts)
-    of_all = f"of {size} comparison{'s' if size != 1 else ''}"
+    comparisons = f"{size} comparison{'s' if size != 1 else ''}"
     found = [verdict for verdict in report.verdicts if verdict.outcome is report.outcome]
     if report.outcome is Outcome.PASS:
-        return f"PASS: {report.score} is not worse in any {of_all}"
+        return f"PASS: {report.score} is not worse ({comparisons})"
     named = ", ".join(_name(report, verdict) for verdict in found[:2])
     if len(found) > 2:
         named += f" and {len(found) - 2} more"
     if report.outcome is Outcome.REGRESSION:
-        return f"REGRESSION: {report.score} is worse in {len(found)} {of_all}: {named}"
-    return f"INCOMPARABLE: {len(found)} {of_all} cannot be made: {named}"
+        return f"REGRESSION: {report.score} is worse in {len(found)} of {comparisons}: {named}"
+    return f"INCOMPARABLE: {len(found)} of {comparisons} cannot be made: {named}"
 
 
 def as_text(report: Report) -> str:

@@ -145,7 +145,7 @@ def base_and_adapter(name: str) -> tuple[str, Path | None]:
 
 
 def ends_of_turn(folder: Path) -> list[int]:
-    """The tokens that end an answer of a tuned checkpoint; lm-eval is to be told them where it loads the base."""
+    """The tokens that end an answer of a tuned checkpoint; lm-eval must be told where it loads the base."""
     try:
         found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))["eos_token_id"]
     except (OSError, KeyError):

@@ -7,7 +7,9 @@ is without sharing. A model that keeps a running state (Mamba) reads its rows in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -66,7 +68,15 @@ def can_share(model: Any, tokens: int = 0) -> bool:
 def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
     shared = common_prefix(rows)
-    return shared if shared and can_share(model, max(len(row) for row in rows)) else 0
+    if shared and not can_share(model, max(len(row) for row in rows)):
+        _say_once(f"{type(model).__name__} cannot share what rows begin with: each is read in full")
+        return 0
+    return shared
+
+
+@cache
+def _say_once(line: str) -> None:
+    logging.getLogger(__name__).warning(line)
 
 
 def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
@@ -89,28 +99,28 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
-    cache = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
+    beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
     output = model(
         input_ids=ids.to(device),
         attention_mask=mask.to(device),
         position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
-        use_cache=cache is not None,
+        use_cache=beginning is not None,
         logits_to_keep=shared + width - first,
-        **{CACHE: cache},
+        **{CACHE: beginning},
     )
     return output.logits, first
 
 
 def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
     """Keys and values of a beginning, computed once, for so many rows."""
-    cache = DynamicCache(config=model.config)
+    kept = DynamicCache(config=model.config)
     ids = torch.tensor([beginning], device=model.device)
-    model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: cache})
-    if cache.get_seq_length() != len(beginning):
+    model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: kept})
+    if kept.get_seq_length() != len(beginning):
         raise BenchmarkError(
             f"{type(model).__name__} does not fill the keys and values it is given as `{CACHE}`; "
             "evaluate it with --model hf"
         )
-    cache.batch_repeat_interleave(number)
-    return cache
+    kept.batch_repeat_interleave(number)
+    return kept

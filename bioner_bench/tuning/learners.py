@@ -20,7 +20,7 @@ _BEYOND_PEFT = ("out_proj", "conv1d")
 """Layers of models with a running state (Mamba) that peft cannot adapt."""
 
 
-def load(recipe: LlmRecipe) -> Any:
+def load(recipe: LlmRecipe, chat: Chat) -> Any:
     """The model before its first step, on the processor; what is not trained is frozen.
 
     Raises:
@@ -35,6 +35,7 @@ def load(recipe: LlmRecipe) -> Any:
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=hardware.dtype(recipe.precision) if narrow else torch.float32, **options
         )
+    model.generation_config = _generation(model.generation_config, chat)
     if recipe.method == "lora":
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
@@ -117,21 +118,18 @@ def save(model: Any, chat: Chat, recipe: LlmRecipe, out: Path) -> None:
     base, _ = origin(recipe)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     before = AutoConfig.from_pretrained(packaged.resolve(base), **options)
-    generation = generation_config(model, chat)
     if recipe.method == "full":
         model.to(getattr(before, "dtype", None) or torch.float32)
         model.config.use_cache = getattr(before, "use_cache", True)  # the Trainer switches it off
-        model.generation_config = generation
     model.save_pretrained(out)
-    generation.save_pretrained(out)
+    model.generation_config.save_pretrained(out)  # which peft leaves out
     if chat.template is not None:
         chat.tokenizer.chat_template = chat.template
     chat.tokenizer.save_pretrained(out)
 
 
-def generation_config(model: Any, chat: Chat) -> GenerationConfig:
+def _generation(base: GenerationConfig, chat: Chat) -> GenerationConfig:
     """Greedy, with no penalties; it ends where the base model ends, and where training ends a turn."""
-    base = model.generation_config
     ends = base.eos_token_id if isinstance(base.eos_token_id, list) else [base.eos_token_id]
     return GenerationConfig(
         do_sample=False,

@@ -66,7 +66,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
     set_seed(recipe.seed)
-    model = learners.load(recipe)
+    model = learners.load(recipe, chat)
     learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
     trainer = _Trainer(
         model=model,

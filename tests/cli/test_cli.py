@@ -70,7 +70,7 @@ def test_score_of_text_and_of_spans(tmp_path):
     spans = json.loads(call("score", path, "--json").stdout)
     assert (spans["strict_f1"], spans["relaxed_f1"]) == (0, 1)
     assert spans["json_valid"] is None
-    assert "relaxed_f1" in call("score", path).stdout
+    assert "relaxed" in call("score", path).stdout
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_several_files_and_folders_are_scored_at_once(tmp_path):
         (["nope"], "No such command"),
         (["check", "a", "--against", "b"], "there is no file or folder a"),
         (["leaderboard", "add", "a", "--system", ROOT / "baselines/dictionary.yaml"], "there is no folder a"),
-        (["leaderboard", "add", ROOT, "--system", "a"], "no folder baselines"),
+        (["leaderboard", "add", ROOT, "--system", "a"], "no card for 'a'"),
         (["run", "--model", "bioner-oracle"], "no task is named"),
         (
             ["run", "--model", "bioner-oracl", "--tasks", "bioner_sample"],

@@ -1,16 +1,21 @@
 import json
 import string
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from bioner_bench import corpora
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
-from bioner_bench.evaluation.parsing import Level, Parsed, parse
-from bioner_bench.evaluation.prompt import target
+from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
+from bioner_bench.evaluation.prompt import answer_schema, target
 from bioner_bench.evaluation.wording import says_none
 from bioner_bench.schema import Entity, Mention
 
+TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
 ONE = ("Disease",)
 TWO = ("Chemical", "Disease")
 FIVE = ("DNA", "RNA", "protein", "cell_line", "cell_type")
@@ -601,3 +606,103 @@ def test_nesting_that_can_just_be_read_but_not_be_looked_into_gives_a_result(ope
     # Reading, validating and interpreting reach the interpreter's recursion limit at different depths.
     for depth in range(850, 1000):
         check_invariants(parse(f'{{"Disease": {opening * depth}1{closing * depth}}}', ONE), ONE)
+
+
+ANSWERS = [
+    json.loads(line) for line in (Path(__file__).parent / "answers.jsonl").read_text("utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("row", ANSWERS, ids=lambda row: row["name"])
+def test_answers_of_the_table_are_read_as_a_careful_person_would(row):
+    """`answers.jsonl`: one output a line; add one there to add a case."""
+    parsed = parse(row["output"], row["types"])
+    wanted = [(mention["text"], mention["type"]) for mention in row["mentions"]]
+    assert pairs(parsed) == wanted
+    assert parsed.level is Level[row["level"].upper()]
+    assert (parsed.cut, parsed.ambiguous) == (row["cut"], row["ambiguous"])
+
+
+def test_what_models_write_is_read_right(mirror):
+    rows = (mirror / "answers" / "what-models-write.jsonl").read_text("utf-8").splitlines()
+    assert len(rows) >= 83
+    for row in map(json.loads, rows):
+        wanted = [(mention["text"], mention["type"]) for mention in row["mentions"]]
+        assert pairs(parse(row["output"], row["types"])) == wanted, row["name"]
+
+
+NEAR_MISSES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-2, 9),
+        st.floats(),
+        st.sampled_from(["ataxia", " ", "", "\x1f", "\u200b", "\x85", "\ufeff", 3.0, -0.0, 1e300]),
+        st.text(max_size=3),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["text", "start", "end", "x"]), inner, max_size=4),
+        st.fixed_dictionaries({"text": inner, "start": inner, "end": inner}),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.one_of(
+        NEAR_MISSES,
+        st.dictionaries(st.sampled_from([*TWO, "disease"]), NEAR_MISSES, max_size=3),
+        st.fixed_dictionaries({type_: st.lists(NEAR_MISSES, max_size=3) for type_ in TWO}),
+    )
+)
+def test_plain_checks_agree_with_the_schema(value):
+    for types in (ONE, TWO):
+        assert satisfies(value, types) == Draft202012Validator(answer_schema(types)).is_valid(value)
+
+
+def test_no_gold_mention_of_any_corpus_is_a_word_for_none_and_every_target_reads_back(mirror):
+    for task in TASKS:
+        corpus = corpora.get(task)
+        types = tuple(corpus.types)
+        for split in corpus.files:
+            for sentence in corpora.load(task, split).sentences:
+                parsed = parse(target(sentence.text, sentence.entities, types), types)
+                assert parsed.level is Level.VALID
+                assert sorted(pairs(parsed)) == sorted(
+                    (sentence.surface(e), e.type) for e in sentence.entities
+                )
+
+
+@pytest.mark.parametrize(
+    ("output", "ambiguous"),
+    [
+        ('{"Disease": ["mice"]} No: {"Disease": ["ataxia"]}', True),
+        ('{"Disease": ["ataxia"]}\n{"Disease": ["ataxia"]}', False),
+        ('["mice"] {"Disease": ["ataxia"]}', False),  # of another rank
+        ('{"Disease": ["...", "..."]} {"Disease": ["ataxia"]}', False),
+        ('<think>{"Disease": ["mice"]}</think>{"Disease": ["ataxia"]}', False),
+    ],
+)
+def test_several_answers_that_differ_are_ambiguous_and_the_last_one_counts(output, ambiguous):
+    parsed = parse(output, ONE)
+    assert (pairs(parsed), parsed.ambiguous) == (diseases("ataxia"), ambiguous)
+
+
+@pytest.mark.parametrize(
+    "word", ["NA", "NO", "NaN", "nilotinib", "NULL cells", "None of the patients", "no. 5"]
+)
+def test_what_only_looks_like_a_word_for_none_is_a_mention(word):
+    assert pairs(parse(json.dumps({"Chemical": [word]}), ("Chemical",))) == [(word, "Chemical")]
+
+
+def test_examples_of_the_page_are_read_as_it_says():
+    page = (ROOT / "docs" / "METRICS.md").read_text(encoding="utf-8")
+    table = next(part for part in page.split("\n\n") if part.startswith("| output | mentions | level |"))
+    rows = [row.strip("| ").rsplit(" | ", 2) for row in table.splitlines()[2:]]
+    assert len(rows) > 10
+    for output, mentions, level in rows:
+        parsed = parse(output.strip("`"), ONE)
+        assert pairs(parsed) == ([] if mentions == "none" else diseases(mentions)), output
+        assert parsed.level is Level[level.upper()], output

@@ -218,8 +218,7 @@ def test_a_system_is_a_name_or_a_path(tmp_path, monkeypatch):
     assert systems.find("elsewhere/x.yaml") == Path("elsewhere/x.yaml")
     assert systems.find("x.yaml") == Path("x.yaml")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BenchmarkError, match="no folder baselines"):
-        systems.find("dictionary")
+    assert systems.find("dictionary") == FOLDER / "dictionary.yaml"
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,9 @@ def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
     class Continues(LM):
         """Goes on with a beginning that names a chemical and opens the next list."""
 
-        asked: list[str] = []
+        def __init__(self):
+            super().__init__()
+            self.asked = []
 
         def generate_until(self, requests, disable_tqdm=False):
             self.asked += [request.args[0] for request in requests]

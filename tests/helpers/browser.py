@@ -71,9 +71,10 @@ class Browser:
         choice = self.find(f"#{name} option[value='{value}']")
         assert choice.is_enabled()
         self.js(
-            """arguments[0].selected = true;
+            """const select = arguments[0].closest("select");
+            arguments[0].selected = true;
             for (const name of ["input", "change"])
-                arguments[0].closest("select").dispatchEvent(new Event(name, {bubbles: true}))""",
+                select.dispatchEvent(new Event(name, {bubbles: true}))""",
             choice,
         )
 

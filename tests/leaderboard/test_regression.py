@@ -193,7 +193,7 @@ def test_exit_codes_and_json(tmp_path):
     bad = records.write(make_record(skill=0.3, sentences=300), tmp_path / "bad")
     other = records.write(make_record(version="2.0", sentences=300), tmp_path / "other")
     same = call("check", good, "--against", good).stdout
-    assert same.splitlines()[-1] == "PASS: strict_f1 is not worse in any of 1 comparison"
+    assert same.splitlines()[-1] == "PASS: strict_f1 is not worse (1 comparison)"
     worse = call("check", bad, "--against", good, code=1).stdout
     assert worse.splitlines()[-1] == "REGRESSION: strict_f1 is worse in 1 of 1 comparison: bioner_ncbi"
     assert "other task version: 1.0 against 2.0" in call("check", good, "--against", other, code=2).stdout

@@ -1,0 +1,180 @@
+"""One model of each family through the whole path: scored, tuned, and evaluated by the stock `lm_eval`."""
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import lm_eval
+import pytest
+import torch
+import yaml
+from families import FAMILIES, write_family
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from tiny_llm import load_llm
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from verify_ifd import by_definition
+
+from bioner_bench.corpora.registry import CORPORA_VARIABLE
+from bioner_bench.models import packaged
+from bioner_bench.models.chat import Chat
+from bioner_bench.tuning import ifd, llm_training
+from bioner_bench.tuning.recipes import LlmRecipe, Lora
+from bioner_bench.tuning.rows import rows_of
+
+SENTENCES = (
+    ("Patients with #asthma# were treated with budesonide .", "asthma"),
+    ("The gene is expressed in liver and kidney .",),
+    ("#Cystic fibrosis# is caused by mutations of CFTR .", "Cystic fibrosis"),
+    ("No association was found .",),
+    ("Loss of p53 is common in #hepatocellular carcinoma# and in #glioma# .",),
+    ("All samples were stored at - 80 C .",),
+    ("#Anemia# and #fever# were seen in two of the families .",),
+    ("#Glioma# cells died within hours .",),
+)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    """A corpus of eight sentences, to be learned by heart and asked again; its task's folder."""
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "entries").mkdir()
+    (folder / "tasks").mkdir()
+    lines, mentions = [], 0
+    for text, *_ in SENTENCES:
+        for number, part in enumerate(text.split("#")):
+            tags = ("B-Disease", "I-Disease") if number % 2 else ("O", "O")
+            lines += [f"{word}\t{tags[place > 0]}" for place, word in enumerate(part.split())]
+            mentions += number % 2
+        lines.append("")
+    content = ("\n".join(lines) + "\n").encode()
+    (folder / "entries" / "eight.tsv").write_bytes(content)
+    file = {"path": "eight.tsv", "sha256": hashlib.sha256(content).hexdigest()}
+    file |= {"sentences": len(SENTENCES), "mentions": {"Disease": mentions}}
+    entry = {"task": "eight", "name": "Eight", "role": "extended", "types": {"Disease": "an illness"}}
+    entry |= {"format": "iob2", "files": {"train": file, "test": file}, "licence": "none", "citation": "none"}
+    (folder / "entries" / "eight.yaml").write_text(yaml.safe_dump(entry, sort_keys=False))
+    (folder / "tasks" / "eight.yaml").write_text(
+        "task: eight\nclass: !function bioner_bench.harness.task.BioNERTask\n"
+        "generation_kwargs:\n  max_gen_toks: 60\nmetadata:\n  version: 1.0\n"
+    )
+    before = os.environ.get(CORPORA_VARIABLE)
+    os.environ[CORPORA_VARIABLE] = str(folder / "entries")
+    yield folder / "tasks"
+    os.environ.pop(CORPORA_VARIABLE) if before is None else os.environ.update({CORPORA_VARIABLE: before})
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    base: Path
+    tuned: Path
+
+    @property
+    def chat(self):
+        return Chat(AutoTokenizer.from_pretrained(self.base), FAMILIES[self.name].options)
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def model(request, eight, tmp_path_factory):
+    """A model of a family, and adapters that have learned the eight rows by heart."""
+    folder = tmp_path_factory.mktemp(request.param)
+    base = write_family(request.param, folder / "base")
+    recipe = LlmRecipe(
+        name="eight",
+        model=str(base),
+        train=("eight",),
+        validation=(),
+        seed=1,
+        epochs=FAMILIES[request.param].epochs,
+        batch_size=8,
+        learning_rate=2e-2,
+        schedule="cosine",
+        precision="float32",
+        lora=Lora(r=16, alpha=64),
+        template=FAMILIES[request.param].options,
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("BIONER_BENCH_CORPORA", os.environ[CORPORA_VARIABLE])
+        return Model(request.param, base, llm_training.train(recipe, folder / "tuned"))
+
+
+@pytest.fixture(autouse=True)
+def _with_corpus(eight, _offline, monkeypatch):
+    monkeypatch.setenv(CORPORA_VARIABLE, str(eight.parent / "entries"))
+
+
+def evaluate(kind, eight, model_args, monkeypatch, **gen_kwargs):
+    """The prompts that the stock lm-eval sent as tokens, what came back, and the answers it kept."""
+    seen = []
+    generate = HFLM._model_generate
+
+    def spy(self, context, max_length, stop, **options):
+        written = generate(self, context, max_length, stop, **options)
+        mask = options["attention_mask"].bool()
+        for ids, kept, whole in zip(context, mask, written, strict=True):
+            seen.append((ids[kept].tolist(), whole[len(ids) :].tolist()))
+        return written
+
+    monkeypatch.setattr(HFLM, "_model_generate", spy)
+    done = lm_eval.simple_evaluate(
+        kind,
+        model_args=model_args | {"dtype": "float32"},
+        tasks=["eight"],
+        task_manager=TaskManager(include_path=str(eight), include_defaults=False),
+        apply_chat_template=True,
+        batch_size=4,
+        device="cpu",
+        bootstrap_iters=0,
+        gen_kwargs=gen_kwargs or None,
+        verbosity="ERROR",
+    )
+    answers = [sample["resps"][0][0] for sample in done["samples"]["eight"]]
+    return seen, answers, done["results"]["eight"]["strict_f1,none"]
+
+
+def test_a_tuned_model_gets_the_prompts_of_training_in_the_stock_lm_eval_and_stops(model, eight, monkeypatch):
+    losses = json.loads((model.tuned / "training.json").read_text())["training_loss"]
+    assert losses[-1]["loss"] < 0.3 < losses[0]["loss"]
+    adapter = {"pretrained": str(model.base), "peft": str(model.tuned), "tokenizer": str(model.tuned)}
+    merged = {"pretrained": str(packaged.merge(model.tuned, model.tuned.parent / "merged"))}
+    rows = {tuple(model.chat.prompt(row.messages)): row.target for row in rows_of("eight")}
+    assert len(rows) == len(SENTENCES)
+    ends = packaged.ends_of_turn(model.tuned)
+    for arguments, options in ((adapter, {"eos_token_id": ends}), (merged, {})):
+        seen, answers, f1 = evaluate("hf", eight, arguments, monkeypatch, **options)
+        assert {tuple(asked) for asked, _ in seen} == set(rows)
+        assert all(model.chat.end_of_turn in written for _, written in seen)
+        for asked, written in seen:
+            learned = model.chat.target(rows[tuple(asked)])
+            assert written[: len(learned)] == learned
+        assert f1 == 1
+        assert all(answer.endswith("]}") for answer in answers)
+
+
+def test_ifd_is_that_of_an_unbatched_float64_loop(model):
+    network, _ = load_llm(model.base)
+    # The grouped product of experts knows no float64.
+    exact = AutoModelForCausalLM.from_pretrained(
+        model.base, dtype=torch.float64, experts_implementation="eager"
+    ).eval()
+    rows = rows_of("eight")
+    found = {item.id: item for item in ifd.score(rows, network, model.chat, 8)}
+    for row in rows:
+        conditional, alone = by_definition(exact, model.chat, row)
+        assert found[row.id].loss_conditional == pytest.approx(conditional, abs=1e-4)
+        assert found[row.id].loss_alone == pytest.approx(alone, abs=1e-4)
+        assert found[row.id].ifd == pytest.approx(math.exp(conditional - alone), rel=1e-4)
+
+
+def test_hf_prefix_answers_as_hf_does(model, eight, monkeypatch):
+    import bioner_bench.harness.lm_models  # noqa: F401  # registers it
+
+    arguments = {"pretrained": str(model.base)}
+    _, plain, _ = evaluate("hf", eight, arguments, monkeypatch)
+    _, shared, _ = evaluate("hf-prefix", eight, arguments, monkeypatch)
+    assert len(set(plain)) > 1
+    assert shared == plain
