@@ -29,6 +29,8 @@ def checked_saving() -> Iterator[None]:
 
     def save(tracker: Any, results: dict[str, Any], samples: dict[str, Any] | None = None) -> None:
         results["config"] = masked("config", results["config"])
+        for config in results["configs"].values():  # where the model's arguments stand once more
+            config["metadata"] = masked("metadata", config.get("metadata"))
         plain(tracker, results, samples)
         saved.append((tracker, samples is not None))
 
