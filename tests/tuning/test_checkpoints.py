@@ -132,6 +132,7 @@ def test_development_scores_of_adapters_in_bfloat16_do_not_mix_dtypes(base, tmp_
     summary = json.loads((out / "training.json").read_text())
     assert summary["precision"] == "bfloat16"
     assert len(summary["development"]) == 1
+    assert not torch.is_autocast_enabled("cpu")  # what others then train would not learn
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
