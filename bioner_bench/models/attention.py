@@ -189,26 +189,27 @@ def _of_next_tokens(
     width = step.width
     layer.own = _room(layer.own, (key, value), rows, width)
     everyone = torch.arange(rows, device=key.device)
+    dtype = layer.own[0].dtype
     for kept, new in zip(layer.own, (key, value), strict=True):
-        kept[everyone, :, table.ends] = new[:, :, 0]
+        kept[everyone, :, table.ends] = new[:, :, 0].to(dtype)
     keys, values = (kept[:rows, :, :width] for kept in layer.own)
-    query = (query * scale).view(rows, heads, group, size)
-    scores = query @ keys.transpose(2, 3)
+    asked = (query.to(dtype) * scale).view(rows, heads, group, size)
+    scores = asked @ keys.transpose(2, 3)
     if layer.shared is not None:
-        before = layer.shared[0].shape[2]
-        together = query.transpose(0, 1).reshape(heads, rows * group, size)
-        first = (together @ layer.shared[0][0].transpose(1, 2)).view(heads, rows, group, before)
+        shared_keys, shared_values = (kept[0].to(dtype) for kept in layer.shared)
+        before = shared_keys.shape[1]
+        together = asked.transpose(0, 1).reshape(heads, rows * group, size)
+        first = (together @ shared_keys.transpose(1, 2)).view(heads, rows, group, before)
         scores = torch.cat([first.transpose(0, 1), scores], dim=-1)
-    scores = scores + step.mask(window, query.dtype)
-    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = (scores + step.mask(window, dtype)).softmax(dim=-1, dtype=torch.float32).to(dtype)
     if layer.shared is None:
         found = weights @ values
     else:
         first, weights = weights[..., :before], weights[..., before:]
         together = first.transpose(0, 1).reshape(heads, rows * group, before)
-        found = (together @ layer.shared[1][0]).view(heads, rows, group, size).transpose(0, 1)
+        found = (together @ shared_values).view(heads, rows, group, size).transpose(0, 1)
         found = found + weights @ values
-    return found.reshape(rows, heads * group, 1, size)
+    return found.reshape(rows, heads * group, 1, size).to(query.dtype)
 
 
 def _room(
@@ -221,7 +222,9 @@ def _room(
     for index, states in enumerate(new):
         old = kept[index] if kept is not None else states[:0]
         shape = max(rows, old.shape[0]), states.shape[1], max(width + 32, old.shape[2]), states.shape[3]
-        table = torch.zeros(shape, dtype=states.dtype, device=states.device)
+        # Products of many small matrices are slow in half precision on a processor: each is copied first.
+        dtype = torch.float32 if states.device.type == "cpu" else states.dtype
+        table = torch.zeros(shape, dtype=dtype, device=states.device)
         if kept is not None:
             table[: old.shape[0], :, : old.shape[2]] = old
         made.append(table)

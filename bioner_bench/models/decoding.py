@@ -7,7 +7,7 @@ the order in which numbers are added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,12 @@ from bioner_bench.models.shared_prefix import PAD, can_share, common_prefix
 
 ROWS_IN_FULL = 16
 """Rows at once where a model has to read them in full."""
+
+PART_TOKENS = 2048
+"""Tokens that are read in one pass, at most, but for a row that is longer."""
+
+PART_PADDING = 0.1
+"""Padding of a pass for each of its tokens, at most."""
 
 Finished = Callable[[list[int]], bool]
 """The tokens that a row has written -> whether its answer ends with them."""
@@ -193,6 +199,18 @@ def _admitted(batching: Batching, rows: _Rows, waiting: Sequence[int]) -> int:
     return number if number * 3 >= active or number == len(waiting) else 0
 
 
+def _alike(lengths: Sequence[int]) -> Iterator[int]:
+    """Where to cut rows into parts that are read at once, so that little of a part is padding."""
+    width = tokens = start = 0
+    for index, length in enumerate(lengths):
+        width, tokens = max(width, length), tokens + length
+        size = width * (index + 1 - start)
+        if index > start and (size > PART_TOKENS or size > tokens + PART_PADDING * tokens):
+            yield index
+            width, tokens, start = length, length, index
+    yield len(lengths)
+
+
 def _penalise(logits: Tensor, seen: Sequence[Sequence[int]], penalty: float) -> None:
     """Make the tokens that a row has less likely, in place."""
     for row, tokens in zip(logits, seen, strict=True):
@@ -215,6 +233,13 @@ class _Rows:
 
     def read(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         """Add rows; the logits of what comes after their prompts, rows x vocabulary."""
+        found, start = [], 0
+        for end in _alike([len(prompt) - self.table.beginning for prompt in prompts]):
+            found.append(self._read(prompts[start:end]))
+            start = end
+        return torch.cat(found)
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         shared, device = self.table.beginning, self.model.device
         width = max(len(prompt) for prompt in prompts) - shared
         pads = [width - len(prompt) + shared for prompt in prompts]
