@@ -98,6 +98,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         },
         {
             "rendered_prompt_sha256": chat.sha256,
+            "ends_of_turn": model.generation_config.eos_token_id,
             "begin_from": packaged.revision(str(begin)) if begin else None,
         },
     )
