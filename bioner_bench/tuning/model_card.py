@@ -90,8 +90,9 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         source = f"pretrained={base},peft=.,tokenizer=."
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
+    template = " --apply_chat_template" if summary["chat_template"] else ""
     return (
-        f"```sh\nlm_eval run --model hf --model_args {source} --apply_chat_template{generation} \\\n"
+        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation} \\\n"
         f"    --tasks {','.join(recipe.train)}\n```\n\n"
     )
 

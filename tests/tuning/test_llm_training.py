@@ -233,6 +233,7 @@ def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sa
     summary = {
         "kept": {"strict_f1": 0.5, "epoch": 1.0},
         "adapter": True,
+        "chat_template": True,
         "ends_of_turn": [1],
         "data": {"rows": 12},
         "steps": 3,
