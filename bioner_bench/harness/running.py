@@ -30,7 +30,7 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
-    given = systems.with_prepared_models(list(given))
+    given = systems.without_penalty(systems.with_prepared_models(list(given)))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not verbose:

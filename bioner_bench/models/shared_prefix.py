@@ -70,7 +70,7 @@ def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
     shared = common_prefix(rows)
     if shared and not can_share(model, max(len(row) for row in rows)):
-        _say_once(f"{type(model).__name__} cannot share what rows begin with: each is read in full")
+        _say_once(f"{model.config.model_type} cannot share what rows begin with: each is read in full")
         return 0
     return shared
 
@@ -137,7 +137,7 @@ def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> Dynamic
     model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: kept})
     if kept.get_seq_length() != len(beginning):
         raise BenchmarkError(
-            f"{type(model).__name__} does not fill the keys and values it is given as `{CACHE}`; "
+            f"{model.config.model_type} does not fill the keys and values it is given as `{CACHE}`; "
             "evaluate it with --model hf"
         )
     kept.batch_repeat_interleave(number)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -96,7 +97,9 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             "tokens": sum(len(row["input_ids"]) for row in learned),
         },
         {
+            "chat_template": chat.template is not None,
             "rendered_prompt_sha256": chat.sha256,
+            "ends_of_turn": model.generation_config.eos_token_id,
             "begin_from": packaged.revision(str(begin)) if begin else None,
         },
     )
@@ -187,16 +190,30 @@ class _Trainer(GroupedTrainer):
         return metrics
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """A model by the `forward` it had before others wrapped it, which must not be entered twice at once."""
+
+    model: Any
+    forward: Callable[..., Any]
+
+    def __call__(self, **options: Any) -> Any:
+        return self.forward(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
 def _with_loss(model: Any) -> Any:
     """Give a model's `forward` a second form, `target_loss`.
 
     Several processes learn together by a wrapper that must see one forward pass a batch; reading what rows
     share, and then the rest, are two.
     """
-    plain = model.forward
+    plain = _Plain(model, model.forward)
 
     def forward(*args: Any, batch: Any = None, share: bool = True, **options: Any) -> Any:
-        return plain(*args, **options) if batch is None else target_loss(model, batch, share)
+        return plain.forward(*args, **options) if batch is None else target_loss(plain, batch, share)
 
     model.forward = forward
     return model

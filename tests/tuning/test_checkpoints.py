@@ -125,13 +125,22 @@ def test_all_weights_are_saved_as_the_base_model_has_them(base, tmp_path, dtype)
     assert not same(load_file(out / "model.safetensors"), load_file(folder / "model.safetensors"))
 
 
-def test_development_scores_of_adapters_in_bfloat16_do_not_mix_dtypes(base, tmp_path):
-    """On a processor the weights stay in float32, and the forward pass is in bfloat16."""
+def test_development_scores_of_adapters_in_bfloat16_do_not_mix_dtypes(base, tmp_path, monkeypatch):
+    """On a processor the weights stay in float32, and every forward pass is in bfloat16."""
+    seen = []
+
+    def spy(*arguments):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return greedy(*arguments)
+
+    monkeypatch.setattr(llm_training, "greedy", spy)
     recipe = make_recipe(base, precision="bfloat16", validation=("eight",), epochs=1)
     out = llm_training.train(recipe, tmp_path / "out")
     summary = json.loads((out / "training.json").read_text())
     assert summary["precision"] == "bfloat16"
     assert len(summary["development"]) == 1
+    assert seen == [True]
+    assert not torch.is_autocast_enabled("cpu")  # what others then train would not learn
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
