@@ -124,18 +124,16 @@ def _beside(folder: Path) -> Iterator[str]:
     """A temporary folder for what is to become this one; those that killed processes left are removed.
 
     Raises:
-        BenchmarkError: the disk is full; safetensors and transformers say so each in their own way.
+        BenchmarkError: the disk is full or the like, where a library in Rust says so in its own way.
     """
     remove_leftovers(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         try:
             yield temporary
         except Exception as error:
-            if "No space left on device" not in str(error) and "os error 28" not in str(error):
+            if isinstance(error, OSError) or "(os error " not in str(error):
                 raise
-            raise BenchmarkError(
-                f"no space left on the disk of {folder.parent}; make room, or name another"
-            ) from error
+            raise BenchmarkError(f"cannot write to {folder.parent}: {error}; make room, or name another") from error
 
 
 def _prepared(folder: Path) -> Any:
