@@ -101,12 +101,14 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
         mask[index, : len(row)] = 1
     beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
     first = min(starts)
+    # As an index, not as a slice, whose gaps between rows would make the output layer's product one a row.
+    kept = torch.arange(first - shared, width, device=device)
     output = model(
         input_ids=ids.to(device),
         attention_mask=mask.to(device),
         position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
         use_cache=beginning is not None,
-        logits_to_keep=shared + width - first,
+        logits_to_keep=kept,
         **{CACHE: beginning},
     )
     return output.logits, first
