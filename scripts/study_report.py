@@ -1,319 +1,363 @@
-"""Runs of the study and their records -> docs/STUDY.md. Pure: every figure in it is of a record."""
+"""Runs of the study and their records -> the text of docs/STUDY.md. Pure: its figures are of records."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pandas as pd
+import what_ifd_selects
+from study_claims import CLAIMS, ENOUGH, TASK, Claim, Pair, Result, results, side, verdict
+from study_hours import hours, rates
+from study_plan import CORE, EXTENDED, PARTS, TASKS, UNSEEN, Run, record_of
 
 from bioner_bench import corpora
-from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Comparison, compare
-from bioner_bench.evaluation.scoring import scores
-from bioner_bench.leaderboard import lm_eval_output, records
+from bioner_bench.evaluation.bootstrap import SIGNIFICANCE
+from bioner_bench.leaderboard.build import read_records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.tables import markdown_table, percent
-from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import LlmRecipe
-
-PURPOSES = {
-    "epochs": "Strategies, for the same number of epochs",
-    "baselines": "Prompting, the dictionary and MiniLM",
-    "three epochs": "Strategies, for three epochs, on NCBI-disease",
-    "ratios": "Shares of the positives, on NCBI-disease",
-    "weak models": "Another weak model, Gemma 3 270M",
-    "all corpora": "One model of the four core corpora",
-    "steps": "Strategies, for the same number of optimiser steps",
-    "all weights": "All weights in place of LoRA, for the same number of epochs",
-    "all weights, steps": "All weights in place of LoRA, for the same number of steps",
-}
-"""The parts of the study, in the order of the report."""
-
-AGAINST = {"full": ("all rows", "as the paper claims"), "random": ("a random half", "so hardness matters")}
-"""What `hybrid` is held against, and what it would mean if it were better."""
-
-BUDGETS = {
-    "epochs": "For the same number of epochs",
-    "steps": "For as many optimiser steps as all rows take",
-    "three epochs": "For three epochs",
-}
-"""The ways to compare strategies that keep different numbers of rows, keys of `PURPOSES`."""
 
 HEAD = """# Does half of the positives beat all of them?
 
 BioSelectTune (arXiv 2512.22738) claims that a language model tuned on the hardest half of the sentences
-with a mention, and all without one, finds more entities than one tuned on every sentence.
-[METHOD.md](METHOD.md) says what that means here; the paper's models have 4 and 8 billion parameters, the one
-of this study has 135 million. Written by `python scripts/study.py --report` from the records in
-`leaderboards/records/`; do not edit. Scores are of whole test sets, in percent, strict F1 with 95 % bootstrap
-intervals.
+with a mention, and all without one, finds more entities than one tuned on every sentence. How hard a
+sentence is, a weak model says (IFD; [METHOD.md](METHOD.md)). The paper's models have 4 and 8 billion
+parameters, the one of this study has 135 million.
+
+Written by `python scripts/study.py --report` from the records in `leaderboards/records/`; do not edit. Scores
+are strict F1 on whole test sets, in percent.
 """
 
-Found = Sequence[tuple[Any, Record]]
-"""Runs of study.py, each with its record."""
+STATISTICS = f"""Strict F1 is the mean over training seeds, with a 95 % interval that speaks of other documents and other
+seeds; where there is one seed, of that checkpoint and other documents alone. A difference is tested by a
+bootstrap that draws seeds and documents both; *p* is after Holm's correction over all {{family}} comparisons of
+this page, those that are not run yet included. *Within a point*: two one-sided tests show, at 5 %, that the two
+differ by less than one point. Where neither holds, the runs do not tell. "Equal steps" is as many optimiser
+steps as one epoch of all rows; "three epochs" is three passes over whatever rows are kept. The last checkpoint
+counts, nothing is chosen on development sentences. A comparison with fewer than {ENOUGH} seeds on a side is marked °.
+"""
+
+AGAINST = """- One model of 135 million parameters, tuned with LoRA on one corpus and scored by itself. Larger models may need fewer rows,
+  and their weak models may judge better.
+- The paper's prompt, hyper-parameters and weak model are not published. Those here are our choice, were not searched, and are the
+  same for all strategies.
+- Equal steps let the model see each row of a half more often; three epochs let it see more of all rows. Neither is the one fair
+  comparison, so both are shown.
+- Three seeds tell little of how far seeds differ, so intervals are wide, and a difference of a point or two is missed.
+"""
+
+Found = Sequence[tuple[Run, Record]]
 
 
-def markdown(runs, folder: Path, agreement: Mapping[str, Any] | None = None) -> str:
-    """The whole report: what was asked, what came out, and what was not run.
+def markdown(runs: Sequence[Run], folder: Path, pictures: Mapping[str, str], selected: Path) -> str:
+    """The whole report.
 
     Args:
-        runs: the plan of study.py.
+        runs: the plan.
         folder: of records.
-        agreement: what compare_scores.py says of two weak models, if both have scored.
+        pictures: `f1` and `ifd` -> the address of a picture in the report.
+        selected: what `what_ifd_selects.py` wrote.
     """
     found = [(run, record) for run in runs if (record := record_of(run, folder)) is not None]
-    parts = [HEAD, answer(found), setup(found)]
-    for purpose, title in PURPOSES.items():
-        part = [(run, record) for run, record in found if run.purpose == purpose]
-        missing = sum(run.purpose == purpose for run in runs) - len(part)
-        parts.append(f"## {title}\n")
-        if purpose == "weak models" and agreement:
-            parts.append(agreeing(agreement))
-        if not part:
-            parts.append(f"Not run: none of {missing} planned runs has a record.\n")
-            continue
-        tasks = dict.fromkeys(run.task for run, _ in part)
-        for task in tasks:
-            parts.append(table(corpora.get(task).name, [pair for pair in part if pair[0].task == task]))
-        if missing:
-            parts.append(f"Not run: {missing} of {missing + len(part)} planned runs.\n")
-    parts.append(cost(found))
+    done = {run.record for run, _ in found}
+    missing = [run for run in runs if run.record not in done]
+    tested = results(by_system(found))
+    known = rates(read_records(folder), gpu=False)
+    parts = [HEAD, "## Answer\n", answer(tested, missing, known)]
+    if any(record["training"] for _, record in found):
+        parts.append(f"![Strict F1 by rows learned, and by optimiser steps]({pictures['f1']})\n")
+    parts += ["## Claims\n", STATISTICS.format(family=sum(len(claim.pairs) for claim in CLAIMS))]
+    parts += [claimed(claim, tested) for claim in CLAIMS]
+    parts += ["## What IFD selects\n", ifd(selected, pictures["ifd"])]
+    parts += ["## What speaks against it\n", AGAINST + doubts(found, tested)]
+    parts += ["## Systems on NCBI-disease\n", systems(found), "## Systems on all corpora\n", groups(found)]
+    parts += ["## What was not run\n", not_run(missing, known), "## Setup\n", setup(found)]
+    parts += ["## Hours and hardware\n", cost(found)]
     return "\n".join(parts)
 
 
-def record_of(run, folder: Path) -> Record | None:
-    """The record of a run, if there is one.
-
-    Raises:
-        BenchmarkError: it is of a language model that was trained by another recipe than the plan's.
-    """
-    if not (folder / run.record).is_file():
-        return None
-    record = records.read(folder / run.record)
-    if isinstance(run.recipe, LlmRecipe):
-        planned = json.loads(json.dumps(asdict(run.recipe)))
-        # A record from before a field was there was trained with what is its default now.
-        defaults = {field.name: field.default for field in fields(LlmRecipe)}
-        if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
-            raise BenchmarkError(
-                f"{folder / run.record}: trained by another recipe than the plan's; remove it"
-            )
-    return record
+def by_system(found: Found, task: str = TASK) -> dict[str, list[Record]]:
+    """System -> its records on a task, one a seed; those of the models that were asked without examples."""
+    made: dict[str, list[Record]] = {}
+    for run, record in found:
+        if run.task == task and not run.shots:
+            made.setdefault(run.card.system, []).append(record)
+    return made
 
 
-def answer(found: Found) -> str:
-    """The title's question, corpus by corpus: the hardest half against all, and against a random half."""
-    verdicts, body = [], []
-    for against, (other_rows, if_better) in AGAINST.items():
-        for purpose, budget in BUDGETS.items():
-            tests = []
-            for run, record in found:
-                if run.purpose != purpose or run.card.train_strategy != "hybrid":
-                    continue
-                other = opponent(found, run, against)
-                if other is None or run.task not in run.recipe.train:
-                    continue
-                test = compared(record, other)
-                tests.append((run, test))
-                body.append(
-                    [
-                        corpora.get(run.task).name,
-                        other_rows,
-                        purpose,
-                        str(run.recipe.seed),
-                        value(record, "strict_f1"),
-                        value(other, "strict_f1"),
-                        f"{100 * test.difference:+.2f} [{100 * test.low:+.2f}, {100 * test.high:+.2f}]",
-                        f"{test.p_value:.3f}",
-                    ]
-                )
-            verdicts.append(f"- {budget}, {said(tests, other_rows, if_better)}")
-    if not body:
-        return "## Answer\n\nNot answered yet: no two strategies have records.\n"
-    lines = ["## Answer", "", *verdicts, ""]
-    columns = ["corpus", "hybrid against", "the same", "seed", "hybrid", "other", "difference", "p"]
-    lines.append(markdown_table(pd.DataFrame(body, columns=columns)))
-    lines += [
-        "",
-        "Differences are in points, with intervals and p values of a paired bootstrap over test sentences. "
-        "They tell how much hangs on which sentences are in the test set, not how much on the training seed: "
-        "that is what several seeds are for.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def opponent(found: Found, run, strategy: str) -> Record | None:
-    """The record of the other strategy that `run` is held against: same corpus, seed and budget."""
-    # An epoch over every row is the measure of steps as well.
-    measure = (run.purpose, strategy) == ("steps", "full")
-    purposes = {run.purpose, "epochs"} if measure else {run.purpose}
-    for other, record in found:
-        if (
-            other.purpose in purposes
-            and (other.task, other.card.train_strategy) == (run.task, strategy)
-            and (other.recipe.seed, other.recipe.train) == (run.recipe.seed, run.recipe.train)
-        ):
-            return record
-    return None
-
-
-def compared(record: Record, other: Record) -> Comparison:
-    """Paired bootstrap of the strict F1 of two records of the same test set."""
-    assert record["gold_sha256"] == other["gold_sha256"]
-    tables = records.counts_of(record), records.counts_of(other)
-    return compare(scores(record["types"])["strict_f1"], *tables, record["documents"])
-
-
-def said(tests: Sequence[tuple[Any, Comparison]], other: str, if_better: str) -> str:
-    """What the comparisons of runs with other ones amount to, in a sentence."""
-    if not tests:
-        return f"whether the hardest half of the positives beats {other} is not measured."
-    better = sum(test.p_value < SIGNIFICANCE and test.difference > 0 for _, test in tests)
-    worse = sum(test.p_value < SIGNIFICANCE and test.difference < 0 for _, test in tests)
-    # With many tests some are significant by chance, so only what all of them say is claimed.
-    if better == len(tests):
-        verdict = f"beats {other}, {if_better}"
-    elif worse == len(tests):
-        verdict = f"does not beat {other}, it is worse"
-    elif not better:
-        verdict = f"is not shown to beat {other}"
+def answer(tested: Mapping[Pair, Result], missing: Sequence[Run], known: Sequence[Any]) -> str:
+    """The question, its controls, and how sure both answers are: three sentences."""
+    first, *controls = CLAIMS[:4]
+    mine = [tested[pair] for pair in first.pairs if pair in tested]
+    if not mine:
+        said = "**Not answered yet**: the hardest half and all rows have no records."
     else:
-        verdict = f"beats {other} in some comparisons only"
-    differences = [100 * test.difference for _, test in tests]
-    span = f"{mean(differences):+.2f} points"
-    if len(tests) > 1:
-        span += f" on average, {min(differences):+.2f} to {max(differences):+.2f}"
-    names = ", ".join(dict.fromkeys(corpora.get(run.task).name for run, _ in tests))
-    seeds = sorted({run.recipe.seed for run, _ in tests})
+        said = f"**{lead(mine)}**: " + "; ".join(f"for {phrase(first, result)}" for result in mine) + "."
+    others = []
+    for claim in controls:
+        result = next((tested[pair] for pair in claim.pairs if pair in tested), None)
+        others.append(
+            f"for {phrase(claim, result)}"
+            if result
+            else f"{claim.one} is not yet compared with {claim.other}"
+        )
+    sides = {system for claim in CLAIMS for pair in claim.pairs for system in (pair.one, pair.other)}
+    family = [pair for claim in CLAIMS for pair in claim.pairs]
+    sure = sum(result.enough for result in tested.values())
+    wanted = [run for run in missing if run.card.system in sides]
+    left = [hour for hour in hours(wanted, known) if hour]
+    rest = (
+        f", and the {len(wanted)} runs that the others need take some {sum(left):.0f} hours on one thread"
+        if wanted
+        else ""
+    )
     return (
-        f"**the hardest half of the positives {verdict}** ({span}; significantly better in {better} "
-        f"and significantly worse in {worse} of {len(tests)} comparison{'s' if len(tests) > 1 else ''}; "
-        f"{names}, training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})."
+        f"{said} What IFD chooses, and not how much, is the other question: {'; '.join(others)}. "
+        f"Of the {len(family)} comparisons that this study makes, {sure} have {ENOUGH} training seeds on "
+        f"each side{rest}.\n"
+    )
+
+
+def lead(found: Sequence[Result]) -> str:
+    """Yes or no, in a few words."""
+    if any(result.worse for result in found) and not any(result.better for result in found):
+        return "No, it is worse"
+    if any(result.better for result in found) and not any(result.worse for result in found):
+        return "Yes" if all(result.better for result in found) else "Yes, in part"
+    if any(result.better for result in found):
+        return "It depends on how long it learns"
+    if all(result.equivalent for result in found):
+        return "No, it is as good"
+    return "It is not shown to"
+
+
+def phrase(claim: Claim, result: Result) -> str:
+    """A comparison in words, from how long both learned on."""
+    mark = "" if result.enough else ", too few seeds"
+    return (
+        f"{result.pair.budget} {claim.one} {verdict(result)} {claim.other} "
+        f"({percent(result.one.value)} and {percent(result.other.value)}, p = {result.p_value:.3f}{mark})"
+    )
+
+
+def claimed(claim: Claim, tested: Mapping[Pair, Result]) -> str:
+    """A claim with its table."""
+    body = []
+    for pair in claim.pairs:
+        result = tested.get(pair)
+        if result is None:
+            body.append([pair.budget, *["not run"] * 2, *[""] * 3, "not measured"])
+            continue
+        test = result.test
+        body.append(
+            [
+                pair.budget,
+                shown(result.one),
+                shown(result.other),
+                f"{100 * test.difference:+.2f} [{100 * test.low:+.2f}, {100 * test.high:+.2f}]",
+                f"{result.p_value:.3f}",
+                "yes" if result.equivalent else "not shown",
+                f"{verdict(result)}{'' if result.enough else ' °'}",
+            ]
+        )
+    columns = [
+        *("learned for", claim.one, claim.other, "difference, points", "p", "within a point", "so the first")
+    ]
+    table = markdown_table(pd.DataFrame(body, columns=columns))
+    return f"### {claim.title}\n\n{claim.about}\n\n{table}\n"
+
+
+def shown(of: Any) -> str:
+    """A side of a comparison: mean, interval and seeds."""
+    seeds = f"{len(of.seeds)} seed{'s' * (len(of.seeds) != 1)}"
+    return f"{percent(of.value)} [{percent(of.low)}, {percent(of.high)}], {seeds}"
+
+
+def ifd(selected: Path, picture: str) -> str:
+    """What the scores of weak models choose, if any were looked at."""
+    if not selected.is_file():
+        return (
+            "Not measured. `python scripts/what_ifd_selects.py SCORES...` makes the table and the picture from "
+            "folders that `bioner-bench select` wrote, and the queue does so with its own.\n"
+        )
+    facts = json.loads(selected.read_text(encoding="utf-8"))
+    return f"{what_ifd_selects.markdown(facts)}\n![What IFD selects]({picture})\n"
+
+
+def doubts(found: Found, tested: Mapping[Pair, Result]) -> str:
+    """What weakens the answers, as far as records tell."""
+    said = []
+    few = [result for result in tested.values() if not result.enough]
+    if few:
+        said.append(
+            f"- {len(few)} of {len(tested)} comparisons above have fewer than {ENOUGH} seeds on a side. They speak "
+            "of checkpoints, not of strategies."
+        )
+    wrong = [
+        result
+        for result in tested.values()
+        if result.test.p_value < SIGNIFICANCE and not (result.better or result.worse)
+    ]
+    if wrong:
+        said.append(
+            f"- {len(wrong)} of them would be significant alone, and are not among all comparisons of this page."
+        )
+    untuned = by_system(found).get("smollm2-135m-instruct")
+    if untuned:
+        said.append(
+            f"- The weak model answers next to nothing right before it is tuned (strict F1 "
+            f"{value(untuned, 'strict_f1')}), so what it finds hard is not what a model finds hard that can do the task."
+        )
+    return "\n".join([*said, ""])
+
+
+def systems(found: Found) -> str:
+    """All systems on the corpus of the question; seeds of a system share a row."""
+    grouped: dict[tuple[str, int], list[Record]] = {}
+    for run, record in found:
+        if run.task == TASK:
+            grouped.setdefault((run.card.title, run.shots), []).append(record)
+    order = sorted(grouped.items(), key=lambda item: -mean_of(item[1], "strict_f1"))
+    scores = ("relaxed_f1", "strict_precision", "strict_recall", "strict_recall_unseen", "json_valid")
+    body = [
+        [
+            title + (f", {shots} shots" if shots else ""),
+            str(len(group)) if group[0]["training"] else "",
+            learned(group, "rows", "sentences"),
+            learned(group, "positives"),
+            f"{group[0]['training']['steps']:,}" if group[0]["training"] else "",
+            shown_alone(group),
+            *(value(group, name) for name in (*scores, "false_positive_rate")),
+        ]
+        for (title, shots), group in order
+    ]
+    columns = [
+        *("system", "seeds", "rows", "positives", "steps", "strict F1", "relaxed F1", "precision", "recall"),
+        *("recall, unseen", "valid JSON", "false positives"),
+    ]
+    return markdown_table(pd.DataFrame(body, columns=columns)) + "\n"
+
+
+def groups(found: Found) -> str:
+    """Mean strict F1 of systems that ran on more than the corpus of the question, and over groups."""
+    grouped: dict[tuple[str, int], dict[str, list[Record]]] = {}
+    for run, record in found:
+        of_system = grouped.setdefault((run.card.title, run.shots), {})
+        of_system.setdefault(run.task, []).append(record)
+    columns = ["system"]
+    for title, tasks in (("core", CORE.values()), ("out of domain", UNSEEN.values()), ("", EXTENDED)):
+        columns += [corpora.get(task).name for task in tasks]
+        columns += [f"mean, {title}"] if title else []
+    body = []
+    for (title, shots), by_task in grouped.items():
+        if len(by_task) < 2:
+            continue
+        row = [title + (f", {shots} shots" if shots else "")]
+        for named, tasks in ((True, CORE.values()), (True, UNSEEN.values()), (False, EXTENDED)):
+            row += [value(by_task.get(task, []), "strict_f1") for task in tasks]
+            if named:
+                whole = all(task in by_task for task in tasks)
+                row.append(
+                    percent(mean(mean_of(by_task[task], "strict_f1") for task in tasks)) if whole else ""
+                )
+        body.append(row)
+    if not body:
+        return f"Not run: no system has records of more than one of {len(TASKS)} corpora.\n"
+    return markdown_table(pd.DataFrame(body, columns=columns)) + "\n"
+
+
+def not_run(missing: Sequence[Run], known: Sequence[Any]) -> str:
+    """The runs that have no record, by part, and the hours that they need."""
+    if not missing:
+        return "Nothing: every run of the plan has a record.\n"
+    left = dict(zip([run.record for run in missing], hours(missing, known), strict=True))
+    body = []
+    for part, title in PARTS.items():
+        mine = [left[run.record] for run in missing if run.part == part]
+        if mine:
+            unknown = mine.count(None)
+            hours_ = f"{sum(hour for hour in mine if hour):.0f}"
+            body.append(
+                [title, str(len(mine)), f"{hours_}, and {unknown} like none before" if unknown else hours_]
+            )
+    table = markdown_table(pd.DataFrame(body, columns=["part", "runs", "hours on one thread"]))
+    return (
+        f"{table}\n\nHours are those of earlier runs on a processor; of a model that was never run, those of another "
+        "by the number of parameters. `python scripts/study.py` runs what is missing, in the order that "
+        "`--dry-run` shows, and goes on where it was killed.\n"
     )
 
 
 def setup(found: Found) -> str:
-    """The recipe that all tuned models share."""
-    recipes = [record["training"]["recipe"] for run, record in found if run.purpose == "epochs"]
+    """The recipe that all tuned models of the question share."""
+    recipes = [r["training"]["recipe"] for run, r in found if run.part == "one epoch" and r["training"]]
     if not recipes:
-        return ""
+        return "No model has been tuned yet.\n"
     recipe = recipes[0]
     lora = recipe["lora"]
-    epochs = "one epoch" if recipe["epochs"] == 1 else f"{recipe['epochs']:g} epochs"
     return (
-        "## Setup\n\n"
-        f"SmolLM2-135M-Instruct, tuned for {epochs} in batches of "
-        f"{recipe['batch_size']} with LoRA (rank {lora['r']}, alpha {lora['alpha']}, {lora['targets']}), "
-        f"learning rate {recipe['learning_rate']:g}, {recipe['schedule']}, warm-up {recipe['warmup']:g}; no "
-        "checkpoint is chosen, the last one counts (of three epochs the best on development sentences). "
-        "`hybrid` keeps the hardest half of the positives and "
-        "every negative, `random` as many positives by chance and every negative, `superfilter` the hardest "
-        "half of all rows, `positives` is `hybrid` without negatives, `full` keeps every row. Answers are "
-        "greedy, zero-shot, in float32. Where all weights are tuned the learning rate is a tenth. A score of "
-        "several seeds is their mean, with the lowest and the highest.\n"
+        f"SmolLM2-135M-Instruct, batches of {recipe['batch_size']}, LoRA (rank {lora['r']}, alpha {lora['alpha']}, "
+        f"{lora['targets']}), learning rate {recipe['learning_rate']:g}, {recipe['schedule']}, warm-up "
+        f"{recipe['warmup']:g}. `hybrid` keeps the hardest half of the positives and every negative; the controls "
+        "keep as many positives, and every negative. Answers are greedy, zero-shot, in float32. A checkpoint is made "
+        "again by `bioner-bench train RECORD`, where RECORD is the file of any of its records.\n"
     )
-
-
-def table(title: str, part: Found) -> str:
-    """The systems of one part of the study on one task; seeds of a system share a row."""
-    groups: dict[tuple[str, int], list[Record]] = {}
-    for run, record in part:
-        groups.setdefault((run.card.title, run.shots), []).append(record)
-    lines = [f"### {title}", ""]
-    columns = [
-        *("system", "shots", "seeds", "rows learned", "positives", "steps", "strict F1"),
-        *("relaxed F1", "precision", "recall", "recall, unseen", "valid JSON", "false positives"),
-    ]
-    body = pd.DataFrame(
-        [
-            [
-                name,
-                str(shots),
-                ", ".join(str(r["training"]["recipe"]["seed"]) for r in group if r["training"]),
-                learned(group, lambda data: data.get("rows", data.get("sentences"))),
-                learned(group, lambda data: data.get("positives")),
-                "" if not group[0]["training"] else f"{group[0]['training']['steps']:,}",
-                strict(group),
-                *(
-                    averaged(group, score)
-                    for score in (
-                        *("relaxed_f1", "strict_precision", "strict_recall", "strict_recall_unseen"),
-                        *("json_valid", "false_positive_rate"),
-                    )
-                ),
-            ]
-            for (name, shots), group in groups.items()
-        ],
-        columns=columns,
-    )
-    lines.append(markdown_table(body))
-    return "\n".join([*lines, ""])
-
-
-def agreeing(found: Mapping[str, Any]) -> str:
-    """How far two weak models find the same rows hard."""
-    one, other = found["weak_models"]
-    above, other_above = found["ifd_of_1_or_more"]
-    corpus, common = corpora.get(found["task"]).name, 100 * found["hardest_half_in_common"]
-    return (
-        f"On {found['positives']:,} positives of {corpus}, the IFD of {one} and that of {other} have a rank "
-        f"correlation of {found['rank_correlation']:.3f}, and {common:.1f} % of the hardest half of one are "
-        f"in that of the other (by chance: 50 %). IFD is 1 or more for {above} positives by {one}, "
-        f"for {other_above} by {other}.\n"
-    )
-
-
-def learned(group: Sequence[Record], number: Callable[[dict], int | None]) -> str:
-    """A number of the data that a system was trained on."""
-    count = number(group[0]["training"]["data"]) if group[0]["training"] else None
-    return "" if count is None else f"{count:,}"
-
-
-def strict(group: Sequence[Record]) -> str:
-    """One seed with its interval, of several the mean and the range."""
-    if len(group) == 1:
-        score = group[0]["scores"]["strict_f1"]
-        return f"{percent(score['value'])} [{percent(score['low'])}, {percent(score['high'])}]"
-    values = [record["scores"]["strict_f1"]["value"] for record in group]
-    return f"{percent(mean(values))} ({percent(min(values))} to {percent(max(values))})"
-
-
-def averaged(group: Iterable[Record], name: str) -> str:
-    """The mean of a score over seeds."""
-    values = [record["scores"][name]["value"] for record in group]
-    return percent(mean(values)) if None not in values else ""
-
-
-def value(record: Record, name: str) -> str:
-    """A score of a record in percent."""
-    return percent(record["scores"][name]["value"])
 
 
 def cost(found: Found) -> str:
-    """What each run took, and on what."""
-    lines = ["## Cost", ""]
-    # A model that is evaluated on several corpora was trained once.
-    models = [(run.card.system, run.recipe.seed if run.recipe else None) for run, _ in found]
-    first = [model not in models[:index] for index, model in enumerate(models)]
-    columns = ["system", "task", "seed", "training, s", "on", "evaluation, s", "on"]
-    body = pd.DataFrame(
-        [
+    """Hours by part, and on what."""
+    body = []
+    for part, title in PARTS.items():
+        mine = [(run, record) for run, record in found if run.part == part]
+        if not mine:
+            continue
+        # A model that is evaluated on several corpora was trained once.
+        models = {
+            (run.card.system, json.dumps(record["training"]["recipe"])): record["training"]
+            for run, record in mine
+            if record["training"]
+        }
+        speeds = [(record["sentences"], record["run"]["sentences_per_second"]) for _, record in mine]
+        evaluated = sum(size / speed for size, speed in speeds if speed)
+        machines = {
+            record["run"]["hardware"]["gpu"] or record["run"]["hardware"]["cpu"] for _, record in mine
+        }
+        trained_on = {training["hardware"] for training in models.values()}
+        body.append(
             [
-                f"`{run.card.system}`{f', {run.shots} shots' if run.shots else ''}",
-                f"`{run.task}`",
-                str(run.recipe.seed) if run.recipe else "",
-                f"{record['training']['seconds']:,.0f}" if record["training"] and new else "",
-                record["training"]["hardware"] if record["training"] and new else "",
-                f"{record['sentences'] / record['run']['sentences_per_second']:,.0f}",
-                record["run"]["hardware"]["gpu"] or record["run"]["hardware"]["cpu"] or "",
+                title,
+                str(len(mine)),
+                f"{sum(training['seconds'] for training in models.values()) / 3600:.1f}",
+                ", ".join(sorted(trained_on)),
+                f"{evaluated / 3600:.1f}",
+                ", ".join(sorted(filter(None, machines))),
             ]
-            for (run, record), new in zip(found, first, strict=True)
-        ],
-        columns=columns,
-    )
-    lines.append(markdown_table(body))
-    lines += ["", "An evaluation of several tasks in one run is divided among them by their sentences."]
-    return "\n".join([*lines, ""])
+        )
+    columns = ["part", "runs", "training, hours", "on", "evaluation, hours", "on a machine with"]
+    # A record that counts in two parts, such as all rows in one epoch, is in one of them.
+    return markdown_table(pd.DataFrame(body, columns=columns)) + "\n"
+
+
+def learned(group: Sequence[Record], *names: str) -> str:
+    """A number of the data that a system was trained on, by the first of these names that it has."""
+    data = group[0]["training"]["data"] if group[0]["training"] else {}
+    count = next((data[name] for name in names if data.get(name) is not None), None)
+    return "" if count is None else f"{count:,}"
+
+
+def shown_alone(group: Sequence[Record]) -> str:
+    """The mean strict F1 of a system's seeds, with its interval."""
+    of = side(group)
+    return f"{percent(of.value)} [{percent(of.low)}, {percent(of.high)}]"
+
+
+def mean_of(group: Iterable[Record], name: str) -> float:
+    """The mean of a score over seeds, 0 where it is not known."""
+    return mean(record["scores"][name]["value"] or 0.0 for record in group)
+
+
+def value(group: Sequence[Record], name: str) -> str:
+    """The mean of a score over seeds in percent; blank where a record does not know it."""
+    values = [record["scores"][name]["value"] for record in group]
+    return percent(mean(values)) if values and None not in values else ""

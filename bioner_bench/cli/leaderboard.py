@@ -1,4 +1,4 @@
-"""The commands on records: `leaderboard add`, `rescore` and `build`."""
+"""The commands on records: `leaderboard add`, `rescore`, `build` and `export`."""
 
 from __future__ import annotations
 
@@ -145,3 +145,31 @@ def build(
         building.write(files, place)
         for name in files:
             print(place / name)
+
+
+@app.command(epilog="Example: bioner-bench leaderboard export --hub hub --dataset my-org/bioner minilm")
+def export(
+    hub: Annotated[Path, typer.Option(help="Folder to write, with a folder for each system.")],
+    dataset: Annotated[str, typer.Option(help="The benchmark's data set on the Hub, as org/name.")],
+    systems: Annotated[
+        list[str] | None, typer.Argument(help="Systems; all of them if none is named.", metavar="[SYSTEM]...")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
+) -> None:
+    """Write results as the Hugging Face Hub collects them from a model's repository; print the paths.
+
+    SYSTEM/.eval_results/bioner_bench.yaml goes into the model's repository as it is; SYSTEM/model-index.yaml
+    is for the front matter of its README. Strict F1 in percent.
+    """
+    from bioner_bench.leaderboard.build import read_records
+    from bioner_bench.leaderboard.hub_export import export as export_to
+
+    found = read_records(folder / "records")
+    known = {record["system"]["name"] for record in found}
+    if unknown := sorted(set(systems or ()) - known):
+        there = ", ".join(sorted(known))
+        raise BenchmarkError(
+            f"no records of {', '.join(unknown)} in {folder / 'records'}; there are: {there}"
+        )
+    for path in export_to([r for r in found if not systems or r["system"]["name"] in systems], dataset, hub):
+        print(path)

@@ -24,6 +24,9 @@ models_app = typer.Typer(
     no_args_is_help=True,
 )
 
+_KEEPS = " ".join(f"{name}: {one.keeps.replace('`', '')}." for name, one in STRATEGIES.items())
+"""What `--help` says of the strategies."""
+
 
 def select(
     tasks: Annotated[str, typer.Option(help="Corpora to select from, with commas between them.")],
@@ -32,7 +35,7 @@ def select(
         str | None, typer.Option(help="Scores the rows: a packaged model, a folder, or a hub id.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Of the weak model on the hub.")] = None,
-    strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGIES)}.")] = "hybrid",
+    strategy: Annotated[str, typer.Option(help=_KEEPS)] = "hybrid",
     ratio: Annotated[float, typer.Option(help="Share that is kept, of each corpus.")] = 0.5,
     pooled: Annotated[
         bool, typer.Option("--pooled", help="Take the share of all corpora together instead.")
@@ -43,7 +46,7 @@ def select(
     dtype: Annotated[str, typer.Option(help="Of the weak model: float32, bfloat16 or auto.")] = "float32",
     template: Annotated[str | None, typer.Option(help="Variables of its chat template, as JSON.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that are scored at once.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of random selection.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of what is drawn by chance.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
 ) -> None:
     """Choose training rows by IFD: the hardest share of those with a mention, and all without one.

@@ -23,6 +23,11 @@ over the card: `--num_fewshot 5`, `--model_args dtype=bfloat16`, `--limit 100`. 
 `--log_samples --output_path out`. *Measured* says whether a system has records on the leaderboard; *reported*
 counts the figures of others in its card, each with a source there that can be looked up. A system
 without a command is one that only others have measured.
+
+A system may be a family, with one checkpoint a corpus: `minilm` is one card, one recipe with `each` in place
+of `train`, and seven checkpoints; `run --system minilm --tasks bioner` answers each corpus with its own. A
+card may also name checkpoints of others, `checkpoints: {bioner_ncbi: org/model}`. A corpus without one is
+not run.
 """
 
 _HEADINGS = {

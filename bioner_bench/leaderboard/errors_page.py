@@ -75,8 +75,13 @@ def _sentence(one: Examined, names: Sequence[str]) -> dict[str, Any]:
     return {
         "id": one.sentence.id,
         "document": one.sentence.document,
-        "kinds": "\n".join(kind.value for kind in ERRORS if _has(one, kind)),
-        "types": "\n".join(_types(one)),
+        # A line an error: its kind and types, by which the buttons choose.
+        "errors": "\n".join(
+            "\t".join((each.kind.value, *each.types))
+            for found in one.answers
+            for each in found
+            if each.kind is not Kind.CORRECT
+        ),
         "answers": [
             {
                 "name": name if len(names) > 1 else None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bioner_bench.leaderboard.rows import corpus_name, folded, lines, shown_shots, tasks_of
+from bioner_bench.leaderboard.rows import asked, corpus_name, folded, lines, tasks_of
 from bioner_bench.plotting import BLUE, GREEN, GRID, INK, ORANGE, SOFT, VIOLET, panels, spread, style, svg
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame) -> dict[str, str]:
 
 def label(row: Row) -> str:
     """A system and its shots, as figures name it."""
-    return f"{row['title']}, {shown_shots(row)}-shot" if row["kind"] == "llm" else str(row["title"])
+    return f"{row['title']}{asked(row)}"
 
 
 def _f1_by_corpus(by_task: dict[str, list[Row]]) -> Figure:

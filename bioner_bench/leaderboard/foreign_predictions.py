@@ -42,10 +42,10 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
         BenchmarkError: the file is of neither form, a sentence is missing, there twice, or not the task's; or
             the card says how to run the system, so that it is to be run.
     """
-    if card.run:
+    if card.run or card.recipe or card.checkpoints:
         raise BenchmarkError(
-            f"{card.system} has a `run` in its card, and lm-eval can run it; run it: predictions do not show "
-            "what made them"
+            f"the card of {card.system} says how lm-eval runs it; run it: predictions do not show what made "
+            "them"
         )
     wanted = expected(task)
     types = list(wanted.corpus.types)

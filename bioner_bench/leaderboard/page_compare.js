@@ -193,7 +193,7 @@ let asked = 0;
 function compareRow(task, result) {
   const sure = result.p < 0.05;
   const cells = [percent(result.a), percent(result.b), points(result.difference), `[${points(result.low)}, ${points(result.high)}]`,
-    result.p < 0.001 ? "< 0.001" : result.p.toFixed(3)];
+    result.p < 0.001 ? "<\u00a00.001" : result.p.toFixed(3)];
   const heads = ["A", "B", "A − B", "95 % interval", "p"];
   return el("tr", { class: [result.kind || "whole", sure ? "sure" : ""].filter(Boolean).join(" "), "data-task": task.id, "data-score": result.name },
     el("th", { scope: "row" }, result.kind ? result.name : task.name),

@@ -284,7 +284,9 @@ def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
         documents = next((found[run]["documents"] for run in counts if found[run]["documents"]), None)
         sides = {setup: [counts[run] for run in runs] for setup, runs in systems.items()}
         p_values = [compare_runs(strict, sides[other], sides[best], documents).p_value for other in others]
-        for other, p_value in zip(others, holm(p_values), strict=True):
+        # The best is the best of all, so any pair of systems may turn out to be tested.
+        corrected = holm(p_values, len(order) * (len(order) - 1) // 2)
+        for other, p_value in zip(others, corrected, strict=True):
             measured.loc[systems[other], "tied_with_best"] = p_value >= SIGNIFICANCE
 
 
@@ -308,7 +310,7 @@ def _version_key(version: str) -> list[int]:
 def by_setup(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """A system and how it was asked, with all of its rows; in the order of the first of them."""
     for _, runs in frame.groupby(KEY, sort=False, dropna=False):
-        yield {name: runs.iloc[0][name] for name in SETUP}, runs
+        yield runs[SETUP].iloc[0].to_dict(), runs
 
 
 def folded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -364,6 +366,7 @@ def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFr
     """One row a system and setup: the mean of its seeds' `score` on each task."""
     shown = current(frame)
     shown = shown[shown["task"].isin(tasks) & shown[score].notna()] if score in shown else shown[:0]
+    shown = shown[[*SETUP, "task", *([score] if score in shown else [])]]
     made = [setup | runs.groupby("task")[score].mean().to_dict() for setup, runs in by_setup(shown)]
     means = pd.DataFrame(made, columns=[*SETUP, *tasks], dtype=object)
     return pd.concat([means[SETUP], means[list(tasks)].astype(float)], axis=1)
@@ -381,6 +384,14 @@ def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame
         }
     )
     return frame.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
+
+
+def asked(row: Mapping[str, Any]) -> str:
+    """How a language model was asked, after its name: `, 5-shot, retrieved`; nothing of other systems."""
+    if row["kind"] != "llm":
+        return ""
+    chosen = "" if row["demonstrations"] in (None, "random") else f", {row['demonstrations']}"
+    return f", {row['shots']}-shot{chosen}"
 
 
 def shown_shots(row: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ from bioner_bench.leaderboard.rows import (
     GROUPS,
     KEY,
     REPORTED_SCORES,
+    asked,
     corpus_name,
     current,
     group_means,
     members,
     overview,
-    shown_shots,
 )
 
 _HEAD = """# Leaderboard
@@ -32,7 +32,8 @@ _OVERVIEW = """## Overview
 
 Strict F1; of several training seeds their mean. The mean is over the four core corpora, unweighted, and blank
 unless a system ran on all of them. **Bold** is the best measured system of a corpus, † one that is not
-significantly worse (paired bootstrap, p >= 0.05). Reference models and partial runs are not ranked.
+significantly worse (paired bootstrap over documents and seeds, p >= 0.05 after Holm's correction). Reference
+models and partial runs are not ranked.
 """
 
 _REPORTED = """# Reported by others
@@ -107,8 +108,7 @@ def escape(text: object) -> str:
 
 
 def _name(row: dict[str, Any]) -> str:
-    shots = f", {shown_shots(row)}-shot" if row["kind"] == "llm" else ""
-    return f"{escape(row['title'])}{shots}"
+    return f"{escape(row['title'])}{asked(row)}"
 
 
 def _systems(table: pd.DataFrame) -> str:

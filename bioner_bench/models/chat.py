@@ -113,7 +113,8 @@ class Chat:
     @property
     def sha256(self) -> str:
         """Of a prompt as it is rendered: it changes with the template, its variables and its day."""
-        return hashlib.sha256((self._frame.asked + self._frame.opening).encode()).hexdigest()
+        frame = [self._frame.asked, self._frame.opening, self._frame.closing]
+        return hashlib.sha256(json.dumps(frame).encode()).hexdigest()
 
     @cached_property
     def _frame(self) -> _Frame:

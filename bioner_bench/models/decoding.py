@@ -133,7 +133,9 @@ def write(
     return answers
 
 
-def greedy(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
+def greedy(
+    model: Any, prompts: Sequence[Sequence[int]], room: int, end: int, rows: int = 0
+) -> list[list[int]]:
     """What the model writes after each prompt: up to `room` tokens, or to `end`, which is left out.
 
     Args:
@@ -141,23 +143,25 @@ def greedy(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int) ->
         prompts: token ids.
         room: tokens to write, at most.
         end: the token that ends an answer.
+        rows: that are read at once, at most; 0 for as many as their tokens allow.
     """
     if not prompts:
         return []
     if can_decode(model, max(map(len, prompts)) + room):
         penalty = float(model.generation_config.repetition_penalty or 1)
-        written = write(model, prompts, room, lambda t: t[-1] == end, repetition_penalty=penalty)
+        batching = Batching(rows=rows)
+        written = write(model, prompts, room, lambda t: t[-1] == end, batching, repetition_penalty=penalty)
     else:
-        written = _in_full(model, prompts, room, end)
+        written = _in_full(model, prompts, room, end, rows or ROWS_IN_FULL)
     return [answer[: answer.index(end)] if end in answer else answer for answer in written]
 
 
-def _in_full(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int) -> list[list[int]]:
+def _in_full(model: Any, prompts: Sequence[Sequence[int]], room: int, end: int, rows: int) -> list[list[int]]:
     """The same by transformers' own loop, which reads every prompt from its first token."""
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
-    for start in range(0, len(order), ROWS_IN_FULL):
-        batch = order[start : start + ROWS_IN_FULL]
+    for start in range(0, len(order), rows):
+        batch = order[start : start + rows]
         width = len(prompts[batch[0]])
         ids = torch.tensor([[*[PAD] * (width - len(prompts[index])), *prompts[index]] for index in batch])
         pads = torch.tensor([[width - len(prompts[index])] for index in batch])

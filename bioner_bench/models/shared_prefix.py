@@ -8,7 +8,8 @@ is without sharing. A model that keeps a running state (Mamba) reads its rows in
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -69,7 +70,7 @@ def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     """How many tokens that all rows begin with a model can read once; 0 if it cannot share."""
     shared = common_prefix(rows)
     if shared and not can_share(model, max(len(row) for row in rows)):
-        _say_once(f"{type(model).__name__} cannot share what rows begin with: each is read in full")
+        _say_once(f"{model.config.model_type} cannot share what rows begin with: each is read in full")
         return 0
     return shared
 
@@ -79,19 +80,21 @@ def _say_once(line: str) -> None:
     logging.getLogger(__name__).warning(line)
 
 
-def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> tuple[Tensor, int]:
-    """The logits of each row from some place on.
+def target_logits(
+    model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int], share: bool = True
+) -> Tensor:
+    """The logits of the tokens that each row ends with; the output layer runs for them alone.
 
     Args:
         model: a causal language model of transformers.
         rows: token ids.
-        starts: the first place of each row whose logits are needed.
+        starts: the place in each row of the token before the first one that is predicted.
+        share: read what all rows begin with only once, if the model can.
 
     Returns:
-        rows x width x vocabulary, rows filled up on the right; and the place in the rows that the first
-        column belongs to.
+        tokens x vocabulary, one row's tokens after the other's.
     """
-    shared = min(shareable(model, rows), *starts)
+    shared = min(shareable(model, rows), *starts) if share else 0
     width = max(len(row) for row in rows) - shared
     device = model.device
     ids = torch.full((len(rows), width), PAD)
@@ -99,19 +102,32 @@ def logits(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> 
     for index, row in enumerate(rows):
         ids[index, : len(row) - shared] = torch.tensor(row[shared:])
         mask[index, : len(row)] = 1
+    places = [
+        (index, place - shared)
+        for index, (row, start) in enumerate(zip(rows, starts, strict=True))
+        for place in range(start, len(row) - 1)
+    ]
     beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
-    first = min(starts)
-    # As an index, not as a slice, whose gaps between rows would make the output layer's product one a row.
-    kept = torch.arange(first - shared, width, device=device)
-    output = model(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
-        use_cache=beginning is not None,
-        logits_to_keep=kept,
-        **{CACHE: beginning},
-    )
-    return output.logits, first
+    with _only_at(model.get_output_embeddings(), torch.tensor(places, device=device)):
+        output = model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=torch.arange(shared, shared + width, device=device).expand(len(rows), -1),
+            use_cache=beginning is not None,
+            **{CACHE: beginning},
+        )
+    return output.logits[0]
+
+
+@contextmanager
+def _only_at(output_layer: torch.nn.Module, places: Tensor) -> Iterator[None]:
+    """Let an output layer see these places (row, column) alone, as one row."""
+    rows, columns = places.unbind(dim=1)
+    hook = output_layer.register_forward_pre_hook(lambda _, given: (given[0][rows, columns][None],))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
@@ -121,7 +137,7 @@ def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> Dynamic
     model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: kept})
     if kept.get_seq_length() != len(beginning):
         raise BenchmarkError(
-            f"{type(model).__name__} does not fill the keys and values it is given as `{CACHE}`; "
+            f"{model.config.model_type} does not fill the keys and values it is given as `{CACHE}`; "
             "evaluate it with --model hf"
         )
     kept.batch_repeat_interleave(number)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
@@ -24,7 +24,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import rows
 from bioner_bench.tuning.model_card import CURVE, card, curve
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
-from bioner_bench.writing import only_writer, write_text
+from bioner_bench.writing import write_text
 
 RECIPE = "recipe.yaml"
 SUMMARY = "training.json"
@@ -36,19 +36,6 @@ _SCHEDULES = {"constant": "constant_with_warmup"}
 
 _UNFINISHED = "unfinished"
 """Where the Trainer's checkpoints are until the run has ended."""
-
-
-@contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Hold a folder against other runs, which wait; of the processes of one run the first does."""
-    with only_writer(out) if processes().is_main_process else nullcontext():
-        yield
-
-
-def processes() -> PartialState:
-    """The processes that `accelerate launch` started, or the only one."""
-    # Without a GPU they know each other only if they are told that they use none.
-    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def begin(out: Path, recipe: Recipe) -> bool:
@@ -108,6 +95,13 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
     options: dict[str, Any] = {}
     if isinstance(recipe, LlmRecipe) and recipe.gradient_checkpointing:
         options["gradient_checkpointing"] = True  # transformers warns of the name wherever it is given
+    if isinstance(recipe, LlmRecipe):
+        options["optim"] = recipe.optimizer
+    for package in recipe.report_to:
+        if importlib.util.find_spec(package) is None:
+            raise BenchmarkError(f"report_to: {package} is not installed; run: pip install {package}")
+    if "tensorboard" in recipe.report_to:  # by default they would go with the unfinished checkpoints
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
     made = TrainingArguments(
         output_dir=str((out / _UNFINISHED).absolute()),
         seed=recipe.seed,
@@ -115,7 +109,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         num_train_epochs=recipe.epochs,
         max_steps=(recipe.steps if isinstance(recipe, LlmRecipe) else None) or -1,
         per_device_train_batch_size=recipe.batch_size,
-        per_device_eval_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=recipe.evaluation_batch_size or recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulate,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=_SCHEDULES.get(recipe.schedule, recipe.schedule),
@@ -132,7 +126,9 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         metric_for_best_model=best,
         greater_is_better=True if best else None,
         logging_steps=0.02,  # a share of all steps
-        report_to="none",
+        report_to=list(recipe.report_to) or "none",
+        run_name=recipe.name,
+        remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         **options,

@@ -24,7 +24,7 @@ from bioner_bench.models import packaged
 from bioner_bench.models.encoder import Encoder, Input, decode, longest, read
 from bioner_bench.models.tagging import tag_set, to_tags
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints
+from bioner_bench.tuning import checkpoints, processes
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.tuning.recipes import EncoderRecipe
 
@@ -37,13 +37,13 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
     Raises:
         BenchmarkError: the training corpora have different types, or `out` holds another run.
     """
-    with checkpoints.claimed(out):
+    with processes.claimed(out):
         return _train(recipe, out)
 
 
 def _train(recipe: EncoderRecipe, out: Path) -> Path:
     types = _types(recipe)
-    with checkpoints.processes().main_process_first():  # the others find what it wrote
+    with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
         packaged.resolve(recipe.model)

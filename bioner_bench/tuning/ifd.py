@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from bioner_bench.models.chat import Chat
-from bioner_bench.models.shared_prefix import logits
+from bioner_bench.models.shared_prefix import target_logits
 from bioner_bench.tuning.rows import Row
 from bioner_bench.tuning.score_files import Score
 
@@ -74,12 +74,10 @@ def losses(model: Any, prompts: Sequence[Sequence[int]], targets: Sequence[Seque
     starts = [len(prompt) - 1 for prompt in prompts]
     whole = [[*prompt, *target] for prompt, target in zip(prompts, targets, strict=True)]
     with torch.inference_mode():
-        found, first = logits(model, whole, starts)
-        result = []
-        for row, start, target in zip(found, starts, targets, strict=True):
-            predicted = row[start - first : start - first + len(target)].float()
-            result.append(float(cross_entropy(predicted, torch.tensor(target, device=predicted.device))))
-    return result
+        found = target_logits(model, whole, starts).float()
+        wanted = torch.tensor([token for target in targets for token in target], device=found.device)
+        each = cross_entropy(found, wanted, reduction="none").split([len(target) for target in targets])
+    return [float(row.mean()) for row in each]
 
 
 def _exp(difference: float) -> float:

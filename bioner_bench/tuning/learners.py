@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
 from transformers.pytorch_utils import Conv1D
 
 from bioner_bench.models import hardware, packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning import processes
 from bioner_bench.tuning.recipes import LlmRecipe
 
 _BEYOND_PEFT = ("out_proj", "conv1d")
@@ -31,6 +33,10 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     # On a processor half-precision weights are slower than float32 ones under autocast.
     narrow = recipe.method == "lora" and hardware.device() != "cpu"
+    if recipe.attn_implementation:
+        options["attn_implementation"] = recipe.attn_implementation
+    if recipe.quantization:
+        options |= _in_four_bits(recipe)
     with packaged.loading(base):
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=hardware.dtype(recipe.precision) if narrow else torch.float32, **options
@@ -40,7 +46,22 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
         return _continued(model, recipe, begin) if begin else _adapted(model, recipe)
-    return PeftModel.from_pretrained(model, begin).merge_and_unload() if begin else model
+    if begin:
+        model = PeftModel.from_pretrained(model, begin).merge_and_unload().requires_grad_(True)
+    return model
+
+
+def _in_four_bits(recipe: LlmRecipe) -> dict[str, Any]:
+    """What `from_pretrained` is told so that it holds the weights in 4 bits, as QLoRA does."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise BenchmarkError("quantization: 4bit needs bitsandbytes; run: pip install bitsandbytes")
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=hardware.dtype(recipe.precision),
+    )
+    return {"quantization_config": config, "device_map": {"": processes.together().device}}
 
 
 def origin(recipe: LlmRecipe) -> tuple[str, Path | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,9 +21,9 @@ from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
-from bioner_bench.models.shared_prefix import logits
+from bioner_bench.models.shared_prefix import target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints, learners, rows
+from bioner_bench.tuning import checkpoints, learners, processes, rows
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
@@ -44,23 +45,17 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
     Raises:
         BenchmarkError: a row is longer than the model can read, or `out` holds another run.
     """
-    with checkpoints.claimed(out):
+    with processes.claimed(out):
         return _train(recipe, out, scores_from)
 
 
 def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
-    together = checkpoints.processes()
-    if together.num_processes > 1 and recipe.select.weak_model and scores_from is None:
-        raise BenchmarkError(
-            "several processes would score the same rows; run `bioner-bench select` first, and give its "
-            "folder with --scores"
-        )
-    with together.main_process_first():  # the others find what it wrote
+    with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
-        chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -69,7 +64,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     model = learners.load(recipe, chat)
     learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
     trainer = _Trainer(
-        model=model,
+        model=_with_loss(model),
         args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
         train_dataset=learned,
         eval_dataset=learned[:1] if recipe.validation else None,  # `evaluate` reads the sentences itself
@@ -83,9 +78,10 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         )
     trainer.development = _development(recipe)
     trainer.chat = chat
+    trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
-    trainer.share = not (dropout or recipe.gradient_checkpointing or together.num_processes > 1)
+    trainer.share = not (dropout or recipe.gradient_checkpointing)
     trainer.model_accepts_loss_kwargs = True  # the number of target tokens in a step is given to compute_loss
     trainer.train(resume_from_checkpoint=checkpoints.last(out))
     checkpoints.finish(
@@ -159,6 +155,7 @@ class _Trainer(GroupedTrainer):
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
     share: bool
+    rows_at_once: int
 
     def compute_loss(
         self,
@@ -168,7 +165,7 @@ class _Trainer(GroupedTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
-        loss, count = target_loss(model, inputs, self.share)
+        loss, count = model(batch=inputs, share=self.share)
         if num_items_in_batch is None:
             return loss / count
         # Processes average their gradients, but the number is of all their tokens.
@@ -181,7 +178,7 @@ class _Trainer(GroupedTrainer):
         mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
-            counted = answer_and_count(model, self.chat, mine)
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once)
         everything = gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -189,6 +186,35 @@ class _Trainer(GroupedTrainer):
         control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self.control: Any = control
         return metrics
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A model by the `forward` it had before others wrapped it, which must not be entered twice at once."""
+
+    model: Any
+    forward: Callable[..., Any]
+
+    def __call__(self, **options: Any) -> Any:
+        return self.forward(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+def _with_loss(model: Any) -> Any:
+    """Give a model's `forward` a second form, `target_loss`.
+
+    Several processes learn together by a wrapper that must see one forward pass a batch; reading what rows
+    share, and then the rest, are two.
+    """
+    plain = _Plain(model, model.forward)
+
+    def forward(*args: Any, batch: Any = None, share: bool = True, **options: Any) -> Any:
+        return plain.forward(*args, **options) if batch is None else target_loss(plain, batch, share)
+
+    model.forward = forward
+    return model
 
 
 def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) -> tuple[Tensor, int]:
@@ -200,28 +226,17 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
         share: read what all rows begin with only once.
     """
     labels = inputs["labels"]
-    if not share:
-        first = int((labels != IGNORED).int().argmax(dim=1).min()) - 1
-        found = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            use_cache=False,
-            logits_to_keep=labels.shape[1] - first,
-        ).logits
-    else:
-        sizes = inputs["attention_mask"].sum(dim=1).tolist()
-        batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
-        starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
-        found, first = logits(model, batch, starts)
-    wanted = labels[:, first + 1 : first + found.shape[1]]
-    predicted = found[:, : wanted.shape[1]]
-    loss = cross_entropy(
-        predicted.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
-    return loss, int((wanted != IGNORED).sum())
+    sizes = inputs["attention_mask"].sum(dim=1).tolist()
+    batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
+    starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
+    wanted = labels[labels != IGNORED]
+    loss = cross_entropy(target_logits(model, batch, starts, share).float(), wanted, reduction="sum")
+    return loss, wanted.numel()
 
 
-def answer_and_count(model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]]) -> list[dict[str, int]]:
+def answer_and_count(
+    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0
+) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
@@ -231,7 +246,7 @@ def answer_and_count(model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence
     )
     training = model.training
     model.eval()
-    written = greedy(model, prompts, room, chat.end_of_turn)
+    written = greedy(model, prompts, room, chat.end_of_turn, rows_at_once)
     model.train(training)
     answers = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
     if not chat.tokenizer.chat_template:  # there the blank line after it ends an answer

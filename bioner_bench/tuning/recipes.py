@@ -23,6 +23,15 @@ _COUNT = {"type": "integer", "minimum": 1}
 _FROM_ZERO = {"type": "integer", "minimum": 0}
 
 
+REPORTERS = ("tensorboard", "wandb", "trackio")
+"""What a run's losses and scores can be sent to, as packages and for the Trainer."""
+
+OPTIMIZERS = (
+    *("adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "adafactor"),
+)
+"""Names of the Trainer; those of 8 bits and the paged ones are bitsandbytes'."""
+
+
 _COMMON: dict[str, Any] = {
     "name": {"type": "string", "minLength": 1},
     "kind": {"enum": ["encoder", "llm"]},
@@ -42,6 +51,8 @@ _COMMON: dict[str, Any] = {
     "max_length": {"type": ["integer", "null"], "minimum": 8},
     "precision": {"enum": list(PRECISIONS)},
     "patience": {"type": ["integer", "null"], "minimum": 1},
+    "evaluation_batch_size": {"type": ["integer", "null"], "minimum": 1},
+    "report_to": {"type": "array", "items": {"enum": list(REPORTERS)}, "uniqueItems": True},
 }
 
 _REQUIRED = ["kind", "model", "seed", "epochs", "learning_rate"]
@@ -94,6 +105,9 @@ LLM_SCHEMA: dict[str, Any] = {
         "evaluate_every": {"type": ["integer", "null"], "minimum": 1},
         "validation_sentences": {"type": ["integer", "null"], "minimum": 1},
         "gradient_checkpointing": {"type": "boolean"},
+        "optimizer": {"enum": list(OPTIMIZERS)},
+        "attn_implementation": {"type": ["string", "null"], "minLength": 1},
+        "quantization": {"enum": ["4bit", None]},
         "template": {"type": "object"},
     },
     "required": _REQUIRED,
@@ -126,6 +140,9 @@ class Recipe:
             cut (null: as many as it has positions).
         precision: of the forward pass; weights that are trained are float32.
         patience: scorings on the development split without a better one before training stops; null: none.
+        evaluation_batch_size: sentences that are read at once for a score; null: as many as their tokens
+            allow, or for an encoder `batch_size`.
+        report_to: where losses and scores go besides the checkpoint's folder, of `REPORTERS`.
     """
 
     name: str
@@ -145,6 +162,8 @@ class Recipe:
     max_length: int | None = None
     precision: str = "auto"
     patience: int | None = None
+    evaluation_batch_size: int | None = None
+    report_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +213,9 @@ class LlmRecipe(Recipe):
         evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
         validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
         gradient_checkpointing: less memory for more time.
+        optimizer: of `OPTIMIZERS`.
+        attn_implementation: as `from_pretrained` takes it, such as `flash_attention_2`; null: what it picks.
+        quantization: `4bit` holds the base model's weights in 4 bits (NF4, QLoRA); with LoRA only.
         template: variables of the chat template, such as `enable_thinking: false`.
     """
 
@@ -210,6 +232,9 @@ class LlmRecipe(Recipe):
     evaluate_every: int | None = None
     validation_sentences: int | None = 200
     gradient_checkpointing: bool = False
+    optimizer: str = "adamw_torch_fused"
+    attn_implementation: str | None = None
+    quantization: str | None = None
     template: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -234,6 +259,7 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
     content = {"name": path.stem} | content
     for name in ("train", "validation"):
         content[name] = tuple(content[name] if name in content else content["train"])
+    content["report_to"] = tuple(content.get("report_to", ()))
     recipe: EncoderRecipe | LlmRecipe
     if content["kind"] == "llm":
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
@@ -241,6 +267,10 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         recipe = LlmRecipe(**content)
         if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
             raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
+        if recipe.quantization and recipe.method != "lora":
+            raise BenchmarkError(
+                f"{path}: quantization is for LoRA; weights of {recipe.quantization} do not learn"
+            )
     else:
         recipe = EncoderRecipe(**content)
     for name in recipe.train:

@@ -24,6 +24,11 @@ class Row:
     target: str
     positive: bool
 
+    @property
+    def mentions(self) -> int:
+        """How many mentions the target has."""
+        return sum(map(len, json.loads(self.target).values()))
+
 
 def rows_of(task: str, split: str = "train") -> list[Row]:
     """A row for each sentence of a split, in the corpus's order.

@@ -14,7 +14,7 @@ from typing import Any
 from bioner_bench import __version__, corpora
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, rows, score_files
+from bioner_bench.tuning import ifd, processes, rows, score_files
 from bioner_bench.tuning.rows import Row
 from bioner_bench.tuning.score_files import Score
 from bioner_bench.tuning.strategies import (
@@ -27,7 +27,7 @@ from bioner_bench.tuning.strategies import (
     check,
     select,
 )
-from bioner_bench.writing import only_writer, write_text
+from bioner_bench.writing import write_text
 
 EDGES = (0.0, *(10 ** (exponent / 20) for exponent in range(-60, 1)))
 """Of the histogram's bins, even on a logarithmic scale: most scores are small, for the form of the answer
@@ -47,7 +47,8 @@ def select_rows(
 ) -> list[Row]:
     """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
 
-    A killed run goes on where its scoring was; of two at once in one folder the second waits.
+    A killed run goes on where its scoring was; of two at once in one folder the second waits. The processes
+    of `accelerate launch` score the rows together.
 
     Args:
         tasks: corpora whose training splits are selected from.
@@ -68,21 +69,23 @@ def select_rows(
             f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
             "--weak-model smollm2-135m"
         )
-    with only_writer(out):
+    with processes.claimed(out):
         scores: dict[str, Score] = {}
         scoring: dict[str, Any] = {}
         if choice.weak_model is not None:
             scores, scoring = _scores(found, choice, out, scores_from, batch_size)
         made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
         kept = [row for row in found if row.id in made.kept]
-        rows.write(out / "rows.jsonl", kept)
-        write_text(out / "scores.jsonl", _lines(found, scores, made))
-        report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
-        write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-        if scores:
-            write_text(out / "distribution.svg", _picture(found, scores, made))
-        else:  # of an earlier selection
-            (out / "distribution.svg").unlink(missing_ok=True)
+        if processes.share()[0] == 0:
+            rows.write(out / "rows.jsonl", kept)
+            write_text(out / "scores.jsonl", _lines(found, scores, made))
+            report = _report(tasks, choice, found, scores, made) | {"scoring": scoring}
+            write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+            if scores:
+                write_text(out / "distribution.svg", _picture(found, scores, made))
+            else:  # of an earlier selection
+                (out / "distribution.svg").unlink(missing_ok=True)
+        processes.meet()
     return kept
 
 
@@ -122,10 +125,15 @@ def _scores(
         task: settings | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
         for task, prompt_hash in rows.prompt_hashes(groups).items()
     }
+    this, number_of_processes = processes.share()
+    if this == 0:
+        for task, file_settings in files.items():
+            if scores_from is not None:
+                score_files.copy(scores_from / _file(task), out / _file(task), file_settings)
+            _gather(out, task, file_settings)
+    processes.meet()
     done: dict[str, Score] = {}
     for task, file_settings in files.items():
-        if scores_from is not None:
-            score_files.copy(scores_from / _file(task), out / _file(task), file_settings)
         done |= score_files.read(out / _file(task), file_settings)
     waiting = {task: [row for row in rows_ if row.id not in done] for task, rows_ in groups.items()}
     number = sum(map(len, waiting.values()))
@@ -136,13 +144,23 @@ def _scores(
         )
     began = time.monotonic()
     if number:
+        device = str(processes.together().device) if number_of_processes > 1 else hardware.device()
         model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-        model.to(hardware.device()).eval()
-        with tqdm(total=len(found), initial=len(found) - number, desc="IFD", unit="row") as bar:
+        model.to(device).eval()
+        with tqdm(
+            total=len(found), initial=len(found) - number, desc="IFD", unit="row", disable=this > 0
+        ) as bar:
             for task, rows_ in waiting.items():
-                scored = ifd.score(rows_, model, chat, batch_size, bar.update)
-                score_files.append(out / _file(task), files[task], scored)
-                done |= score_files.read(out / _file(task), files[task])
+                file = out / (_part(task, this) if number_of_processes > 1 else _file(task))
+                scored = ifd.score(rows_[this::number_of_processes], model, chat, batch_size, bar.update)
+                score_files.append(file, files[task], scored)
+        processes.meet()
+        if this == 0:
+            for task, file_settings in files.items():
+                _gather(out, task, file_settings)
+        processes.meet()
+        for task, file_settings in files.items():
+            done |= score_files.read(out / _file(task), file_settings)
     seconds = time.monotonic() - began
     cost = {
         "rows": number,
@@ -150,12 +168,25 @@ def _scores(
         "rows_per_second": round(number / seconds, 2) if number else None,
         "batch_size": batch_size,
         "hardware": hardware.name(),
+        "processes": number_of_processes,
     }
     return {row.id: done[row.id] for row in found}, settings | cost
 
 
 def _file(task: str) -> str:
     return f"ifd/{task}.jsonl"
+
+
+def _part(task: str, process: int) -> str:
+    return f"ifd/{task}.part-{process}.jsonl"
+
+
+def _gather(out: Path, task: str, settings: Mapping[str, Any]) -> None:
+    """Bring what several processes scored, of this run or a killed one, into one file."""
+    for part in sorted(out.glob(_part(task, 0).replace("part-0", "part-*"))):
+        if score_files.read(part, settings):
+            score_files.copy(part, out / _file(task), settings)
+        part.unlink()
 
 
 def _lines(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:

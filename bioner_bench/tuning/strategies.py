@@ -2,10 +2,16 @@
 
 Hybrid Superfiltering (BioSelectTune, arXiv 2512.22738) keeps the hardest share of the positive rows by IFD
 and every negative one, since filtering everything by IFD throws the negatives away: an empty answer is easy.
+
+What IFD finds hard has more mentions. Two controls tell whether it finds anything else: `densest` keeps the
+rows with the most mentions, without any model; `matched` draws rows by chance, but as many of each number of
+mentions as `hybrid` keeps. Those numbers come from hybrid's selection, so `matched` needs the scores as well;
+which rows it draws does not hang on them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -22,6 +28,7 @@ NOT_HELPED = "ifd is 1 or more"
 EASIER = "easier than the share that is kept"
 NEGATIVE = "negative"
 NOT_DRAWN = "not drawn"
+SPARSER = "fewer mentions than the share that is kept"
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,13 @@ class Choice:
     Attributes:
         strategy: one of `STRATEGIES`.
         ratio: the share that is kept.
-        weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies `full`
-            and `random` need none.
+        weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies of
+            `UNSCORED` need none.
         revision: of the hub id.
         dtype: of the weak model, one of `hardware.PRECISIONS`; in bfloat16 scores depend a little on batches.
         template: variables of its chat template.
         pooled: take the share of all corpora together, not of each.
-        seed: of `random`, and of the random selection that the report compares with.
+        seed: of `random` and `matched`, and of the random selection that the report compares with.
         limit: take only the first rows, for a trial.
     """
 
@@ -80,10 +87,10 @@ def select(
 
     Args:
         rows: of one corpus or several.
-        scores: by row id; `full` and `random` need none.
+        scores: by row id; those of `UNSCORED` need none.
         strategy: one of `STRATEGIES`.
         ratio: the share that is kept, of each corpus unless pooled.
-        seed: of `random`.
+        seed: of `random` and `matched`.
         pooled: take the share of all corpora together.
 
     Raises:
@@ -95,7 +102,7 @@ def select(
         groups.setdefault("" if pooled else row.task, []).append(row)
     left_out: dict[str, str] = {}
     for name, group in groups.items():
-        left_out |= STRATEGIES[strategy](group, scores, ratio, Random(f"{seed}:{name}"))
+        left_out |= STRATEGIES[strategy].leave_out(group, scores, ratio, Random(f"{seed}:{name}"))
     return Selection(frozenset(row.id for row in rows if row.id not in left_out), left_out)
 
 
@@ -131,29 +138,74 @@ def _superfilter(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float,
 
 
 def _random(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> dict[str, str]:
-    """As many positives as `hybrid` keeps, and all negatives; with no scores, as many as it keeps at most."""
     positives = [row.id for row in rows if row.positive]
-    number = round(ratio * len(positives))
-    if scores:
-        number = len(positives) - len(_hybrid(rows, scores, ratio, random))
-    drawn = set(random.sample(positives, number))
+    drawn = set(random.sample(positives, _number(rows, scores, ratio, random)))
     return {id_: NOT_DRAWN for id_ in positives if id_ not in drawn}
+
+
+def _matched(
+    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+) -> dict[str, str]:
+    left_out = _hybrid(rows, scores, ratio, random)
+    alike: dict[int, list[str]] = {}
+    for row in rows:
+        if row.positive:
+            alike.setdefault(row.mentions, []).append(row.id)
+    wanted = Counter(row.mentions for row in rows if row.positive and row.id not in left_out)
+    not_drawn: dict[str, str] = {}
+    for mentions, ids in sorted(alike.items()):
+        drawn = set(random.sample(sorted(ids), wanted[mentions]))
+        not_drawn |= {id_: NOT_DRAWN for id_ in ids if id_ not in drawn}
+    return not_drawn
+
+
+def _densest(
+    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+) -> dict[str, str]:
+    order = sorted((-row.mentions, row.id) for row in rows if row.positive)
+    return {id_: SPARSER for _, id_ in order[_number(rows, scores, ratio, random) :]}
+
+
+def _number(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> int:
+    """How many positives `hybrid` keeps; without scores, how many it keeps at most."""
+    positives = sum(row.positive for row in rows)
+    return positives - len(_hybrid(rows, scores, ratio, random)) if scores else round(ratio * positives)
 
 
 def _full(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
     return {}
 
 
-Strategy = Callable[["Sequence[Row]", "Mapping[str, Score]", float, Random], dict[str, str]]
-"""Rows of a corpus, scores, share, source of chance -> the rows left out and why."""
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way to choose rows.
+
+    Attributes:
+        keeps: what it keeps, in words.
+        leave_out: rows of a corpus, scores, share, source of chance -> the rows left out and why.
+        scored: whether it needs the scores of a weak model.
+    """
+
+    keeps: str
+    leave_out: Callable[[Sequence[Row], Mapping[str, Score], float, Random], dict[str, str]]
+    scored: bool = True
+
 
 STRATEGIES: Mapping[str, Strategy] = {
-    "hybrid": _hybrid,
-    "superfilter": _superfilter,
-    "random": _random,
-    "positives": _positives,
-    "full": _full,
+    "hybrid": Strategy("the hardest share of the positives, all negatives", _hybrid),
+    "superfilter": Strategy("the hardest share of all rows", _superfilter),
+    "random": Strategy(
+        "as many positives as `hybrid`, drawn by the seed; all negatives", _random, scored=False
+    ),
+    "matched": Strategy(
+        "as many positives of each number of mentions as `hybrid`, drawn by the seed; all negatives", _matched
+    ),
+    "densest": Strategy(
+        "as many positives as `hybrid`, those with the most mentions; all negatives", _densest, scored=False
+    ),
+    "positives": Strategy("those of `hybrid`, no negatives", _positives),
+    "full": Strategy("every row", _full, scored=False),
 }
 
-UNSCORED = ("full", "random")
+UNSCORED = tuple(name for name, strategy in STRATEGIES.items() if not strategy.scored)
 """The strategies that need no scores."""

@@ -152,7 +152,9 @@ def test_no_figure_is_given_twice():
 
 
 def test_every_system_can_be_run_or_has_figures():
-    assert [name for name, card in CARDS.items() if not card.run and not card.reported] == []
+    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    bare = {name for name, card in CARDS.items() if not card.run and not card.reported}
+    assert bare <= measured, "what another tool predicted has records"
 
 
 def test_lm_models_run_under_their_own_names():

@@ -336,10 +336,15 @@ def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
         folder = tmp_path / "checkpoints" / f"smollm2-135m-ncbi-hybrid-50-seed-{seed}"
         folder.mkdir(parents=True)
         (folder / "training.json").write_text("{}")
+        (folder / "generation_config.json").write_text('{"eos_token_id": [2, 0]}')
     base = {"dtype": "float32", "pretrained": "/prepared/smollm2-135m"}
     first, second = (f"checkpoints/smollm2-135m-ncbi-hybrid-50-seed-{seed}" for seed in (1, 2))
-    assert chosen(card=card)["model_args"] == base | {"peft": first}
-    assert chosen("--model_args", f"peft={second}", card=card)["model_args"] == base | {"peft": second}
+    assert chosen(card=card)["model_args"] == base | {"peft": first, "tokenizer": first}
+    other = chosen("--model_args", f"peft={second}", "--gen_kwargs", "max_gen_toks=9", card=card)
+    assert other["model_args"] == base | {"peft": second, "tokenizer": second}
+    # What lm-eval would take from the base model: where a turn ends, and penalties.
+    plain = {"eos_token_id": [2, 0], "repetition_penalty": 1.0}
+    assert other["gen_kwargs"] == {"max_gen_toks": 9} | plain
     assert "peft" not in chosen("--model_args", "pretrained=merged", card=card)["model_args"]
 
 

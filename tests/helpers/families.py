@@ -96,7 +96,7 @@ class Family:
 
     `ends` is the token that ends a turn, `opening` what the template writes before an answer. `spaces` says
     how words are told apart: `bytes`, or `metaspace` (SentencePiece), or `prefix` (the same, where every text
-    is given a first space). `epochs` is what it takes to learn eight rows by heart.
+    is given a first space). `epochs` and `learning_rate` are what it takes to learn eight rows by heart.
     """
 
     config: str
@@ -111,6 +111,7 @@ class Family:
     options: dict[str, Any] = field(default_factory=dict)
     opening: str = ""
     epochs: int = 70
+    learning_rate: float = 2e-2
 
 
 IM = ("<|im_start|>", "<|im_end|>")
@@ -136,7 +137,8 @@ FAMILIES = {
     "gemma-3": Family(
         *("Gemma3TextConfig", GEMMA, "<bos>", "<eos>", "<end_of_turn>", ("<start_of_turn>", "<end_of_turn>")),
         spaces="metaspace",
-        sizes={"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]},
+        sizes={"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]}
+        | {"tie_word_embeddings": False},  # tied ones that are random write one token again and again
         epochs=110,
     ),
     "mistral": Family(
@@ -165,6 +167,7 @@ FAMILIES = {
         options={"reasoning_effort": "low"},
         opening="<|channel|>final<|message|>",
         epochs=160,
+        learning_rate=1e-2,
     ),
     "olmo-2": Family("Olmo2Config", OLMO, "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"),
 }

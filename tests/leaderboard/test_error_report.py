@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 
+import browser
 import pytest
 from command_line import call, fails
 from leaderboard_data import HOSTILE, make_record
@@ -122,16 +123,40 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing(tmp_path):
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert not any({"src", "href", "onclick", "onerror"} & attributes.keys() for _, attributes in page.tags)
     articles = [attributes for tag, attributes in page.tags if tag == "article"]
-    assert [one["data-kinds"].split("\n")[0] for one in articles] == [
-        "missed",
-        "missed",
-        "spurious",
-        "spurious",
+    first = [one["data-errors"].split("\n")[0].split("\t") for one in articles]
+    assert first == [
+        ["type", "Gene", "Disease"],
+        ["missed", "Gene"],
+        ["spurious", "Gene"],
+        ["spurious", "Gene"],
     ]
     assert "[<script>]alert(1)</script>" in page.text
     assert 'missed Gene "<script>"' in page.text
     assert "ATM {causes} [{ataxia} telangiectasia]" in page.text
     assert ".innerHTML" not in errors_page.html(made, made.groups)
+
+
+def test_buttons_filter_by_kind_and_type_in_a_browser(tmp_path):
+    made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
+    page = tmp_path / "errors.html"
+    page.write_text(errors_page.html(made, made.groups), encoding="utf-8")
+    driver = browser.start(tmp_path / "profile")
+    try:
+        seen = browser.Browser(driver, page.as_uri()).visit(width=390)
+        assert seen.js("return document.documentElement.scrollWidth <= innerWidth")
+        assert seen.find("#shown").text == "4 of 4 sentences"
+        seen.find("button[data-kind=spurious]").click()
+        assert seen.find("#shown").text == "2 of 4 sentences"
+        seen.find("button[data-kind=spurious]").click()
+        seen.find("button[data-kind=boundary]").click()
+        shown = [one.text for one in driver.find_elements("css selector", "article") if one.is_displayed()]
+        assert len(shown) == 1
+        assert "ATM {causes} [{ataxia} telangiectasia]" in shown[0]
+        seen.find("button[data-type=Gene]").click()
+        assert seen.find("#shown").text == "0 of 4 sentences"
+        assert [each for each in driver.get_log("browser") if each["level"] == "SEVERE"] == []
+    finally:
+        driver.quit()
 
 
 def test_the_answers_kept_beside_a_record(tmp_path):

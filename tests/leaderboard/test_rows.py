@@ -197,6 +197,6 @@ def test_committed_records_fit_the_tasks_of_today():
     for record in build.read_records(ROOT / "leaderboards" / "records"):
         assert record["task_version"] == lm_eval_output.task_version(record["task"])
         types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
-        if record["model"]["source"] != "predictions":  # they have no prompt
-            assert record["prompt_hash"] == prompt.prompt_hash(types, chosen)
+        # What came as a file of predictions was asked by no prompt.
+        assert record["prompt_hash"] == (record["prompt"] and prompt.prompt_hash(types, chosen))
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from bioner_bench.models.decoding import Batching, can_decode, greedy, write
-from bioner_bench.models.shared_prefix import can_share, logits
+from bioner_bench.models.shared_prefix import can_share, target_logits
 
 torch.set_num_threads(1)
 
@@ -170,10 +170,10 @@ def test_rotations_that_change_with_the_length_are_not_shared_beyond_it():
 @pytest.mark.parametrize("family", ["Llama", "Qwen3", "Mistral", "Gemma3Text", "Phi3"])
 def test_logits_of_rows_that_share_are_those_of_each_alone(family):
     model, prompts = make_model(family), make_prompts(lengths=[3, 9, 20])
-    found, first = logits(model, prompts, [len(asked) - 2 for asked in prompts])
+    found = target_logits(model, prompts, [len(asked) - 3 for asked in prompts]).split(2)
     for row, asked in zip(found, prompts, strict=True):
-        wanted = model(input_ids=torch.tensor([asked])).logits[0, -2:]
-        assert torch.allclose(row[len(asked) - 2 - first : len(asked) - first], wanted, atol=1e-4)
+        wanted = model(input_ids=torch.tensor([asked])).logits[0, -3:-1]
+        assert torch.allclose(row, wanted, atol=1e-4)
 
 
 def test_a_model_whose_numbers_come_out_otherwise_is_not_decoded():

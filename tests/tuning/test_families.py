@@ -1,16 +1,14 @@
 """One model of each family through the whole path: scored, tuned, and evaluated by the stock `lm_eval`."""
 
-import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import lm_eval
 import pytest
 import torch
-import yaml
+from eight_sentences import SENTENCES, write_eight
 from families import FAMILIES, write_family
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
@@ -25,46 +23,11 @@ from bioner_bench.tuning import ifd, llm_training
 from bioner_bench.tuning.recipes import LlmRecipe, Lora
 from bioner_bench.tuning.rows import rows_of
 
-SENTENCES = (
-    ("Patients with #asthma# were treated with budesonide .", "asthma"),
-    ("The gene is expressed in liver and kidney .",),
-    ("#Cystic fibrosis# is caused by mutations of CFTR .", "Cystic fibrosis"),
-    ("No association was found .",),
-    ("Loss of p53 is common in #hepatocellular carcinoma# and in #glioma# .",),
-    ("All samples were stored at - 80 C .",),
-    ("#Anemia# and #fever# were seen in two of the families .",),
-    ("#Glioma# cells died within hours .",),
-)
-
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
-    """A corpus of eight sentences, to be learned by heart and asked again; its task's folder."""
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "entries").mkdir()
-    (folder / "tasks").mkdir()
-    lines, mentions = [], 0
-    for text, *_ in SENTENCES:
-        for number, part in enumerate(text.split("#")):
-            tags = ("B-Disease", "I-Disease") if number % 2 else ("O", "O")
-            lines += [f"{word}\t{tags[place > 0]}" for place, word in enumerate(part.split())]
-            mentions += number % 2
-        lines.append("")
-    content = ("\n".join(lines) + "\n").encode()
-    (folder / "entries" / "eight.tsv").write_bytes(content)
-    file = {"path": "eight.tsv", "sha256": hashlib.sha256(content).hexdigest()}
-    file |= {"sentences": len(SENTENCES), "mentions": {"Disease": mentions}}
-    entry = {"task": "eight", "name": "Eight", "role": "extended", "types": {"Disease": "an illness"}}
-    entry |= {"format": "iob2", "files": {"train": file, "test": file}, "licence": "none", "citation": "none"}
-    (folder / "entries" / "eight.yaml").write_text(yaml.safe_dump(entry, sort_keys=False))
-    (folder / "tasks" / "eight.yaml").write_text(
-        "task: eight\nclass: !function bioner_bench.harness.task.BioNERTask\n"
-        "generation_kwargs:\n  max_gen_toks: 60\nmetadata:\n  version: 1.0\n"
-    )
-    before = os.environ.get(CORPORA_VARIABLE)
-    os.environ[CORPORA_VARIABLE] = str(folder / "entries")
-    yield folder / "tasks"
-    os.environ.pop(CORPORA_VARIABLE) if before is None else os.environ.update({CORPORA_VARIABLE: before})
+    """The entries and the tasks of a corpus."""
+    return write_eight(tmp_path_factory.mktemp("corpus"))
 
 
 @dataclass(frozen=True)
@@ -91,20 +54,20 @@ def model(request, eight, tmp_path_factory):
         seed=1,
         epochs=FAMILIES[request.param].epochs,
         batch_size=8,
-        learning_rate=2e-2,
+        learning_rate=FAMILIES[request.param].learning_rate,
         schedule="cosine",
         precision="float32",
         lora=Lora(r=16, alpha=64),
         template=FAMILIES[request.param].options,
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BIONER_BENCH_CORPORA", os.environ[CORPORA_VARIABLE])
+        patched.setenv(CORPORA_VARIABLE, str(eight[0]))
         return Model(request.param, base, llm_training.train(recipe, folder / "tuned"))
 
 
 @pytest.fixture(autouse=True)
 def _with_corpus(eight, _offline, monkeypatch):
-    monkeypatch.setenv(CORPORA_VARIABLE, str(eight.parent / "entries"))
+    monkeypatch.setenv(CORPORA_VARIABLE, str(eight[0]))
 
 
 def evaluate(kind, eight, model_args, monkeypatch, **gen_kwargs):
@@ -124,7 +87,7 @@ def evaluate(kind, eight, model_args, monkeypatch, **gen_kwargs):
         kind,
         model_args=model_args | {"dtype": "float32"},
         tasks=["eight"],
-        task_manager=TaskManager(include_path=str(eight), include_defaults=False),
+        task_manager=TaskManager(include_path=str(eight[1]), include_defaults=False),
         apply_chat_template=True,
         batch_size=4,
         device="cpu",

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -28,7 +29,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import ifd, score_files
 from bioner_bench.tuning.rows import Row, rows_of
 from bioner_bench.tuning.score_files import Score
-from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, STRATEGIES, select
+from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, SPARSER, STRATEGIES, select
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +63,22 @@ def test_scores_are_those_of_the_definition_whatever_the_batch(request, folder, 
         assert item.n_target_tokens == len(chat.target(row.target))
 
 
-class TwoTokens:
+class TwoTokens(torch.nn.Module):
     """Logits by hand: after token 0 token 1 has probability 3/4, after token 1 it has 1/5."""
 
     config = SimpleNamespace(num_hidden_layers=1)
     device = "cpu"
 
-    def __call__(self, input_ids, logits_to_keep=0, **_):
-        table = torch.tensor([[0.25, 0.75], [0.8, 0.2]]).log()
-        return SimpleNamespace(logits=table[input_ids][:, -logits_to_keep:])
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(2, 2, bias=False)
+        self.head.weight.data = torch.tensor([[0.25, 0.75], [0.8, 0.2]]).log().T
+
+    def get_output_embeddings(self):
+        return self.head
+
+    def forward(self, input_ids, **_):
+        return SimpleNamespace(logits=self.head(torch.eye(2)[input_ids]))
 
 
 def test_a_model_of_two_tokens_by_hand():
@@ -111,8 +119,16 @@ def test_the_common_prefix_is_shared_by_all_and_leaves_each_a_token(rows):
 
 
 def made_rows(positives, negatives, task="t"):
-    both = [True] * positives + [False] * negatives
-    return [Row(f"{task}/{i}", task, [], "", positive) for i, positive in enumerate(both)]
+    return rows_with([1] * positives + [0] * negatives, task)
+
+
+def rows_with(mentions, task="t"):
+    """A row for each of these numbers of mentions."""
+    targets = [json.dumps({"Disease": ["ataxia"] * number}) for number in mentions]
+    return [
+        Row(f"{task}/{place}", task, [], target, number > 0)
+        for place, (number, target) in enumerate(zip(mentions, targets, strict=True))
+    ]
 
 
 def made_scores(rows, values):
@@ -151,22 +167,81 @@ def test_the_share_is_taken_of_each_corpus_unless_pooled():
     assert select(rows, scores, "hybrid", 0.5, 0, pooled=True).kept == {"b/0", "b/1", "b/2", "b/3"}
 
 
+SCORED_ROWS = st.lists(st.tuples(st.integers(0, 4), st.none() | st.floats(0, 2)), min_size=1, max_size=30)
+"""The number of mentions and the IFD of each row."""
+
+
 @given(
-    st.lists(st.tuples(st.booleans(), st.none() | st.floats(0, 2)), min_size=1, max_size=30),
+    SCORED_ROWS,
     st.sampled_from(sorted(STRATEGIES)),
     st.floats(0.01, 1),
 )
 def test_every_row_is_kept_or_left_out_with_a_reason_and_order_does_not_matter(found, strategy, ratio):
-    rows = [
-        replace(row, positive=positive)
-        for row, (positive, _) in zip(made_rows(len(found), 0), found, strict=True)
-    ]
+    rows = rows_with([mentions for mentions, _ in found])
     scores = made_scores(rows, [value for _, value in found])
     made = select(rows, scores, strategy, ratio, 3)
     assert made.kept | set(made.left_out) == {row.id for row in rows}
     assert not made.kept & set(made.left_out)
     if strategy != "random":  # which draws from the rows as the corpus orders them
         assert select(rows[::-1], scores, strategy, ratio, 3).kept == made.kept
+
+
+def mentions_of(rows, kept):
+    return sorted(row.mentions for row in rows if row.id in kept)
+
+
+@given(SCORED_ROWS, st.floats(0.01, 1), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_controls_keep_as_many_as_hybrid_and_matched_has_its_numbers_of_mentions(found, ratio, seed, chance):
+    rows = rows_with([mentions for mentions, _ in found])
+    scores = made_scores(rows, [value for _, value in found])
+    hybrid, *controls = (
+        select(rows, scores, strategy, ratio, seed).kept
+        for strategy in ("hybrid", "random", "matched", "densest")
+    )
+    negatives = {row.id for row in rows if not row.positive}
+    for kept in controls:
+        assert len(kept) == len(hybrid)
+        assert negatives <= kept
+    _, matched, densest = controls
+    assert mentions_of(rows, matched) == mentions_of(rows, hybrid)
+    # What matched draws hangs on hybrid's numbers, not on which rows it kept: with the scores of rows with
+    # equally many mentions exchanged, the same rows are drawn.
+    alike = {}
+    for row in rows:
+        alike.setdefault(row.mentions, []).append(row.id)
+    other = {}
+    for ids in alike.values():
+        mixed = chance.sample(ids, len(ids))
+        other |= {id_: replace(scores[given], id=id_) for id_, given in zip(ids, mixed, strict=True)}
+    if mentions_of(rows, select(rows, other, "hybrid", ratio, seed).kept) == mentions_of(rows, hybrid):
+        assert select(rows, other, "matched", ratio, seed).kept == matched
+    left = [row for row in rows if row.id not in densest]
+    fewest = min((row.mentions for row in rows if row.positive and row.id in densest), default=0)
+    assert all(row.mentions <= fewest for row in left) or not fewest
+
+
+def test_densest_needs_no_scores_and_ties_are_broken_by_id():
+    rows = rows_with([1, 3, 2, 2, 0, 2])
+    made = select(rows, {}, "densest", 0.6, 0)
+    assert made.kept == {"t/1", "t/2", "t/3", "t/4"}
+    assert made.left_out == {"t/0": SPARSER, "t/5": SPARSER}
+
+
+def test_matched_draws_every_row_of_a_number_of_mentions_by_its_seed():
+    rows = rows_with([1] * 10 + [2] * 10)
+    scores = made_scores(rows, [0.1 + place / 100 for place in range(20)])
+    draws = [select(rows, scores, "matched", 0.25, seed).kept for seed in range(60)]
+    assert draws[0] == select(rows, scores, "matched", 0.25, 0).kept
+    # Hybrid keeps five of the hardest, all with two mentions; matched any five of those with two.
+    assert frozenset.union(*draws) == {f"t/{place}" for place in range(10, 20)}
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_every_strategy_is_told_of_in_the_help_and_the_documentation(strategy):
+    keeps = STRATEGIES[strategy].keeps
+    assert f"| `{strategy}` | {keeps} |" in (ROOT / "docs" / "METHOD.md").read_text(encoding="utf-8")
+    shown = re.sub(r"[\s│|]+", " ", call("select", "--help", COLUMNS="200").stdout)
+    assert f"{strategy}: {keeps.replace('`', '')}." in shown
 
 
 @pytest.mark.parametrize("ratio", [0, -1, 1.5, float("nan")])

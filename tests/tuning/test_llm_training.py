@@ -21,7 +21,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import predictions, prompt
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
-from bioner_bench.models.shared_prefix import logits
+from bioner_bench.models.shared_prefix import target_logits
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, llm_training, model_card
 from bioner_bench.tuning.grouped_trainer import GroupedByLength
@@ -139,8 +139,8 @@ def test_a_model_with_a_running_state_reads_its_rows_in_full():
     prompts = [[1, 2, 3, 5], [1, 2, 4, 3]]
     alone = [greedy(model, [asked], 4, 0)[0] for asked in prompts]
     assert greedy(model, prompts, 4, 0) == alone
-    together, _ = logits(model, prompts, [3, 3])
-    torch.testing.assert_close(together[0], logits(model, prompts[:1], [3])[0][0])
+    together = target_logits(model, prompts, [2, 2])
+    torch.testing.assert_close(together[:1], target_logits(model, prompts[:1], [2]))
 
 
 def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
@@ -326,12 +326,12 @@ def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
     assert list(sampler) != first
 
 
-def launch_two(recipe, out):
-    """`bioner-bench train` on two processes."""
+def launch_two(*arguments):
+    """`bioner-bench` on two processes."""
     # On a processor `--cpu` starts several processes with MPI only; this way they are started as on GPUs.
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "bioner_bench", "train", recipe, "--out", out]
+    command += ["--main_process_port", "0", "-m", "bioner_bench", *arguments]
     return subprocess.run(
         list(map(str, command)),
         env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
@@ -341,19 +341,33 @@ def launch_two(recipe, out):
     )
 
 
-def test_two_processes_do_not_score_the_same_rows(base, tmp_path):
-    select = {"strategy": "hybrid", "weak_model": str(base)}
-    done = launch_two(written(tmp_path / "recipe.yaml", fields(base, select=select)), tmp_path / "out")
-    assert done.returncode != 0
-    assert "several processes would score the same rows; run `bioner-bench select` first" in done.stderr
-    assert not (tmp_path / "out").exists()
+def test_two_processes_score_together_what_one_scores(base, tmp_path):
+    one, two = (tmp_path / name / "selection" for name in ("one", "two"))
+    call("select", "--tasks", "bioner_sample", "--weak-model", base, "--limit", 11, "--out", one)
+    select = {"strategy": "hybrid", "weak_model": str(base), "limit": 11}
+    path = written(tmp_path / "recipe.yaml", fields(base, epochs=1, select=select))
+    done = launch_two("train", path, "--out", tmp_path / "two")
+    assert done.returncode == 0, done.stderr[-2000:]
+    scores = [
+        {item["id"]: item for item in map(json.loads, (out / "scores.jsonl").read_text().splitlines())}
+        for out in (one, two)
+    ]
+    assert len(scores[0]) == 11
+    assert scores[0].keys() == scores[1].keys()
+    for id_, alone in scores[0].items():
+        for name, value in alone.items():
+            wanted = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+            assert scores[1][id_][name] == wanted
+    assert (one / "rows.jsonl").read_bytes() == (two / "rows.jsonl").read_bytes()
+    assert json.loads((two / "report.json").read_text())["scoring"]["processes"] == 2
+    assert [path.name for path in (two / "ifd").iterdir()] == ["bioner_sample.jsonl"]
 
 
 def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
     one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
     two = written(tmp_path / "two.yaml", fields(base))
     call("train", one, "--out", tmp_path / "one")
-    done = launch_two(two, tmp_path / "two")
+    done = launch_two("train", two, "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr[-2000:]
     facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("one", "two")]
     assert [fact["devices"] for fact in facts] == [1, 2]
@@ -391,7 +405,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
         right = prompt.target(sentence.text, sentence.entities if number % 2 else (), types)
         targets[tuple(chat.prompt(prompt.messages(sentence.text, types)))] = chat.target(right)
 
-    def answer(model, prompts, room, end):
+    def answer(model, prompts, room, end, rows):
         assert end == chat.end_of_turn
         answers = [targets[tuple(asked)] for asked in prompts]
         assert all(len(tokens) <= room for tokens in answers)
@@ -408,7 +422,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
 def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
     seen = []
 
-    def counted(model, chat, asked):
+    def counted(model, chat, asked, rows_at_once):
         weights = {name: w.detach().clone() for name, w in model.named_parameters() if "lora_" in name}
         seen.append(({task for task, _ in asked}, len(asked), weights))
         strict = (1, 3, 2)[len(seen) - 1]

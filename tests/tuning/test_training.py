@@ -588,3 +588,19 @@ def test_a_trained_checkpoint_is_loaded_by_transformers_alone(finished):
     model = AutoModelForTokenClassification.from_pretrained(finished)
     assert model.config.label2id["B-Disease"] == 1
     assert model.dtype == torch.float32
+
+
+def test_a_head_for_other_tags_is_not_taken_over_and_one_for_the_same_is(tmp_path):
+    texts = [sentence.text for sentence in TRAINING]
+    other = [*tag_set(["Cell"]), "B-Drug", "I-Drug"]
+    own = tag_set(["Disease", "Chemical"])
+    assert len(own) == len(other)
+    heads = {}
+    for name, tags in (("other", other), ("own", own)):
+        folder = write_bert(tmp_path / name, texts, tags)
+        torch.manual_seed(7)
+        started = encoder_training._start(make_recipe(folder), own)
+        assert started.tags == own
+        before = AutoModelForTokenClassification.from_pretrained(folder).classifier.weight
+        heads[name] = torch.equal(started.model.classifier.weight, before)
+    assert heads == {"other": False, "own": True}

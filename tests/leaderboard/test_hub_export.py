@@ -1,0 +1,34 @@
+"""Results in the forms of the Hub, read back by its own library."""
+
+import yaml
+from command_line import call, fails
+from conftest import ROOT
+from huggingface_hub import parse_eval_result_entries
+from huggingface_hub.repocard_data import model_index_to_eval_results
+
+from bioner_bench.leaderboard.build import read_records
+
+FOLDER = ROOT / "leaderboards"
+
+
+def test_the_hubs_library_reads_what_is_written(tmp_path):
+    options = ("--hub", tmp_path, "--dataset", "my-org/bioner", "--folder", FOLDER)
+    printed = call("leaderboard", "export", *options, "minilm").stdout.split()
+    results, index = tmp_path / "minilm/.eval_results/bioner_bench.yaml", tmp_path / "minilm/model-index.yaml"
+    assert printed == [str(results), str(index)]
+    records = [r for r in read_records(FOLDER / "records") if r["system"]["name"] == "minilm"]
+    wanted = [(r["task"], round(100 * r["scores"]["strict_f1"]["value"], 2)) for r in records]
+    entries = parse_eval_result_entries(yaml.safe_load(results.read_text()))
+    assert [(entry.task_id, entry.value) for entry in entries] == wanted
+    assert {entry.dataset_id for entry in entries} == {"my-org/bioner"}
+    assert all("95 % interval" in entry.notes for entry in entries)
+    _, old = model_index_to_eval_results(yaml.safe_load(index.read_text())["model-index"])
+    # Runs of one task are grouped, seeds one after another.
+    assert sorted((item.dataset_type, item.metric_value) for item in old) == sorted(wanted)
+
+
+def test_wrong_use_is_one_line(tmp_path):
+    options = ("--hub", tmp_path / "hub", "--folder", FOLDER)
+    assert "no records of nobody" in fails("leaderboard", "export", *options, "--dataset", "a/b", "nobody")
+    assert "org/name" in fails("leaderboard", "export", *options, "--dataset", "bioner", "minilm")
+    assert not (tmp_path / "hub").exists()
