@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_LONG_AGO = 3600.0
+"""Seconds after which nobody is still writing what is written in one go."""
 
 
 def write_text(path: Path, content: str) -> None:
@@ -18,6 +24,7 @@ def write_text(path: Path, content: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """`write_text` of what is no text."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path, older=_LONG_AGO)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -27,6 +34,22 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(path: Path, older: float = 0.0) -> None:
+    """Remove what killed processes left under temporary names of a file or folder that they wrote.
+
+    Args:
+        path: what they were to write; the names are those that this package gives, `.NAME-????????`.
+        older: seconds; what is younger may be another process's, which writes it now.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}-????????"):
+        try:
+            if older and time.time() - left.stat().st_mtime < older:
+                continue
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        except OSError:  # another process was faster, or it is not ours to remove
+            continue
 
 
 @contextmanager

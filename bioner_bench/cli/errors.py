@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bioner_bench.control_characters import printable
 from bioner_bench.evaluation.errors import Finding, Kind
 from bioner_bench.leaderboard.error_report import (
     MEANINGS,
@@ -25,7 +26,7 @@ LEGEND = "[gold alone] {predicted alone} [{both}]"
 
 def print_report(console: Console, made: Report, groups: Mapping[str, Sequence[Examined]]) -> None:
     """Counts, the confusion table where there are several types, and these sentences."""
-    console.print(f"{made.name}: {made.sentences:,} sentences", markup=False, highlight=False)
+    console.print(printable(f"{made.name}: {made.sentences:,} sentences"), markup=False, highlight=False)
     table = Table()
     table.add_column("kind", no_wrap=True)
     for type_ in made.types if len(made.types) > 1 else ():
@@ -43,7 +44,7 @@ def print_report(console: Console, made: Report, groups: Mapping[str, Sequence[E
 
 def print_comparison(console: Console, made: Comparison, groups: Mapping[str, Sequence[Examined]]) -> None:
     """How often one, both or none of two systems is right, and these sentences."""
-    console.print(" against ".join(made.names), markup=False, highlight=False)
+    console.print(printable(" against ".join(made.names)), markup=False, highlight=False)
     table = Table()
     table.add_column("sentences")
     table.add_column("number", justify="right")
@@ -76,15 +77,15 @@ def _print_groups(
         heading = f"{name}: {sizes[name]:,} sentences{shown}; {LEGEND}"
         console.print(f"\n{heading}", style="bold", markup=False, highlight=False)
         for one in found:
-            console.print(f"\n{one.sentence.id}", style="dim", markup=False, highlight=False)
+            console.print(f"\n{printable(one.sentence.id)}", style="dim", markup=False, highlight=False)
             for system, answer in zip(names, one.answers, strict=True):
                 if len(names) > 1:
-                    console.print(system, style="dim", markup=False, highlight=False)
+                    console.print(printable(system), style="dim", markup=False, highlight=False)
                 console.print(_text(one.sentence.text, answer), soft_wrap=True)
                 for each in answer:
                     if each.kind is not Kind.CORRECT:
                         console.print(
-                            f"  {described(each, one.sentence.text)}",
+                            f"  {printable(described(each, one.sentence.text))}",
                             markup=False,
                             highlight=False,
                             soft_wrap=True,
@@ -94,7 +95,7 @@ def _print_groups(
 def _text(text: str, findings: Sequence[Finding]) -> Text:
     shown = Text()
     for piece in pieces(text, findings):
-        shown.append(f"{piece.before}{piece.text}{piece.after}", style=_style(piece))
+        shown.append(printable(f"{piece.before}{piece.text}{piece.after}"), style=_style(piece))
     return shown
 
 

@@ -17,6 +17,8 @@ from bioner_bench import __version__
 from bioner_bench.cli import analysing, corpora, evaluating, leaderboard, tuning
 from bioner_bench.cli.extras import install_command
 from bioner_bench.cli.options import state
+from bioner_bench.control_characters import printable
+from bioner_bench.harness.masking import mask_output
 from bioner_bench.schema import BenchmarkError
 
 app = typer.Typer(
@@ -57,6 +59,7 @@ app.command(epilog="Example: bioner-bench train baselines/encoders/minilm.yaml -
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 2."""
+    mask_output()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -90,7 +93,7 @@ def _said(error: Exception) -> str:
         reason = str(error)
     else:
         reason = f"{type(error).__name__}: {error} (a bug? `bioner-bench -v ...` shows the trace)"
-    return f"error: {' '.join(reason.split())}"
+    return f"error: {printable(' '.join(reason.split()))}"
 
 
 def _version(asked: bool) -> None:

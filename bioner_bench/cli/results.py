@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bioner_bench.control_characters import printable
 from bioner_bench.evaluation.alignment import Aligned, Fate
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.evaluation.summary import Summary
@@ -34,7 +35,7 @@ def with_interval(summary: Summary, name: str) -> str:
 def print_summary(console: Console, title: str, summary: Summary, types: Sequence[str]) -> None:
     """The scores in percent with 95 % intervals, in sections of lines of 80 characters."""
     for text, style in _sections(title, summary, types):
-        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sections(title: str, summary: Summary, types: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -105,7 +106,10 @@ def print_examples(console: Console, judged: Iterable[Judged]) -> None:
         sentence = item.sentence
         legend = "  ".join(f"[{_style(type_, item.types)}]{escape(type_)}[/]" for type_ in item.types)
         table = Table(
-            title=f"{escape(sentence.id)}   {legend}", title_justify="left", show_lines=True, expand=True
+            title=f"{escape(printable(sentence.id))}   {legend}",
+            title_justify="left",
+            show_lines=True,
+            expand=True,
         )
         for column in ("gold", "answer", "aligned spans"):
             table.add_column(column, ratio=1)
@@ -113,7 +117,7 @@ def print_examples(console: Console, judged: Iterable[Judged]) -> None:
         left_over = "".join(f"\n{_describe(a)}" for a in item.aligned if a.fate is not Fate.ALIGNED)
         table.add_row(
             highlight(sentence.text, sentence.entities, item.types),
-            Text(item.output or ""),
+            Text(printable(item.output or "")),
             highlight(sentence.text, spans, item.types) + Text(left_over, style="red"),
         )
         console.print(table)
@@ -129,7 +133,7 @@ def highlight(text: str, spans: Iterable[Entity], types: Sequence[str]) -> Text:
         names = (f"{span.type}: " if len(types) > 1 else "" for span in spans if span.start == start)
         shown.append("".join(f"[{name}" for name in names))
         styles = [_style(span.type, types) for span in spans if span.start <= start < span.end]
-        shown.append(text[start:end], style=styles[0] if styles else "")
+        shown.append(printable(text[start:end]), style=styles[0] if styles else "")
         shown.append("]" * sum(span.end == end for span in spans))
     return shown
 
@@ -139,4 +143,4 @@ def _style(type_: str, types: Sequence[str]) -> str:
 
 
 def _describe(aligned: Aligned) -> str:
-    return f"{aligned.fate}: {aligned.mention.text}"
+    return f"{aligned.fate}: {printable(aligned.mention.text)}"

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bioner_bench.control_characters import control_character, printable
+
 
 def console() -> Console:
     """Standard output, wide enough for tables."""
@@ -19,7 +21,7 @@ def console() -> Console:
 
 def print_json(value: Any) -> None:
     """A value as JSON on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(value, ensure_ascii=control_character(value) is not None, indent=2))
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -28,5 +30,5 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for column in columns:
         table.add_column(column, no_wrap=column == columns[0])
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     console().print(table)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from bioner_bench.corpora.download import download
 from bioner_bench.corpora.registry import Corpus
 from bioner_bench.schema import BenchmarkError
 
@@ -63,22 +64,12 @@ def _checked(path: Path, expected: str, remedy: str) -> Path:
 
 
 def _download(url: str, name: str, expected: str) -> Path:
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    fetcher = pooch.create(
-        path=cache_folder() / "corpora",
-        base_url="",
-        registry={name: f"sha256:{expected}"},
-        urls={name: url},
-        retry_if_failed=1,
-    )
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=(5, 30))
+    path = cache_folder() / "corpora" / name
+    if path.is_file() and sha256(path) == expected:
+        return path
     try:
-        return Path(fetcher.fetch(name, downloader=downloader))
-    except (ValueError, OSError, requests.RequestException) as error:
-        reason = " ".join(str(error).split())
+        return download(url, path, expected)
+    except BenchmarkError as error:
         raise BenchmarkError(
-            f"cannot fetch {url}: {reason}; try again, or point {MIRROR_VARIABLE} at a copy"
+            f"cannot fetch {url}: {error}; try again, or point {MIRROR_VARIABLE} at a copy"
         ) from error

@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.yaml_files import read_yaml
 
 CORPORA_VARIABLE = "BIONER_BENCH_CORPORA"
 """Environment variable: folders with further entries, separated as in PATH."""
@@ -25,10 +24,13 @@ SPLITS = ("train", "validation", "test")
 # A type called NO, unquoted, is a boolean in YAML.
 _NAMED: dict[str, Any] = {"type": "object", "propertyNames": {"type": "string"}}
 
+# Below a mirror, the cache or the entry's folder, and never out of it.
+_INSIDE = {"type": "string", "pattern": r"^(?!.*(^|/)\.\.?(/|$))[^/\\][^\\]*$"}
+
 _FILE_SCHEMA = {
     "type": "object",
     "properties": {
-        "path": {"type": "string"},
+        "path": _INSIDE,
         "url": {"type": "string"},
         "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "sentences": {"type": "integer", "minimum": 1},
@@ -54,7 +56,7 @@ ENTRY_SCHEMA = {
             "required": ["test"],
             "additionalProperties": False,
         },
-        "documents": {"type": "string"},
+        "documents": _INSIDE,
         "training_corpus": {"type": "string"},
         "licence": {"type": "string"},
         "citation": {"type": "string"},
@@ -150,10 +152,8 @@ def _read(path: Path) -> Corpus:
     import jsonschema
 
     try:
-        entry: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entry = read_yaml(path, "the entry")
         jsonschema.validate(entry, ENTRY_SCHEMA)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     except jsonschema.ValidationError as error:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
     if entry["task"] != path.stem:

@@ -136,7 +136,9 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
     """The four passes for mentions of one type; `taken` marks the characters of spans already given."""
     exact = [_squeeze(mention.text) for mention in mentions]
     spans: list[Entity | None] = [None] * len(mentions)
-    waiting = sorted((i for i, string in enumerate(exact) if string), key=lambda i: -len(exact[i]))
+    # What the text lacks however it is written is not searched for in each pass.
+    there = [bool(string) and _fold(string) in squeezed.folded for string in exact]
+    waiting = sorted((i for i, known in enumerate(there) if known), key=lambda i: -len(exact[i]))
     for folds, on_boundaries in ((False, True), (True, True), (False, False), (True, False)):
         if not waiting:
             break
@@ -158,10 +160,10 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
             searched_to[needle] = len(haystack) if at < 0 else at + 1
         waiting = [index for index in waiting if spans[index] is None]
     results = []
-    for mention, span, string in zip(mentions, spans, exact, strict=True):
+    for mention, span, known in zip(mentions, spans, there, strict=True):
         if span is not None:
             results.append(Aligned(mention, Fate.ALIGNED, span))
-        elif string and _fold(string) in squeezed.folded:
+        elif known:
             results.append(Aligned(mention, Fate.SURPLUS))
         else:
             results.append(Aligned(mention, Fate.HALLUCINATED))

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from bioner_bench.evaluation.alignment import Aligned, align
 from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.run_files import check_size, size_beside
 from bioner_bench.evaluation.scoring import Counts, count
 from bioner_bench.schema import BenchmarkError, Entity, Mention, Sentence
 
@@ -81,19 +82,22 @@ def read(path: Path) -> list[Judged]:
     """Judge every line of a file.
 
     Raises:
-        BenchmarkError: the file cannot be read, or a line is not of either format; names file and line.
+        BenchmarkError: the file cannot be read, or a line is not of either format; names file and line. Or it
+            has fewer samples than the results beside it say.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}") from error
     judged = []
+    filters = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         row = None
         try:
             row = json.loads(line)
+            filters.append(row.get("filter"))
             judged.append(_judge_sample(row) if "doc" in row else _judge_prediction(row, f"line-{number}"))
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
             reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
@@ -105,6 +109,8 @@ def read(path: Path) -> list[Judged]:
             )
     if not judged:
         raise BenchmarkError(f"{path} has no lines; run lm_eval with --log_samples and --output_path")
+    if (size := size_beside(path)) is not None:
+        check_size(path, filters, size)
     return judged
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heappop, heappush
 from types import MappingProxyType
 
 import numpy as np
@@ -139,16 +140,25 @@ def matching(gold: Sequence[Entity], predicted: Sequence[Entity]) -> int:
         return 0
     order = sorted([(e.end, e.start, 0) for e in gold] + [(e.end, e.start, 1) for e in predicted])
     free = [True] * len(order)
+    # Of each side, the places in `order` of spans still to begin, and of those begun, which ends first. Ends
+    # only grow, so a span that has begun for one stays so, and time is that of the sorting.
+    coming = [
+        sorted((i for i, span in enumerate(order) if span[2] == side), key=lambda i: -order[i][1])
+        for side in (0, 1)
+    ]
+    begun: list[list[int]] = [[], []]
     pairs = 0
     for first, (end, _, side) in enumerate(order):
         if not free[first]:
             continue
-        for second in range(first + 1, len(order)):
-            _, other_start, other_side = order[second]
-            if free[second] and other_side != side and other_start < end:
-                free[second] = False
-                pairs += 1
-                break
+        waiting, partners = coming[1 - side], begun[1 - side]
+        while waiting and order[waiting[-1]][1] < end:
+            heappush(partners, waiting.pop())
+        while partners and partners[0] < first:  # had its turn
+            heappop(partners)
+        if partners:
+            free[heappop(partners)] = False
+            pairs += 1
     return pairs
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.yaml_files import read_yaml
 
 Kind = Literal["llm", "encoder", "dictionary", "reference"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -120,17 +119,13 @@ def read_card(path: Path) -> Card:
     import jsonschema
 
     try:
-        card: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if card is None:
-            raise BenchmarkError(f"the card {path} is empty")
+        card = read_yaml(path, "the card")
         jsonschema.validate(card, CARD_SCHEMA)
         json.dumps(card, allow_nan=False)  # a schema's bounds let NaN pass
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"cannot read the card {path}: {error}") from error
     except jsonschema.ValidationError as error:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, TypeError) as error:
+        raise BenchmarkError(f"{path}: no JSON can hold it: {' '.join(str(error).split())}") from error
     for name in ("trained_on", "reported"):
         card[name] = tuple(card.get(name, ()))
     return Card(**card)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
-from bioner_bench.harness import systems
+from bioner_bench.harness import masking, systems
+from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.task_folders import include_paths
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
@@ -24,25 +23,33 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
     Raises:
         BenchmarkError: lm-eval failed for a reason that the user can mend, or has not written its results.
     """
+    for word in given:
+        masking.hide(masking.secrets_in(word))
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
-    given = systems.with_prepared_models(list(given))
+    given = systems.without_penalty(systems.with_prepared_models(list(given)))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not verbose:
         # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    began = time.time()
     setup_logging()
     command_line = HarnessCLI()
     arguments = command_line.parse_args()
     if not arguments.config:  # a configuration file names its own
         arguments.include_path = include_paths(arguments.include_path)
+    elif Path(arguments.config).is_file():
+        masking.hide(masking.secrets_in(Path(arguments.config).read_text("utf-8", "replace")))
+    if str(arguments.model).endswith("completions"):
+        _check_keys()
     try:
-        command_line.execute(arguments)
+        with checked_saving():
+            command_line.execute(arguments)
+    except BenchmarkError:
+        raise
     except Exception as error:
         if failure := _wrong_use(error):
             raise BenchmarkError(failure) from error
@@ -51,7 +58,13 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
             raise
         print(file=sys.stderr)  # the progress bar has left its line open
         raise BenchmarkError(failure) from error
-    _check_written(given, began)
+
+
+def _check_keys() -> None:
+    """Raise a `BenchmarkError` if a key of a server cannot be sent: libraries would quote it."""
+    for name, value in masking.secrets_of_environment().items():
+        if name.endswith("_API_KEY") and re.search(r"[\x00-\x20\x7f]", value):
+            raise BenchmarkError(f"{name} holds white space or a line break, which no key has; set it anew")
 
 
 def _wrong_use(error: Exception) -> str | None:
@@ -73,21 +86,6 @@ def _wrong_use(error: Exception) -> str | None:
             f"the model cannot be loaded: {reason}; without the hub there are: {', '.join(packaged.MODELS)}"
         )
     return None
-
-
-def _check_written(given: list[str], began: float) -> None:
-    """Raise a `BenchmarkError` if lm-eval has not written what it was to write: it only warns of that."""
-    asked = systems.given_options(given)
-    if "output_path" not in asked or os.environ.get("RANK", "0") != "0":
-        return
-    out = Path(asked["output_path"])
-    found = out.parent.glob(f"{out.stem}_*.json") if out.suffix == ".json" else out.rglob("results_*.json")
-    if not any(path.stat().st_mtime >= began - 1 for path in found):
-        raise BenchmarkError(f"lm-eval has not written its results to {out}; its warnings above say why")
-    if not asked.get("log_samples"):
-        print(
-            "The answers are not kept; with --log_samples they can be scored and recorded.", file=sys.stderr
-        )
 
 
 def _without_headers(record: logging.LogRecord) -> bool:

@@ -303,3 +303,33 @@ def with_prepared_models(given: list[str]) -> list[str]:
         return given
     prepared = {"pretrained": resolve(of_model["pretrained"])}
     return arguments(options | {"model_args": of_model | prepared})
+
+
+def without_penalty(given: list[str]) -> list[str]:
+    """The options of `lm_eval run` with greedy answers as they are meant: always the likeliest token.
+
+    transformers heeds the `repetition_penalty` of a model's generation config in greedy answers as well. It
+    would make a mention that occurs twice less likely to be copied twice.
+    """
+    options = given_options(given)
+    of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
+    if "config" in options or options.get("model", "hf") not in ("hf", "hf-prefix"):
+        return given
+    if "repetition_penalty" in generation or generation.get("do_sample") or "pretrained" not in of_model:
+        return given
+    from transformers import GenerationConfig
+
+    try:
+        found = GenerationConfig.from_pretrained(
+            of_model["pretrained"], revision=of_model.get("revision", "main")
+        )
+    except OSError:  # it has none, or lm-eval will say that there is no such model
+        return given
+    if found.repetition_penalty in (None, 1.0):
+        return given
+    print(
+        f"{of_model['pretrained']} asks for a repetition penalty of {found.repetition_penalty}; answers are "
+        "greedy without it (--gen_kwargs repetition_penalty=1.0), unless you set one",
+        file=sys.stderr,
+    )
+    return arguments(options | {"gen_kwargs": generation | {"repetition_penalty": 1.0}})

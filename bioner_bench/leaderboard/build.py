@@ -96,5 +96,11 @@ def _json(table: pd.DataFrame) -> str:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    joined = table.assign(trained_on=table["trained_on"].map(" ".join))
+    joined = table.assign(trained_on=table["trained_on"].map(" ".join)).map(_cell)
     return str(joined.to_csv(index=False, lineterminator="\n"))
+
+
+def _cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: such text gets an apostrophe; numbers stay numbers."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return f"'{value}" if formula else value

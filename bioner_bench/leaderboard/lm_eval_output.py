@@ -23,7 +23,7 @@ from bioner_bench.evaluation.judging import READER
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import chooser
-from bioner_bench.harness.masking import masked
+from bioner_bench.harness.masking import masked, secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card, public_arguments
@@ -91,7 +91,17 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
 
 
 def keep(run: Evaluated, folder: Path) -> Path:
-    """Write a record and its answers below a leaderboard's folder; return the record's path."""
+    """Write a record and its answers below a leaderboard's folder; return the record's path.
+
+    Raises:
+        BenchmarkError: it holds the value of a secret variable of the environment, as a server can echo it.
+    """
+    for name, value in secrets_of_environment().items():
+        if value.strip() in json.dumps([run.record, run.outputs], ensure_ascii=False):
+            raise BenchmarkError(
+                f"the run of {run.record['task']} holds the value of {name}, perhaps a server's echo in an "
+                "answer; nothing is published: change the key, and run it again"
+            )
     kept_answers.write(run.outputs, folder / "answers" / kept_answers.place(run.record))
     return records.write(run.record, folder / "records")
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypedDict, cast
 
 import numpy as np
 
+from bioner_bench.control_characters import control_character
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
 from bioner_bench.harness.cards import Kind
@@ -24,8 +25,6 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
 SCHEMA_VERSION: Final = 1
-
-_HASH = re.compile("[0-9a-f]{12}")
 
 NAMING = {"pretrained", "peft", "delta", "model", "train"}
 """Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
@@ -187,6 +186,8 @@ def read(path: Path) -> Record:
     error = next(iter(validator().iter_errors(given)), None)
     if error is not None:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message[:200]}; make the record again")
+    if control := control_character({key: given[key] for key in ("system", "task", "model", "run")}):
+        raise BenchmarkError(f"{path}: the control character {control} stands in a name; take it out")
     record = cast(Record, given)
     if len(record["sentence_hashes"]) != record["sentences"]:  # before a column of that length is made
         raise BenchmarkError(
@@ -224,7 +225,7 @@ def read(path: Path) -> Record:
 def _check_sentences(path: Path, record: Record) -> None:
     """Hashes, documents and gold must be those of a corpus."""
     hashes, documents = record["sentence_hashes"], record["documents"]
-    if not all(isinstance(each, str) and _HASH.fullmatch(each) for each in hashes):
+    if not all(isinstance(each, str) and re.fullmatch("[0-9a-f]{12}", each) for each in hashes):
         raise BenchmarkError(f"{path}: the hash of a sentence is twelve hexadecimal digits; make it again")
     if len(set(hashes)) != len(hashes):
         raise BenchmarkError(f"{path}: a sentence is there twice; make the record again")

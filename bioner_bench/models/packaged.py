@@ -15,7 +15,7 @@ from typing import Any
 
 from bioner_bench.corpora.files import cache_folder, sha256
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.writing import write_text
+from bioner_bench.writing import only_writer, remove_leftovers, write_text
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
             "another folder"
         )
     parts = _parts(model)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+    with only_writer(folder), _beside(folder) as temporary:
+        if _prepared(folder) == content:  # another process was faster
+            return folder
         source = parts[0]
         if len(parts) > 1:
             source = Path(temporary) / parts[0].stem
@@ -114,12 +115,27 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
         written = Path(temporary) / "checkpoint"
         _convert(source, model, written, dtype)
         write_text(written / _PREPARED, json.dumps(content, indent=2) + "\n")
-        try:
-            written.rename(folder)
-        except OSError:
-            if _prepared(folder) != content:  # else another process was faster
-                raise
+        written.rename(folder)
     return folder
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[str]:
+    """A temporary folder for what is to become this one; those that killed processes left are removed.
+
+    Raises:
+        BenchmarkError: the disk is full; safetensors and transformers say so each in their own way.
+    """
+    remove_leftovers(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        try:
+            yield temporary
+        except Exception as error:
+            if "No space left on device" not in str(error) and "os error 28" not in str(error):
+                raise
+            raise BenchmarkError(
+                f"no space left on the disk of {folder.parent}; make room, or name another"
+            ) from error
 
 
 def _prepared(folder: Path) -> Any:
@@ -267,8 +283,7 @@ def merge(adapter: Path, out: Path) -> Path:
         from transformers import AutoTokenizer, GenerationConfig
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+    with only_writer(out), _beside(out) as temporary:
         written = Path(temporary) / "checkpoint"
         merged = AutoPeftModelForCausalLM.from_pretrained(adapter).merge_and_unload()
         if (adapter / "generation_config.json").is_file():  # where its turns end

@@ -97,7 +97,9 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             "tokens": sum(len(row["input_ids"]) for row in learned),
         },
         {
+            "chat_template": chat.template is not None,
             "rendered_prompt_sha256": chat.sha256,
+            "ends_of_turn": model.generation_config.eos_token_id,
             "begin_from": packaged.revision(str(begin)) if begin else None,
         },
     )

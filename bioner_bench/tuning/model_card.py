@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -73,8 +74,26 @@ def card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
         f"{summary['hardware']}; torch {summary['versions']['torch']}, "
         f"transformers {summary['versions']['transformers']}\n\n"
+        f"{_evaluation(recipe, summary)}"
         f"![training loss and development score]({CURVE})\n\n"
         f"## Recipe\n\n```yaml\n{as_yaml(_public(recipe))}```\n"
+    )
+
+
+def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
+    """How a language model's checkpoint is evaluated: with what lm-eval would take from the base model."""
+    if not isinstance(recipe, LlmRecipe):
+        return ""
+    source, generation = "pretrained=.", ""
+    if summary["adapter"]:
+        base = packaged.hub_name(packaged.base_and_adapter(recipe.model)[0])
+        source = f"pretrained={base},peft=.,tokenizer=."
+        settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
+        generation = f" --gen_kwargs '{json.dumps(settings)}'"
+    template = " --apply_chat_template" if summary["chat_template"] else ""
+    return (
+        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation} \\\n"
+        f"    --tasks {','.join(recipe.train)}\n```\n\n"
     )
 
 

@@ -15,6 +15,7 @@ from bioner_bench.corpora.loading import needs_split
 from bioner_bench.models.hardware import PRECISIONS
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.strategies import STRATEGIES, UNSCORED, Choice
+from bioner_bench.yaml_files import read_yaml
 
 _TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
 _SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
@@ -294,11 +295,11 @@ def short_name(task: str) -> str:
     return task.removeprefix("bioner_").replace("_", "-")
 
 
-def _of_record(path: Path, text: str) -> Any:
+def _of_record(path: Path) -> Any:
     """The recipe that a record of the leaderboard keeps."""
     try:
-        return json.loads(text)["training"]["recipe"]
-    except (ValueError, KeyError, TypeError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["training"]["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(f"{path} is no record of a model that was trained by a recipe") from error
 
 
@@ -307,22 +308,16 @@ def _content(path: Path) -> dict[str, Any]:
     import jsonschema
 
     try:
-        text = path.read_text(encoding="utf-8")
-        read = _of_record(path, text) if path.suffix == ".json" else yaml.safe_load(text)
-        content: dict[str, Any] = _numbers(read)
-        if content is None:
-            raise BenchmarkError(f"the recipe {path} is empty")
-        language_model = isinstance(content, dict) and content.get("kind") == "llm"
+        content: dict[str, Any] = _numbers(
+            _of_record(path) if path.suffix == ".json" else read_yaml(path, "the recipe")
+        )
+        language_model = content.get("kind") == "llm"
         jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"cannot read the recipe {path}: {error}") from error
     except jsonschema.ValidationError as error:
         allowed = ""
         if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
             allowed = f"; there are: {', '.join(error.schema['properties'])}"
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}{allowed}") from error
-    except yaml.YAMLError as error:
-        raise BenchmarkError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not {"train", "each"} & content.keys():
         raise BenchmarkError(
             f"{path}: 'train' is a required property: the tasks of one checkpoint; or `each`, tasks with a "
@@ -333,10 +328,8 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _numbers(content: Any) -> Any:
+def _numbers(content: dict[str, Any]) -> dict[str, Any]:
     """YAML 1.1 takes 5e-5 for a string, since it has no point."""
-    if not isinstance(content, dict):
-        return content
     numbers = ("learning_rate", "weight_decay", "epochs", "warmup", "layer_decay")
     return {
         name: float(value)

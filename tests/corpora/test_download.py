@@ -1,6 +1,9 @@
 """Downloads for real, from an HTTP server on the loopback interface."""
 
 import hashlib
+import itertools
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +12,7 @@ import pytest
 import yaml
 
 from bioner_bench import corpora
+from bioner_bench.corpora import download, registry
 from bioner_bench.corpora.files import locate
 from bioner_bench.schema import BenchmarkError
 
@@ -17,12 +21,16 @@ PATH = "Toy/test.tsv"
 
 
 class Server:
-    """Serves `bodies` by path and counts what it was asked for; `promised` overrides a Content-Length."""
+    """Serves `bodies` by path and counts what it was asked for; `promised` overrides a Content-Length.
+
+    A body may be a function that gives its pieces; `left` are those that the client did not read to the end.
+    """
 
     def __init__(self):
         self.bodies = {}
         self.promised = {}
         self.asked = []
+        self.left = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,11 +41,15 @@ class Server:
                     self.send_error(404)
                     return
                 self.send_response(200)
-                length = outer.promised.get(self.path, len(body))
+                length = outer.promised.get(self.path, len(body) if isinstance(body, bytes) else None)
                 if length is not None:
                     self.send_header("Content-Length", str(length))
                 self.end_headers()
-                self.wfile.write(body)
+                try:
+                    for piece in [body] if isinstance(body, bytes) else body():
+                        self.wfile.write(piece)
+                except OSError:  # the client has had enough
+                    outer.left.append(self.path)
 
             def log_message(self, *args):
                 pass
@@ -105,7 +117,8 @@ def mirrored(server, monkeypatch):
 
 
 def files_in(folder):
-    return [path.name for path in folder.rglob("*") if path.is_file()]
+    """Those that are no lock."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def test_file_is_fetched_from_the_mirror_once(server, cache, toy, mirrored):
@@ -224,3 +237,60 @@ def test_file_cut_in_a_mirror_folder_is_an_error_and_is_left_alone(server, toy, 
         corpora.load("toy", "test")
     assert file.stat().st_size == len(CONTENT) // 2
     assert server.asked == []
+
+
+def test_a_server_that_sends_without_end_is_left(server, cache, toy, mirrored, monkeypatch):
+    monkeypatch.setattr(download, "MAX_BYTES", 10 * len(CONTENT))
+    server.bodies[mirrored] = lambda: itertools.repeat(CONTENT)
+    with pytest.raises(BenchmarkError, match="sends more than 660,000 bytes"):
+        locate(toy, "test")
+    assert files_in(cache) == []
+
+
+def test_a_server_that_sends_byte_by_byte_is_left(server, cache, toy, mirrored, monkeypatch):
+    monkeypatch.setattr(download, "DEADLINE", 0.2)
+    sleep = threading.Event().wait  # what `server` leaves of time.sleep does not wait
+
+    def slowly():
+        for byte in CONTENT:
+            yield bytes([byte])
+            sleep(0.05)
+
+    server.bodies[mirrored] = slowly
+    server.promised[mirrored] = len(CONTENT)
+    with pytest.raises(BenchmarkError, match="bytes in 0 seconds: too slow"):
+        locate(toy, "test")
+    assert files_in(cache) == []
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next(server, cache, toy, mirrored):
+    server.bodies[mirrored] = CONTENT
+    place = cache / PATH
+    place.parent.mkdir(parents=True)
+    (place.parent / ".test.tsv-ab12cd_3").write_bytes(CONTENT[:99])
+    (place.parent / "notes.txt").write_bytes(b"mine")
+    assert locate(toy, "test").read_bytes() == CONTENT
+    assert sorted(files_in(cache)) == ["notes.txt", "test.tsv"]
+
+
+def test_of_many_that_fetch_at_once_one_asks(server, cache, toy, mirrored):
+    server.bodies[mirrored] = CONTENT
+    code = "from bioner_bench import corpora; from bioner_bench.corpora.files import locate; "
+    code += "print(locate(corpora.get('toy'), 'test'))"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert [process.communicate()[0] for process in started] == [f"{cache / PATH}\n"] * 4
+    assert server.asked == [mirrored]
+
+
+@pytest.mark.parametrize("path", ["../../../../etc/passwd", "/etc/passwd", "a/../../b.tsv", "a\\..\\b", ""])
+def test_an_entry_names_no_file_outside_of_its_folder(toy, tmp_path, path):
+    file = tmp_path / "entries" / "toy.yaml"
+    entry = yaml.safe_load(file.read_text(encoding="utf-8"))
+    entry["files"]["test"]["path"] = path
+    other = tmp_path / "others" / "toy.yaml"
+    other.parent.mkdir()
+    other.write_text(yaml.safe_dump(entry), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="path"):
+        registry._read(other)

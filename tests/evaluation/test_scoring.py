@@ -507,3 +507,11 @@ def test_page_lists_every_score_and_no_other():
             for type_ in TYPES if "<type>" in name else [""]:
                 listed[name.replace("<type>", type_)] = better == "high"
     assert listed == {name: each.higher_is_better for name, each in scores(TYPES).items()}
+
+
+def test_many_spans_that_do_not_touch_are_matched_in_the_time_of_sorting():
+    """A search among all of the other side would take a minute here."""
+    gold = [Entity(4 * i, 4 * i + 1, "Gene") for i in range(20_000)]
+    predicted = [Entity(4 * i + 2, 4 * i + 3, "Gene") for i in range(20_000)]
+    assert matching(gold, predicted) == 0
+    assert matching(gold, [*predicted, Entity(4, 6, "Gene")]) == 1

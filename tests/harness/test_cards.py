@@ -1,8 +1,9 @@
 """System cards: those in `baselines/`, a second look at their figures, and cards that are wrong."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import itertools
 from pathlib import Path
 
+import entry_points
 import pytest
 from command_line import call
 
@@ -53,6 +54,11 @@ SPOT_CHECKS = [
 ]
 
 GOOD = "system: good\ntitle: Good\nkind: llm\n"
+_ALIASES = [
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in itertools.pairwise("abcdefghij")
+]
+BILLION = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(_ALIASES)
 
 
 def with_figure(**changes):
@@ -269,7 +275,14 @@ def test_ends_of_the_range_are_values(write, value):
         (f"{GOOD}---\n{GOOD}", "not YAML"),
         ("", "is empty"),
         ("# nothing but a comment\n", "is empty"),
-        ("- good\n", "is not of type 'object'"),
+        ("- good\n", "not a mapping"),
+        (BILLION, "anchors and aliases are not taken"),
+        (f"{GOOD}run: {'[' * 10_000}", "deeper than 50 levels"),
+        (f"{GOOD}notes: {'x' * 2_000_000}", "more than 1,048,576 bytes"),
+        (f"{GOOD}run: {{model: {'9' * 5_000}}}", "not YAML"),
+        (f'{GOOD}notes: "\\e[31mred"\n', "the control character U+001B"),
+        (f'{GOOD}notes: "C1 \\x9b31m"\n', "the control character U+009B"),
+        ('system: good\ntitle: "Bell \\a"\nkind: llm\n', "the control character U+0007"),
     ],
 )
 def test_a_wrong_card_is_one_line_that_names_the_file(write, text, message):
@@ -280,6 +293,13 @@ def test_a_wrong_card_is_one_line_that_names_the_file(write, text, message):
     assert message in line
     assert str(path) in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("secret", ["root:x:0:0\n: y", "root:x:0:0:root:/root:/bin/bash", "- root:x:0"])
+def test_a_file_that_is_no_card_is_not_quoted(write, secret):
+    with pytest.raises(BenchmarkError) as caught:
+        read_card(write(secret))
+    assert "root" not in str(caught.value).replace("pytest-of-root", "")
 
 
 def test_a_missing_or_unreadable_file_is_one_line(tmp_path):

@@ -17,6 +17,7 @@ from command_line import BIN, call, fails
 
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"
+CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub}}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +168,7 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"
-    card.write_text("system: stub\ntitle: Stub\nkind: llm\n")
+    card.write_text(CARD)
     header = {"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY}
     arguments = {"model": "stub", "base_url": server.url, "num_concurrent": 4, "header": header}
     no_thoughts = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -178,7 +179,7 @@ def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     assert no_thoughts.items() <= server.requests[0].items()
     assert server.headers[0]["Authorization"] == f"Bearer {HEADER_KEY}"
     written = "".join(path.read_text() for path in out.rglob("*.json*"))
-    assert HEADER_KEY in written, "docs/SERVERS.md warns of it"
+    assert HEADER_KEY not in written
     assert ENV_KEY not in written
 
     path = Path(call("leaderboard", "add", out, "--system", card, "--folder", board).stdout.strip())
@@ -189,6 +190,47 @@ def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
         "***",
     )
     assert "sk-from" not in path.read_text()
+
+
+@pytest.mark.parametrize(("concurrent", "verbose"), [(1, []), (4, ["-v"])])
+def test_a_key_planted_everywhere_is_shown_nowhere(server, tmp_path, concurrent, verbose):
+    """In the environment, model arguments and headers; the server echoes it, then fails."""
+    planted = {"api": "planted-api-key-1", "header": "planted-header-2"}
+    echo = json.dumps({"Disease": [*planted.values(), "planted-token-4", ENV_KEY]})
+    server.message = {"role": "assistant", "content": echo}
+    server.error = f"the key {planted['header']} of {ENV_KEY} is refused"
+    server.fail = lambda number: 500 if number > 6 else None
+    arguments = {
+        "model": "stub",
+        "base_url": server.url,
+        "num_concurrent": concurrent,
+        "max_retries": 1,
+        "api_key": planted["api"],
+        "header": {"Authorization": f"Bearer {planted['header']}"},
+    }
+    run = [*verbose, "run", "--model", "local-chat-completions", "--model_args", json.dumps(arguments)]
+    run += ["--apply_chat_template", "--tasks", "bioner_sample", "--log_samples", "--output_path", tmp_path]
+    for limit, code in ((4, 0), (20, 2)):
+        done = call(*run, "--limit", limit, code=code, OPENAI_API_KEY=ENV_KEY, HF_TOKEN="planted-token-4")
+        shown = done.stdout + done.stderr
+        assert "***" in shown
+        assert not [secret for secret in (*planted.values(), "planted-token-4", ENV_KEY) if secret in shown]
+    results = "".join(path.read_text() for path in tmp_path.rglob("results_*.json"))
+    assert "planted" not in results
+    card = tmp_path / "stub.yaml"
+    card.write_text(CARD)
+    add = ["leaderboard", "add", tmp_path, "--system", card, "--folder", tmp_path / "board", "--partial"]
+    assert "holds the value of OPENAI_API_KEY" in fails(*add, OPENAI_API_KEY=ENV_KEY)
+    assert not list((tmp_path / "board").rglob("*.json*"))
+
+
+def test_a_key_with_a_line_break_is_refused_and_not_shown(server):
+    arguments = [*options(server.url), "--tasks", "bioner_sample", "--limit", 1]
+    for key in ("sk-first-part\nsecond-part", "sk-first-part\n"):
+        done = call("-v", "run", *arguments, code=2, OPENAI_API_KEY=key)
+        assert "error: OPENAI_API_KEY holds white space or a line break" in done.stderr
+        assert "first-part" not in done.stderr and "second-part" not in done.stderr
+    assert server.requests == []
 
 
 def free_port():

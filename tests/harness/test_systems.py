@@ -377,3 +377,24 @@ def test_errors_of_run_are_one_line(tmp_path):
 
 def test_help_of_run_tells_of_systems():
     assert "--system" in call("run", "--help").stdout
+
+
+def test_a_penalty_of_the_model_does_not_reach_greedy_answers(tmp_path, capsys):
+    (tmp_path / "generation_config.json").write_text('{"repetition_penalty": 1.1}')
+    given = [
+        "--model",
+        "hf",
+        "--model_args",
+        f"pretrained={tmp_path},dtype=float32",
+        "--tasks",
+        "bioner_ncbi",
+    ]
+    made = systems.given_options(systems.without_penalty(given))
+    assert made["gen_kwargs"] == {"repetition_penalty": 1.0}
+    assert made["model_args"] == {"pretrained": str(tmp_path), "dtype": "float32"}
+    assert "asks for a repetition penalty of 1.1" in capsys.readouterr().err
+    for own in ("repetition_penalty=1.2", "do_sample=true"):
+        asked = [*given, "--gen_kwargs", own]
+        assert systems.without_penalty(asked) == asked
+    (tmp_path / "generation_config.json").write_text("{}")
+    assert systems.without_penalty(given) == given

@@ -11,6 +11,7 @@ class Server:
     Attributes:
         fail: called with the number of a request; its status is sent in place of an answer, if it is one.
         dies_at: the number of the request from which on nothing is answered any more.
+        error: what is said where it fails.
         message: in place of the answer's message.
         meeting: a barrier at which requests wait for each other.
     """
@@ -21,6 +22,7 @@ class Server:
         self.fail = lambda number: None
         self.dies_at = None
         self.message = None
+        self.error = "not now"
         self.meeting = None
         self._lock = threading.Lock()
         outer = self
@@ -40,7 +42,7 @@ class Server:
                 status = outer.fail(number)
                 message = outer.message or {"role": "assistant", "content": answer(body["messages"])}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                content = json.dumps({"error": "not now"} if status else {"choices": [choice]}).encode()
+                content = json.dumps({"error": outer.error} if status else {"choices": [choice]}).encode()
                 self.send_response(status or 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))

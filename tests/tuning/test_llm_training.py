@@ -233,6 +233,8 @@ def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sa
     summary = {
         "kept": {"strict_f1": 0.5, "epoch": 1.0},
         "adapter": True,
+        "chat_template": True,
+        "ends_of_turn": [1],
         "data": {"rows": 12},
         "steps": 3,
         "seconds": 1.0,
@@ -240,7 +242,9 @@ def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sa
         "hardware": "CPU",
         "versions": {"torch": "2", "transformers": "5"},
     }
-    front = yaml.safe_load(model_card.card(recipe, summary).split("---\n")[1])
+    card = model_card.card(recipe, summary)
+    assert 'peft=.,tokenizer=. --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
+    front = yaml.safe_load(card.split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
     assert result["dataset"]["split"] == "validation"

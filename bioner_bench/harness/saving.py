@@ -1,0 +1,60 @@
+"""What lm-eval writes at the end of a run: without secrets, and looked at afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bioner_bench.evaluation.run_files import check_written
+from bioner_bench.harness.masking import masked
+from bioner_bench.schema import BenchmarkError
+
+
+@contextmanager
+def checked_saving() -> Iterator[None]:
+    """Inside, lm-eval saves its results without keys and tokens; at the end, what it wrote is read again.
+
+    lm-eval only warns where it cannot write, and leaves half a file on a full disk.
+
+    Raises:
+        BenchmarkError: a file is not there, or not whole.
+    """
+    from lm_eval.loggers import EvaluationTracker
+
+    plain = EvaluationTracker.save_results_aggregated
+    saved: list[tuple[Any, bool]] = []
+
+    def save(tracker: Any, results: dict[str, Any], samples: dict[str, Any] | None = None) -> None:
+        results["config"] = masked("config", results["config"])
+        for config in results["configs"].values():  # where the model's arguments stand once more
+            config["metadata"] = masked("metadata", config.get("metadata"))
+        plain(tracker, results, samples)
+        saved.append((tracker, samples is not None))
+
+    EvaluationTracker.save_results_aggregated = save
+    try:
+        yield
+    finally:
+        EvaluationTracker.save_results_aggregated = plain
+    for tracker, samples in saved:  # one, in the process that has the results
+        if tracker.output_path:
+            _check(tracker, samples)
+
+
+def _check(tracker: Any, samples: bool) -> None:
+    out = Path(tracker.output_path)
+    time = getattr(tracker, "date_id", None)
+    if out.suffix == ".json":
+        path = out.with_name(f"{out.stem}_{time}.json")
+    else:
+        path = out / str(tracker.general_config_tracker.model_name_sanitized) / f"results_{time}.json"
+    if time is None or not path.is_file():
+        raise BenchmarkError(f"lm-eval has not written its results to {out}; its warnings above say why")
+    check_written(path, samples)
+    if not samples:
+        print(
+            "The answers are not kept; with --log_samples they can be scored and recorded.", file=sys.stderr
+        )
