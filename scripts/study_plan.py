@@ -1,9 +1,9 @@
-"""Every run of the study, in the order in which they are done: those that tell most for an hour come first."""
+"""Every run of the study, in the order in which they are done: what tells most for an hour comes first."""
 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +56,7 @@ PARTS = {
     "other corpora": "Strategies on the other core corpora",
     "all weights": "All weights in place of LoRA",
 }
-"""The parts of the study; the last three are for a machine with a GPU."""
+"""The parts of the study. The last three, and more seeds of some others, are for a machine with a GPU."""
 
 
 @dataclass(frozen=True)
@@ -330,14 +330,23 @@ def record_of(run: Run, folder: Path) -> records.Record | None:
         return None
     record = records.read(folder / run.record)
     if isinstance(run.recipe, LlmRecipe):
-        planned = json.loads(json.dumps(asdict(run.recipe)))
         # A record from before a field was there was trained with what is its default now.
-        defaults = {field.name: field.default for field in fields(LlmRecipe)}
+        needed = {name: getattr(run.recipe, name) for name in _needed()}
+        defaults, planned = (json.loads(json.dumps(asdict(r))) for r in (LlmRecipe(**needed), run.recipe))
         if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )
     return record
+
+
+def _needed() -> list[str]:
+    """The fields of a recipe that have no default."""
+    return [
+        field.name
+        for field in fields(LlmRecipe)
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
 
 
 def write_card(run: Run, folder: Path = CARDS) -> Path:
