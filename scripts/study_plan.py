@@ -13,7 +13,7 @@ from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
+from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.tuning.strategies import UNSCORED, Choice
 from bioner_bench.writing import write_text
 
@@ -349,12 +349,34 @@ def _needed() -> list[str]:
     ]
 
 
+def _short_yaml(recipe: LlmRecipe) -> str:
+    """The recipe as a file that `read_recipe` reads, without what is the default."""
+    defaults = LlmRecipe(**{name: getattr(recipe, name) for name in _needed()})
+    content = {
+        name: value
+        for name, value in asdict(recipe).items()
+        if name in _needed() or value != asdict(defaults)[name]
+    }
+    del content["name"]  # the file's
+    content.pop("validation", None)
+    if recipe.validation != recipe.train:
+        content["validation"] = recipe.validation
+    choice = asdict(Choice())
+    content["select"] = {
+        name: value
+        for name, value in asdict(recipe.select).items()
+        if value != choice[name] or name == "strategy"
+    }
+    text = yaml.safe_dump(json.loads(json.dumps({"kind": "llm"} | content)), sort_keys=False)
+    return f"# Written by scripts/study.py; docs/STUDY.md says what it is for.\n{text}"
+
+
 def write_card(run: Run, folder: Path = CARDS) -> Path:
     """The card of a run's system in `folder`, and the recipe that it names; written if it is not there."""
     path = folder / f"{run.card.system}.yaml"
     if not path.is_file():
         if run.recipe is not None and run.card.recipe:
-            write_text(folder / run.card.recipe, f"# Written by scripts/study.py.\n{as_yaml(run.recipe)}")
+            write_text(folder / run.card.recipe, _short_yaml(run.recipe))
         content = {
             field.name: value
             for field in fields(Card)

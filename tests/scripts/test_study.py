@@ -398,6 +398,16 @@ def test_figures_of_the_method_are_written_between_their_marks(tmp_path):
     assert method_figures.filled(emptied, tmp_path, tmp_path / "no.json") == emptied
 
 
+def test_every_checkpoint_that_a_record_names_has_its_recipe_in_the_record():
+    # An encoder's is made by its family's recipe, which has a task and a seed as options.
+    found = {path: records.read(path) for path in sorted(RECORDS.glob("smollm2-135m-ncbi-*/*.json"))}
+    assert found
+    for path, record in found.items():
+        recipe = read_recipe(path)
+        assert (recipe.name, recipe.seed) == tuple(record["training"]["recipe"][n] for n in ("name", "seed"))
+        assert str(study.checkpoint_folder(recipe)) in record["run"]["command"]
+
+
 def test_a_file_that_is_no_record_is_no_recipe(tmp_path):
     for content in ("{}", "[1]", "not json", json.dumps({"training": None})):
         (tmp_path / "record.json").write_text(content)
