@@ -260,8 +260,11 @@ class _Rows:
         return logits
 
     def _logits(self, ids: Tensor, places: Tensor, step: Step) -> Tensor:
+        # Named by its index the last column is copied. As a slice it has gaps between rows, and the product
+        # with the output layer would be one for each row, each reading all of that layer.
+        last = torch.tensor([ids.shape[1] - 1], device=ids.device)
         output = self.model(
-            input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1, bioner_step=step
+            input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=last, bioner_step=step
         )
         logits: Tensor = output.logits[:, -1].float()
         return logits
