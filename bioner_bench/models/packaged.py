@@ -133,7 +133,9 @@ def _beside(folder: Path) -> Iterator[str]:
         except Exception as error:
             if isinstance(error, OSError) or "(os error " not in str(error):
                 raise
-            raise BenchmarkError(f"cannot write to {folder.parent}: {error}; make room, or name another") from error
+            raise BenchmarkError(
+                f"cannot write to {folder.parent}: {error}; make room, or name another"
+            ) from error
 
 
 def _prepared(folder: Path) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -269,7 +270,13 @@ def test_samples_that_were_cut_are_not_scored(tmp_path):
 def test_a_terminal_is_not_made_to_obey(tmp_path):
     """Escapes in the name of a file, in an identifier, in an answer and in an error."""
     path = tmp_path / "out\x1b[31m\x9b2J.jsonl"
-    row = {"id": "\x1b]0;t\x07", "text": "ataxia \x1b[2J", "types": ["Disease"], "gold": [], "output": "\x1b[1m"}
+    row = {
+        "id": "\x1b]0;t\x07",
+        "text": "ataxia \x1b[2J",
+        "types": ["Disease"],
+        "gold": [],
+        "output": "\x1b[1m",
+    }
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     done = call("score", path, "--resamples", 100)
     shown = done.stdout + call("errors", path).stdout + call("score", path, "--json").stdout

@@ -17,7 +17,8 @@ from command_line import BIN, call, fails
 
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"
-CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub}}\n"
+CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub"
+PLAIN, NO_THOUGHTS = f"{CARD}}}}}\n", f"{CARD}, enable_thinking: false}}}}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +169,7 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"
-    card.write_text(CARD)
+    card.write_text(NO_THOUGHTS)
     header = {"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY}
     arguments = {"model": "stub", "base_url": server.url, "num_concurrent": 4, "header": header}
     no_thoughts = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -218,7 +219,7 @@ def test_a_key_planted_everywhere_is_shown_nowhere(server, tmp_path, concurrent,
     results = "".join(path.read_text() for path in tmp_path.rglob("results_*.json"))
     assert "planted" not in results
     card = tmp_path / "stub.yaml"
-    card.write_text(CARD)
+    card.write_text(PLAIN)
     add = ["leaderboard", "add", tmp_path, "--system", card, "--folder", tmp_path / "board", "--partial"]
     assert "holds the value of OPENAI_API_KEY" in fails(*add, OPENAI_API_KEY=ENV_KEY)
     assert not list((tmp_path / "board").rglob("*.json*"))
