@@ -121,21 +121,10 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[str]:
-    """A temporary folder for what is to become this one; those that killed processes left are removed.
-
-    Raises:
-        BenchmarkError: the disk is full or the like, where a library in Rust says so in its own way.
-    """
+    """A temporary folder for what is to become this one; those that killed processes left are removed."""
     remove_leftovers(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        try:
-            yield temporary
-        except Exception as error:
-            if isinstance(error, OSError) or "(os error " not in str(error):
-                raise
-            raise BenchmarkError(
-                f"cannot write to {folder.parent}: {error}; make room, or name another"
-            ) from error
+        yield temporary
 
 
 def _prepared(folder: Path) -> Any:

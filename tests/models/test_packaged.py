@@ -137,5 +137,5 @@ def test_a_full_disk_while_a_model_is_prepared_is_one_line(tmp_path):
     )
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "cannot write to" in line and "a bug?" not in line
+    assert "cannot write or read: " in line and "a bug?" not in line
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
