@@ -15,6 +15,8 @@ import pytest
 from chat_server import Server
 from command_line import BIN, call, fails
 
+from bioner_bench.harness.answer_cache import cache_of_json
+
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"
 CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub"
@@ -143,14 +145,43 @@ def test_a_run_whose_server_dies_goes_on_with_its_cache(server, evaluate, tmp_pa
     assert "the server failed (" in said and "the same command goes on" in said
     answered = set(server.prompts[:6])
     server.dies_at, server.requests = None, []
-    answers = evaluate(12, num_concurrent, use_cache=str(cache))
+    with cache_of_json():
+        answers = evaluate(12, num_concurrent, use_cache=str(cache))
     assert len(server.requests) == 6
     assert not answered & set(server.prompts)
     for text, response in answers:
         assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
     server.requests = []
-    assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
+    with cache_of_json():
+        assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
     assert server.requests == []
+
+
+def test_a_cache_of_pickles_is_refused_and_runs_nothing(server, tmp_path):
+    """As the stock `lm_eval` writes it, or somebody who wants code to run."""
+    from sqlitedict import SqliteDict
+
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    run = [
+        "run",
+        *options(server.url),
+        "--tasks",
+        "bioner_sample",
+        "--limit",
+        2,
+        "--use_cache",
+        tmp_path / "cache",
+    ]
+    call(*run)
+    with SqliteDict(tmp_path / "cache_rank0.db", autocommit=True) as cache:
+        assert len(cache) == 2
+        for key in list(cache.keys()):
+            cache[key] = Hostile()
+    assert "was not written by this version" in fails(*run)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--use_cache FILE")])
