@@ -120,7 +120,7 @@ def start(
         end = began + (PATIENCE if kill_after is None else kill_after)
         while not (done := os.waitpid(child, os.WNOHANG))[0]:
             if time.monotonic() > end:
-                os.killpg(child, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
                 done = os.waitpid(child, 0)
                 break
             time.sleep(0.001)
@@ -144,7 +144,6 @@ def _child(
 ) -> None:
     code = 70
     try:
-        os.setsid()
         os.chdir(folder)
         for place, descriptor in enumerate(descriptors, 1):
             os.dup2(descriptor, place)

@@ -7,6 +7,7 @@ imported inside the commands, so that help answers at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from typing import Annotated
@@ -77,10 +78,16 @@ def main() -> None:
     sys.exit(code)
 
 
+_OF_THE_SYSTEM = re.compile(r"\(os error \d+\)|PytorchStreamWriter|inline_container")
+"""What a full disk is called by safetensors, tokenizers and torch, whose errors are no OSError."""
+
+
 def _said(error: Exception) -> str:
     """What the user is told of an error; help, where a command without arguments only shows that."""
     if isinstance(error, BenchmarkError | OSError):
         reason = str(error)
+    elif _OF_THE_SYSTEM.search(str(error)):
+        reason = f"cannot write or read: {error}"
     elif hasattr(error, "format_message"):  # wrong use of the command line
         if type(error).__name__ == "NoArgsIsHelpError":
             return str(error.format_message())

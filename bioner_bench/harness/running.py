@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.harness import masking, systems
+from bioner_bench.harness.answer_cache import cache_of_json
 from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.task_folders import include_paths
 from bioner_bench.models import packaged
@@ -46,7 +47,7 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
     if str(arguments.model).endswith("completions"):
         _check_keys()
     try:
-        with checked_saving():
+        with checked_saving(), cache_of_json():
             command_line.execute(arguments)
     except BenchmarkError:
         raise

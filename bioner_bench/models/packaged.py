@@ -121,21 +121,10 @@ def prepare(name: str, out: Path | None = None, dtype: str = "float32") -> Path:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[str]:
-    """A temporary folder for what is to become this one; those that killed processes left are removed.
-
-    Raises:
-        BenchmarkError: the disk is full; safetensors and transformers say so each in their own way.
-    """
+    """A temporary folder for what is to become this one; those that killed processes left are removed."""
     remove_leftovers(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        try:
-            yield temporary
-        except Exception as error:
-            if "No space left on device" not in str(error) and "os error 28" not in str(error):
-                raise
-            raise BenchmarkError(
-                f"no space left on the disk of {folder.parent}; make room, or name another"
-            ) from error
+        yield temporary
 
 
 def _prepared(folder: Path) -> Any:

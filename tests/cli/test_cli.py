@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -233,3 +234,52 @@ def test_verify_finds_every_real_corpus_right():
     found = json.loads(call("corpora", "verify", "--json").stdout)
     assert found["bioner_nlmgene"] == {"test": "ok (17 damaged)"}
     assert all(result.startswith("ok") for splits in found.values() for result in splits.values())
+
+
+def test_a_run_that_cannot_write_all_its_answers_is_no_success(tmp_path):
+    """As on a full disk: no file grows above 100 kB, and lm-eval only warns of it."""
+    options = ["--model", "bioner-oracle", "--tasks", "bioner_sample", "--log_samples"]
+    program = [sys.executable, "-m", "bioner_bench", "run", *options, "--output_path", tmp_path]
+    for limit in (3_000, 100_000):  # half the results, and half the samples
+        done = subprocess.run(
+            program,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert done.returncode == 2
+        assert "lm-eval has not written" in line and "is the disk full?" in line
+
+
+def test_samples_that_were_cut_are_not_scored(tmp_path):
+    options = ["--model", "bioner-oracle", "--tasks", "bioner_sample", "--log_samples"]
+    call("run", *options, "--output_path", tmp_path)
+    (samples,) = tmp_path.rglob("samples_*.jsonl")
+    lines = samples.read_text(encoding="utf-8").splitlines(keepends=True)
+    samples.write_text("".join(lines[:45]), encoding="utf-8")
+    said = fails("score", samples)
+    assert "45 sentences, but the run evaluated 76: a cut file" in said
+    assert str(samples) in said
+    (results,) = tmp_path.rglob("results_*.json")
+    results.unlink()  # then nothing says how many there were
+    assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 45
+
+
+def test_a_terminal_is_not_made_to_obey(tmp_path):
+    """Escapes in the name of a file, in an identifier, in an answer and in an error."""
+    path = tmp_path / "out\x1b[31m\x9b2J.jsonl"
+    row = {
+        "id": "\x1b]0;t\x07",
+        "text": "ataxia \x1b[2J",
+        "types": ["Disease"],
+        "gold": [],
+        "output": "\x1b[1m",
+    }
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    done = call("score", path, "--resamples", 100)
+    shown = done.stdout + call("errors", path).stdout + call("score", path, "--json").stdout
+    shown += fails("score", tmp_path / "no\x1b[31m.jsonl")
+    assert "x1b[31m" in shown
+    assert not set(shown) & {"\x1b", "\x9b", "\x07"}

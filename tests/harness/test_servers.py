@@ -15,9 +15,12 @@ import pytest
 from chat_server import Server
 from command_line import BIN, call, fails
 
+from bioner_bench.harness.answer_cache import cache_of_json
+
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"
-CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub}}\n"
+CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub"
+PLAIN, NO_THOUGHTS = f"{CARD}}}}}\n", f"{CARD}, enable_thinking: false}}}}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -142,14 +145,43 @@ def test_a_run_whose_server_dies_goes_on_with_its_cache(server, evaluate, tmp_pa
     assert "the server failed (" in said and "the same command goes on" in said
     answered = set(server.prompts[:6])
     server.dies_at, server.requests = None, []
-    answers = evaluate(12, num_concurrent, use_cache=str(cache))
+    with cache_of_json():
+        answers = evaluate(12, num_concurrent, use_cache=str(cache))
     assert len(server.requests) == 6
     assert not answered & set(server.prompts)
     for text, response in answers:
         assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
     server.requests = []
-    assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
+    with cache_of_json():
+        assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
     assert server.requests == []
+
+
+def test_a_cache_of_pickles_is_refused_and_runs_nothing(server, tmp_path):
+    """As the stock `lm_eval` writes it, or somebody who wants code to run."""
+    from sqlitedict import SqliteDict
+
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    run = [
+        "run",
+        *options(server.url),
+        "--tasks",
+        "bioner_sample",
+        "--limit",
+        2,
+        "--use_cache",
+        tmp_path / "cache",
+    ]
+    call(*run)
+    with SqliteDict(tmp_path / "cache_rank0.db", autocommit=True) as cache:
+        assert len(cache) == 2
+        for key in list(cache.keys()):
+            cache[key] = Hostile()
+    assert "was not written by this version" in fails(*run)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--use_cache FILE")])
@@ -168,7 +200,7 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"
-    card.write_text(CARD)
+    card.write_text(NO_THOUGHTS)
     header = {"Authorization": f"Bearer {HEADER_KEY}", "X-Api-Key": HEADER_KEY}
     arguments = {"model": "stub", "base_url": server.url, "num_concurrent": 4, "header": header}
     no_thoughts = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -218,7 +250,7 @@ def test_a_key_planted_everywhere_is_shown_nowhere(server, tmp_path, concurrent,
     results = "".join(path.read_text() for path in tmp_path.rglob("results_*.json"))
     assert "planted" not in results
     card = tmp_path / "stub.yaml"
-    card.write_text(CARD)
+    card.write_text(PLAIN)
     add = ["leaderboard", "add", tmp_path, "--system", card, "--folder", tmp_path / "board", "--partial"]
     assert "holds the value of OPENAI_API_KEY" in fails(*add, OPENAI_API_KEY=ENV_KEY)
     assert not list((tmp_path / "board").rglob("*.json*"))

@@ -200,3 +200,26 @@ def test_committed_records_fit_the_tasks_of_today():
         # What came as a file of predictions was asked by no prompt.
         assert record["prompt_hash"] == (record["prompt"] and prompt.prompt_hash(types, chosen))
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [
+        *((f"{sign}cmd|' /C calc'!A0", f"'{sign}cmd|' /C calc'!A0") for sign in "=+-@"),
+        ("5 = 2 + 3", "5 = 2 + 3"),
+    ],
+)
+def test_no_cell_is_a_formula_and_numbers_stay_numbers(folder, title, cell):
+    records.write(make_record("gamma", "bioner_ncbi", title=title), folder / "records")
+    found = list(csv.DictReader(io.StringIO(build.build(folder / "records", {})["leaderboard.csv"])))
+    assert cell in {row["title"] for row in found}
+    assert not [value for row in found for value in row.values() if value.startswith(("=", "+", "-", "@"))]
+    assert all(0 <= float(row["strict_f1"]) <= 1 for row in found)
+    assert build._cell(-0.5) == -0.5  # as a difference would be
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x08", "\x1b", "\x7f", "\x9b", "\ufffe"])
+def test_a_record_with_a_control_character_is_refused(tmp_path, character):
+    path = records.write(make_record("gamma", title=f"Gamma {character}[31m"), tmp_path)
+    with pytest.raises(BenchmarkError, match=rf"control character U\+{ord(character):04X}"):
+        records.read(path)

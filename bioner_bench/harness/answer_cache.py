@@ -1,0 +1,34 @@
+"""lm-eval's `--use_cache` without pickle: answers in its SQLite file are JSON, which runs no code."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bioner_bench.schema import BenchmarkError
+
+
+@contextmanager
+def cache_of_json() -> Iterator[None]:
+    """Inside, lm-eval's cache of answers writes and reads JSON; a file with anything else is refused."""
+    import sqlitedict
+
+    plain = sqlitedict.SqliteDict
+    sqlitedict.SqliteDict = functools.partial(plain, encode=json.dumps, decode=_decoded)
+    try:
+        yield
+    finally:
+        sqlitedict.SqliteDict = plain
+
+
+def _decoded(given: Any) -> Any:
+    try:
+        found = json.loads(given)
+    except (ValueError, TypeError) as error:
+        raise BenchmarkError(
+            "the file of --use_cache was not written by this version of bioner-bench; name another file"
+        ) from error
+    return tuple(found) if isinstance(found, list) else found  # of likelihoods
