@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from prose import bullet
+
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.tables import percent
@@ -44,50 +46,50 @@ def filled(text: str, folder: Path, selected: Path) -> str:
 
 def of_records(found: Mapping[str, Record]) -> str:
     """What tuning and prompting say."""
-    data = found["full"]["training"]["data"]
-    kept = found["hybrid"]["training"]["data"]
-    return (
-        f"- Of {data['rows']:,} training rows {data['positives']:,} are positives and {data['negatives']:,} "
-        f"negatives; the hybrid keeps {kept['positives']:,} of the positives at 50 %, and all negatives.\n"
-        "- The negatives are worth keeping: a model that learned the same positives without them finds a mention "
-        f"in {_score(found['positives'], 'false_positive_rate')} % of the sentences that have none, and scores "
-        f"{_score(found['positives'], 'strict_f1')} strict F1 in place of "
-        f"{_score(found['hybrid'], 'strict_f1')} (one epoch, training seed 1; [STUDY.md](STUDY.md)).\n"
-        f"- As it comes the weak model scores {_score(found['untuned'], 'strict_f1')} strict F1 zero-shot, so it "
-        "hardly knows which answers are right.\n"
+    data, kept = (found[name]["training"]["data"] for name in ("full", "hybrid"))
+    score = {name: percent(record["scores"]["strict_f1"]["value"]) for name, record in found.items()}
+    invented = percent(found["positives"]["scores"]["false_positive_rate"]["value"])
+    said = (
+        f"Of {data['rows']:,} training rows {data['positives']:,} are positives and {data['negatives']:,} "
+        f"negatives; at 50 % the hybrid keeps {kept['positives']:,} of the positives, and all negatives.",
+        "The negatives are worth keeping: a model that learned the same positives without them finds a "
+        f"mention in {invented} % of the sentences that have none, and scores {score['positives']} strict F1 "
+        f"in place of {score['hybrid']} (one epoch, training seed 1; [STUDY.md](STUDY.md)).",
+        f"As it comes the weak model scores {score['untuned']} strict F1 zero-shot: it hardly knows which "
+        "answers are right.",
     )
+    return "".join(map(bullet, said))
 
 
 def of_scores(fact: Mapping) -> str:
     """What the scores of SmolLM2 say."""
     low, middle, high = fact["ifd_of_positives"]
     low_of_negatives, _, high_of_negatives = fact["ifd_of_negatives"]
-    keep, rest = fact["kept"], fact["left_out"]
+    keep, rest, rank = fact["kept"], fact["left_out"], fact["rank_correlation"]
     hardest, easiest = (
         ", ".join(f"`{target}`" for target in fact[name][:EXAMPLES]) for name in ("hardest", "easiest")
     )
-    return (
-        f"- IFD lies between {low:.3f} and {high:.3f} for positives, their median is {middle:.3f}, and between "
-        f"{low_of_negatives:.3f} and {high_of_negatives:.3f} for negatives: the prompt gives the form of the answer, "
-        f"which without it is a surprise. {fact['positives_of_1_or_more']} positives have 1 or more.\n"
-        f"- Plain superfiltering at 50 % keeps {_of(fact['superfilter_negatives'], fact['negatives'])} of the "
-        f"negatives and {_of(fact['superfilter_positives'], fact['positives'])} of the positives. That is the "
-        "paper's reason for the hybrid.\n"
-        f"- Of the {fact['hybrid_positives']:,} positives that the hybrid keeps, "
-        f"{fact['hybrid_positives_also_in_random']:,} are in a random half too.\n"
-        f"- The hardest half has {keep['mentions']:.1f} mentions a row, the other {rest['mentions']:.1f} (rank "
-        f"correlation of IFD and the number of mentions: {fact['rank_correlation']['mentions']:.2f}); of its mentions "
-        f"{100 * keep['repeated']:.0f} % repeat one of the same sentence, in the other half "
-        f"{100 * rest['repeated']:.0f} %. The hardest are {hardest}, the easiest {easiest}.\n"
+    said = (
+        f"IFD lies between {low:.3f} and {high:.3f} for positives, their median is {middle:.3f}, and "
+        f"between {low_of_negatives:.3f} and {high_of_negatives:.3f} for negatives: the prompt gives the "
+        "form of the answer, which without it is a surprise. Of the positives "
+        f"{fact['positives_of_1_or_more']} have 1 or more.",
+        "Plain superfiltering at 50 % keeps "
+        f"{_of(fact['superfilter_negatives'], fact['negatives'])} of the negatives and "
+        f"{_of(fact['superfilter_positives'], fact['positives'])} of the positives. That is the paper's "
+        "reason for the hybrid.",
+        f"Of the {fact['hybrid_positives']:,} positives that the hybrid keeps, "
+        f"{fact['hybrid_positives_also_in_random']:,} are in a random half too.",
+        f"The hardest half has {keep['mentions']:.1f} mentions a row, the other {rest['mentions']:.1f} (rank "
+        f"correlation of IFD and the number of mentions: {rank['mentions']:.2f}); in an average row of it "
+        f"{100 * keep['repeated']:.0f} % of the mentions repeat another one, in the other half "
+        f"{100 * rest['repeated']:.0f} %. The hardest are {hardest}, the easiest {easiest}.",
     )
+    return "".join(map(bullet, said))
 
 
 def _of(number: int, whole: int) -> str:
     return f"{number:,} ({100 * number / max(1, whole):.0f} %)"
-
-
-def _score(record: Record, name: str) -> str:
-    return percent(record["scores"][name]["value"])
 
 
 def _between(text: str, name: str, content: str) -> str:

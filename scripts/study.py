@@ -1,14 +1,15 @@
 """The study of docs/STUDY.md: does half of the positives beat all of them?
 
-    python scripts/study.py --dry-run                      # every run in its order: done, or the hours it takes
-    nohup python scripts/study.py --threads 2 &            # all that has no record yet; can be killed and started again
+    python scripts/study.py --dry-run                      # every run in its order, and the hours it takes
+    nohup python scripts/study.py --threads 2 &            # all that has no record yet
     python scripts/study.py --only 'smollm2-135m-ncbi-*'   # part of it
-    python scripts/study.py --report                       # docs/STUDY.md and its picture from the records, nothing run
+    python scripts/study.py --report                       # docs/STUDY.md from the records, nothing run
 
-Start it when a day begins and leave it: it has the lowest priority. A run trains a checkpoint, unless it is
-there, evaluates it on one task, and adds record and answers to leaderboards/; then docs/STUDY.md is written
-again. A run that fails is noted and does not stop the others. Logs are in out/study/logs. It runs on a GPU if
-there is one. `bioner-bench leaderboard build` makes the tables of what was added.
+Start it when a day begins and leave it: it has the lowest priority, and goes on where it was killed. A run
+trains a checkpoint, unless it is there, evaluates it on one task, and adds record and answers to
+leaderboards/; then docs/STUDY.md is written again. A run that fails is noted, and the next one begins.
+Logs are in out/study/logs. It runs on a GPU if there is one. `bioner-bench leaderboard build` makes tables
+of what was added.
 """
 
 import argparse
@@ -98,8 +99,8 @@ def show(runs: Sequence[Run]) -> None:
         print(f"{state:>9} {total:8.1f} h  {PARTS[run.part]:46} {run.record}")
     unknown = list(known.values()).count(None)
     print(
-        f"{len(runs) - len(left)} of {len(runs)} runs have a record; the rest takes some {total:.0f} hours on "
-        f"{hardware.name()}" + (f", and {unknown} runs like none before" if unknown else "")
+        f"{len(runs) - len(left)} of {len(runs)} runs have a record; the rest takes some {total:.0f} hours "
+        f"on {hardware.name()}" + (f", and {unknown} runs like none before" if unknown else "")
     )
 
 

@@ -33,7 +33,7 @@ class Pair:
     """Two systems that learned for as long as each other.
 
     Attributes:
-        budget: how long that is, in words.
+        budget: how long that is, as words that open a sentence.
         one: the system that the claim says is better.
         other: what it is held against.
     """
@@ -63,7 +63,7 @@ class Claim:
 
 
 HYBRID = "the hardest half"
-EQUAL_STEPS, THREE_EPOCHS, ONE_EPOCH = "equal steps", "three epochs", "one epoch"
+EQUAL_STEPS, THREE_EPOCHS, ONE_EPOCH = "at equal steps", "in three epochs", "in one epoch"
 
 
 def _pairs(other: str, one_epoch: bool = False) -> tuple[Pair, ...]:
@@ -116,7 +116,7 @@ CLAIMS = (
         "rows scored by another weak model",
         tuple(
             Pair(
-                f"{EQUAL_STEPS}, {name}",
+                f"{EQUAL_STEPS}, by {name}",
                 "smollm2-135m-ncbi-hybrid-50-steps",
                 f"smollm2-135m-ncbi-hybrid-50-{weak}-steps",
             )

@@ -49,7 +49,7 @@ def draw(found: Sequence[tuple[Run, Record]]) -> str:
         axes[0].set_ylabel("strict F1, %")
         handles, labels = axes[1].get_legend_handles_labels()
         if handles:
-            axes[1].legend(handles, labels, frameon=False, loc="lower right")
+            axes[1].legend(handles, labels, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         return plotting.svg(figure)
 
 

@@ -1,9 +1,9 @@
-"""Every run of the study, in the order in which they are done: those that tell most for an hour come first."""
+"""Every run of the study, in the order in which they are done: what tells most for an hour comes first."""
 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
+from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.tuning.strategies import UNSCORED, Choice
 from bioner_bench.writing import write_text
 
@@ -56,7 +56,7 @@ PARTS = {
     "other corpora": "Strategies on the other core corpora",
     "all weights": "All weights in place of LoRA",
 }
-"""The parts of the study; the last three are for a machine with a GPU."""
+"""The parts of the study. The last three, and more seeds of some others, are for a machine with a GPU."""
 
 
 @dataclass(frozen=True)
@@ -330,9 +330,9 @@ def record_of(run: Run, folder: Path) -> records.Record | None:
         return None
     record = records.read(folder / run.record)
     if isinstance(run.recipe, LlmRecipe):
-        planned = json.loads(json.dumps(asdict(run.recipe)))
         # A record from before a field was there was trained with what is its default now.
-        defaults = {field.name: field.default for field in fields(LlmRecipe)}
+        needed = {name: getattr(run.recipe, name) for name in _needed()}
+        defaults, planned = (json.loads(json.dumps(asdict(r))) for r in (LlmRecipe(**needed), run.recipe))
         if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
@@ -340,12 +340,43 @@ def record_of(run: Run, folder: Path) -> records.Record | None:
     return record
 
 
+def _needed() -> list[str]:
+    """The fields of a recipe that have no default."""
+    return [
+        field.name
+        for field in fields(LlmRecipe)
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
+
+
+def _short_yaml(recipe: LlmRecipe) -> str:
+    """The recipe as a file that `read_recipe` reads, without what is the default."""
+    defaults = LlmRecipe(**{name: getattr(recipe, name) for name in _needed()})
+    content = {
+        name: value
+        for name, value in asdict(recipe).items()
+        if name in _needed() or value != asdict(defaults)[name]
+    }
+    del content["name"]  # the file's
+    content.pop("validation", None)
+    if recipe.validation != recipe.train:
+        content["validation"] = recipe.validation
+    choice = asdict(Choice())
+    content["select"] = {
+        name: value
+        for name, value in asdict(recipe.select).items()
+        if value != choice[name] or name == "strategy"
+    }
+    text = yaml.safe_dump(json.loads(json.dumps({"kind": "llm"} | content)), sort_keys=False)
+    return f"# Written by scripts/study.py; docs/STUDY.md says what it is for.\n{text}"
+
+
 def write_card(run: Run, folder: Path = CARDS) -> Path:
     """The card of a run's system in `folder`, and the recipe that it names; written if it is not there."""
     path = folder / f"{run.card.system}.yaml"
     if not path.is_file():
         if run.recipe is not None and run.card.recipe:
-            write_text(folder / run.card.recipe, f"# Written by scripts/study.py.\n{as_yaml(run.recipe)}")
+            write_text(folder / run.card.recipe, _short_yaml(run.recipe))
         content = {
             field.name: value
             for field in fields(Card)

@@ -73,54 +73,55 @@ def say(text: str) -> None:
 
 def carry_out(run: Run, threads: int = 1) -> None:
     """Train the checkpoint if it is not there, evaluate it on the task, add record and answers."""
-    path = study_plan.write_card(run)
+    card = study_plan.write_card(run)
     out, cache = WORK / "lm-eval" / run.record.with_suffix(""), WORK / "caches" / run.record.with_suffix("")
+    training = _training(run)
+    if training:  # what an earlier checkpoint of this name answered is not its answer
+        _forget(cache)
     # lm-eval's clock starts anew, so of an evaluation in several legs nobody knows how long it took.
-    resumed = any(cache.parent.glob(f"{cache.name}_rank*"))
-    for command in commands(run, path, out, cache):
+    resumed = any(_kept(cache))
+    for command in [*training, evaluation(run, card, out, cache)]:
         _execute(command, threads, _log(run))
-    (made,) = lm_eval_output.evaluated(out, read_card(path))
+    (made,) = lm_eval_output.evaluated(out, read_card(card))
     if records.place(made.record) != run.record:
         raise BenchmarkError(f"{out}: this run makes {records.place(made.record)}, not {run.record}")
     if resumed:
         facts = {**made.record["run"], "seconds": None, "sentences_per_second": None}
         made = replace(made, record={**made.record, "run": facts})
     lm_eval_output.keep(made, LEADERBOARD)
-    for file in cache.parent.glob(f"{cache.name}_rank*"):
-        file.unlink()
+    _forget(cache)
 
 
-def commands(run: Run, card: Path, out: Path, cache: Path) -> list[list[str]]:
-    """The commands of `bioner-bench` that make a run, in their order.
+def evaluation(run: Run, card: Path, out: Path, cache: Path) -> list[str]:
+    """The command of `bioner-bench` that evaluates a run's system.
 
     Args:
-        run: what is made.
+        run: what is evaluated.
         card: the file of its card.
         out: where lm-eval writes.
         cache: of the answers, which outlive a kill.
     """
-    made: list[list[str]] = []
-    arguments = []
+    command = ["run", "--system", str(card), "--tasks", run.task, "--num_fewshot", str(run.shots)]
     if run.recipe is not None:
-        trained = checkpoint_folder(run.recipe)
-        if not (trained / "training.json").is_file():
-            made += _training(run)
         lora = isinstance(run.recipe, LlmRecipe) and run.recipe.method == "lora"
-        arguments = ["--model_args", f"{'peft' if lora else 'pretrained'}={trained}"]
-    command = ["run", "--system", str(card), "--tasks", run.task, "--num_fewshot", str(run.shots), *arguments]
+        command += ["--model_args", f"{'peft' if lora else 'pretrained'}={checkpoint_folder(run.recipe)}"]
     if run.card.kind == "llm":
         command += ["--model", "hf-prefix"]
     if run.shots:
         command += ["--metadata", f'{{"demonstrations": "{run.demonstrations}"}}']
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    return [*made, [*command, "--use_cache", str(cache), "--log_samples", "--output_path", str(out)]]
+    return [*command, "--use_cache", str(cache), "--log_samples", "--output_path", str(out)]
 
 
 def _training(run: Run) -> list[list[str]]:
-    """Scoring, which each weak model does once a corpus, and training."""
+    """The commands that make a run's checkpoint: scoring, once a weak model and corpus, and training.
+
+    None if the system needs no checkpoint, or it is there.
+    """
     recipe = run.recipe
-    assert recipe is not None
-    made, scores = [], []
+    if recipe is None or (checkpoint_folder(recipe) / "training.json").is_file():
+        return []
+    made: list[list[str]] = []
+    scores: list[str] = []
     if isinstance(recipe, LlmRecipe) and (weak_model := recipe.select.weak_model):
         folder = scores_folder(weak_model)
         scores = ["--scores", str(folder)]
@@ -147,11 +148,20 @@ def _execute(arguments: list[str], threads: int, path: Path) -> None:
             env=os.environ | dict.fromkeys(names, str(threads)),
         )
     if done.returncode:
-        lines = path.read_text(encoding="utf-8", errors="replace").split()
-        said = " ".join(lines[-40:])
+        said = " ".join(path.read_text(encoding="utf-8", errors="replace").split()[-40:])
         raise BenchmarkError(
             f"`bioner-bench {arguments[0]}` ended with {done.returncode}; {path} ends: {said}"
         )
+
+
+def _kept(cache: Path) -> list[Path]:
+    """The files of a cache; lm-eval ends their names by the rank of a process."""
+    return list(cache.parent.glob(f"{cache.name}_rank*"))
+
+
+def _forget(cache: Path) -> None:
+    for file in _kept(cache):
+        file.unlink()
 
 
 def _log(run: Run) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import what_ifd_selects
+from prose import bullet, paragraph
 from study_claims import CLAIMS, ENOUGH, TASK, Claim, Pair, Result, results, side, verdict
 from study_hours import hours, rates
 from study_plan import CORE, EXTENDED, PARTS, TASKS, UNSEEN, Run, record_of
@@ -29,23 +30,27 @@ Written by `python scripts/study.py --report` from the records in `leaderboards/
 are strict F1 on whole test sets, in percent.
 """
 
-STATISTICS = f"""Strict F1 is the mean over training seeds, with a 95 % interval that speaks of other documents and other
-seeds; where there is one seed, of that checkpoint and other documents alone. A difference is tested by a
-bootstrap that draws seeds and documents both; *p* is after Holm's correction over all {{family}} comparisons of
-this page, those that are not run yet included. *Within a point*: two one-sided tests show, at 5 %, that the two
-differ by less than one point. Where neither holds, the runs do not tell. "Equal steps" is as many optimiser
-steps as one epoch of all rows; "three epochs" is three passes over whatever rows are kept. The last checkpoint
-counts, nothing is chosen on development sentences. A comparison with fewer than {ENOUGH} seeds on a side is marked °.
-"""
+STATISTICS = (
+    "A score is the mean over training seeds, with a 95 % interval that speaks of other documents and other "
+    "seeds; of one seed, of that checkpoint and other documents alone. A difference is tested by a bootstrap "
+    "that draws seeds and documents both. *p* is after Holm's correction over all {family} comparisons of "
+    "this page, those that are not run yet included. *Within a point* means that two one-sided tests show, "
+    "at 5 %, that both differ by less than one point. Where neither test finds anything, the runs do not "
+    "tell. *Equal steps* are as many optimiser steps as one epoch of all rows takes; *three epochs* are "
+    "three passes over the rows that are kept. The last checkpoint counts, so development sentences choose "
+    "nothing. ° marks fewer than {enough} seeds on a side."
+)
 
-AGAINST = """- One model of 135 million parameters, tuned with LoRA on one corpus and scored by itself. Larger models may need fewer rows,
-  and their weak models may judge better.
-- The paper's prompt, hyper-parameters and weak model are not published. Those here are our choice, were not searched, and are the
-  same for all strategies.
-- Equal steps let the model see each row of a half more often; three epochs let it see more of all rows. Neither is the one fair
-  comparison, so both are shown.
-- Three seeds tell little of how far seeds differ, so intervals are wide, and a difference of a point or two is missed.
-"""
+AGAINST = (
+    "One model of 135 million parameters, tuned with LoRA on one corpus, and scored by itself. Larger models "
+    "may need fewer rows, and their weak models may judge better.",
+    "The paper's prompt, hyper-parameters and weak model are not published. Those here are our choice. They "
+    "were not searched for, and are the same for all strategies.",
+    "At equal steps a model sees each row of a half more often; in three epochs it takes fewer steps than "
+    "with all rows. Neither is the one fair comparison, so both are shown.",
+    "Three seeds tell little of how far seeds differ. So intervals are wide, and a difference of a point or "
+    "two is missed.",
+)
 
 Found = Sequence[tuple[Run, Record]]
 
@@ -62,15 +67,17 @@ def markdown(runs: Sequence[Run], folder: Path, pictures: Mapping[str, str], sel
     found = [(run, record) for run in runs if (record := record_of(run, folder)) is not None]
     done = {run.record for run, _ in found}
     missing = [run for run in runs if run.record not in done]
-    tested = results(by_system(found))
+    of_systems = by_system(found)
+    tested = results(of_systems)
     known = rates(read_records(folder), gpu=False)
     parts = [HEAD, "## Answer\n", answer(tested, missing, known)]
     if any(record["training"] for _, record in found):
         parts.append(f"![Strict F1 by rows learned, and by optimiser steps]({pictures['f1']})\n")
-    parts += ["## Claims\n", STATISTICS.format(family=sum(len(claim.pairs) for claim in CLAIMS))]
-    parts += [claimed(claim, tested) for claim in CLAIMS]
+    family = sum(len(claim.pairs) for claim in CLAIMS)
+    parts += ["## Claims\n", paragraph(STATISTICS.format(family=family, enough=ENOUGH))]
+    parts += [claimed(claim, tested, of_systems) for claim in CLAIMS]
     parts += ["## What IFD selects\n", ifd(selected, pictures["ifd"])]
-    parts += ["## What speaks against it\n", AGAINST + doubts(found, tested)]
+    parts += ["## What speaks against it\n", doubts(found, tested)]
     parts += ["## Systems on NCBI-disease\n", systems(found), "## Systems on all corpora\n", groups(found)]
     parts += ["## What was not run\n", not_run(missing, known), "## Setup\n", setup(found)]
     parts += ["## Hours and hardware\n", cost(found)]
@@ -93,29 +100,23 @@ def answer(tested: Mapping[Pair, Result], missing: Sequence[Run], known: Sequenc
     if not mine:
         said = "**Not answered yet**: the hardest half and all rows have no records."
     else:
-        said = f"**{lead(mine)}**: " + "; ".join(f"for {phrase(first, result)}" for result in mine) + "."
+        said = f"**{lead(mine)}**: " + "; ".join(phrase(first, result) for result in mine) + "."
     others = []
     for claim in controls:
         result = next((tested[pair] for pair in claim.pairs if pair in tested), None)
         others.append(
-            f"for {phrase(claim, result)}"
-            if result
-            else f"{claim.one} is not yet compared with {claim.other}"
+            phrase(claim, result) if result else f"{claim.one} is not yet compared with {claim.other}"
         )
-    sides = {system for claim in CLAIMS for pair in claim.pairs for system in (pair.one, pair.other)}
     family = [pair for claim in CLAIMS for pair in claim.pairs]
     sure = sum(result.enough for result in tested.values())
-    wanted = [run for run in missing if run.card.system in sides]
-    left = [hour for hour in hours(wanted, known) if hour]
-    rest = (
-        f", and the {len(wanted)} runs that the others need take some {sum(left):.0f} hours on one thread"
-        if wanted
-        else ""
-    )
-    return (
-        f"{said} What IFD chooses, and not how much, is the other question: {'; '.join(others)}. "
-        f"Of the {len(family)} comparisons that this study makes, {sure} have {ENOUGH} training seeds on "
-        f"each side{rest}.\n"
+    named = {name for pair in family for name in (pair.one, pair.other)}
+    wanted = [run for run in missing if run.card.system in named]
+    left = sum(hour for hour in hours(wanted, known) if hour)
+    rest = f"; the {len(wanted)} runs that are missing take some {left:.0f} hours on one thread"
+    return paragraph(
+        f"{said} Which rows, and not how many, is the other question: {'; '.join(others)}. "
+        f"This page makes {len(family)} comparisons, {sure} of them with {ENOUGH} training seeds on each "
+        f"side so far{rest if wanted else ''}."
     )
 
 
@@ -141,13 +142,15 @@ def phrase(claim: Claim, result: Result) -> str:
     )
 
 
-def claimed(claim: Claim, tested: Mapping[Pair, Result]) -> str:
+def claimed(claim: Claim, tested: Mapping[Pair, Result], of_systems: Mapping[str, list[Record]]) -> str:
     """A claim with its table."""
     body = []
     for pair in claim.pairs:
         result = tested.get(pair)
         if result is None:
-            body.append([pair.budget, *["not run"] * 2, *[""] * 3, "not measured"])
+            found = [of_systems.get(system) for system in (pair.one, pair.other)]
+            sides = [shown(side(records)) if records else "not run" for records in found]
+            body.append([pair.budget, *sides, "", "", "", "not measured"])
             continue
         test = result.test
         body.append(
@@ -162,10 +165,10 @@ def claimed(claim: Claim, tested: Mapping[Pair, Result]) -> str:
             ]
         )
     columns = [
-        *("learned for", claim.one, claim.other, "difference, points", "p", "within a point", "so the first")
+        *("learned", claim.one, claim.other, "difference, points", "p", "within a point", "so the first")
     ]
     table = markdown_table(pd.DataFrame(body, columns=columns))
-    return f"### {claim.title}\n\n{claim.about}\n\n{table}\n"
+    return f"### {claim.title}\n\n{paragraph(claim.about)}\n{table}\n"
 
 
 def shown(of: Any) -> str:
@@ -177,9 +180,10 @@ def shown(of: Any) -> str:
 def ifd(selected: Path, picture: str) -> str:
     """What the scores of weak models choose, if any were looked at."""
     if not selected.is_file():
-        return (
-            "Not measured. `python scripts/what_ifd_selects.py SCORES...` makes the table and the picture from "
-            "folders that `bioner-bench select` wrote, and the queue does so with its own.\n"
+        return paragraph(
+            "Not measured. `python scripts/what_ifd_selects.py SCORES... --out docs/study/ifd` makes the "
+            "table and the picture of folders that `bioner-bench select` wrote; the queue does so with its "
+            "own."
         )
     facts = json.loads(selected.read_text(encoding="utf-8"))
     return f"{what_ifd_selects.markdown(facts)}\n![What IFD selects]({picture})\n"
@@ -187,29 +191,31 @@ def ifd(selected: Path, picture: str) -> str:
 
 def doubts(found: Found, tested: Mapping[Pair, Result]) -> str:
     """What weakens the answers, as far as records tell."""
-    said = []
+    said = list(AGAINST)
     few = [result for result in tested.values() if not result.enough]
     if few:
         said.append(
-            f"- {len(few)} of {len(tested)} comparisons above have fewer than {ENOUGH} seeds on a side. They speak "
-            "of checkpoints, not of strategies."
+            f"Of {len(tested)} comparisons above {len(few)} have fewer than {ENOUGH} seeds on a side. They "
+            "speak of checkpoints, not of strategies."
         )
-    wrong = [
+    alone = [
         result
         for result in tested.values()
         if result.test.p_value < SIGNIFICANCE and not (result.better or result.worse)
     ]
-    if wrong:
+    if alone:
         said.append(
-            f"- {len(wrong)} of them would be significant alone, and are not among all comparisons of this page."
+            f"Taken alone {len(alone)} of them would be significant, and after the correction are not: their "
+            "intervals, which are not corrected, leave out 0."
         )
     untuned = by_system(found).get("smollm2-135m-instruct")
     if untuned:
         said.append(
-            f"- The weak model answers next to nothing right before it is tuned (strict F1 "
-            f"{value(untuned, 'strict_f1')}), so what it finds hard is not what a model finds hard that can do the task."
+            "Before it is tuned the weak model answers next to nothing right (strict F1 "
+            f"{value(untuned, 'strict_f1')}). What it finds hard need not be hard for a model that can do "
+            "the task."
         )
-    return "\n".join([*said, ""])
+    return "".join(map(bullet, said))
 
 
 def systems(found: Found) -> str:
@@ -278,14 +284,14 @@ def not_run(missing: Sequence[Run], known: Sequence[Any]) -> str:
         if mine:
             unknown = mine.count(None)
             hours_ = f"{sum(hour for hour in mine if hour):.0f}"
-            body.append(
-                [title, str(len(mine)), f"{hours_}, and {unknown} like none before" if unknown else hours_]
-            )
+            more = f", and {unknown} runs like none before" if unknown else ""
+            body.append([title, str(len(mine)), f"{hours_}{more}"])
     table = markdown_table(pd.DataFrame(body, columns=["part", "runs", "hours on one thread"]))
-    return (
-        f"{table}\n\nHours are those of earlier runs on a processor; of a model that was never run, those of another "
+    return f"{table}\n\n" + paragraph(
+        "Hours are those of earlier runs on a processor; of a model that was never run, those of another one "
         "by the number of parameters. `python scripts/study.py` runs what is missing, in the order that "
-        "`--dry-run` shows, and goes on where it was killed.\n"
+        "`--dry-run` shows, and goes on where it was killed. The last three parts, and most of the runs of "
+        "one model of the four core corpora, are for a machine with a GPU."
     )
 
 
@@ -296,12 +302,13 @@ def setup(found: Found) -> str:
         return "No model has been tuned yet.\n"
     recipe = recipes[0]
     lora = recipe["lora"]
-    return (
-        f"SmolLM2-135M-Instruct, batches of {recipe['batch_size']}, LoRA (rank {lora['r']}, alpha {lora['alpha']}, "
-        f"{lora['targets']}), learning rate {recipe['learning_rate']:g}, {recipe['schedule']}, warm-up "
-        f"{recipe['warmup']:g}. `hybrid` keeps the hardest half of the positives and every negative; the controls "
-        "keep as many positives, and every negative. Answers are greedy, zero-shot, in float32. A checkpoint is made "
-        "again by `bioner-bench train RECORD`, where RECORD is the file of any of its records.\n"
+    return paragraph(
+        f"SmolLM2-135M-Instruct, batches of {recipe['batch_size']}, LoRA (rank {lora['r']}, alpha "
+        f"{lora['alpha']}, {lora['targets']}), learning rate {recipe['learning_rate']:g}, "
+        f"{recipe['schedule']}, warm-up {recipe['warmup']:g}. `hybrid` keeps the hardest half of the "
+        "positives and every negative; the controls keep as many positives, and every negative. Answers are "
+        "greedy, zero-shot, in float32. `bioner-bench train RECORD` makes a checkpoint again, where RECORD "
+        "is the file of any of its records."
     )
 
 
@@ -335,7 +342,6 @@ def cost(found: Found) -> str:
             ]
         )
     columns = ["part", "runs", "training, hours", "on", "evaluation, hours", "on a machine with"]
-    # A record that counts in two parts, such as all rows in one epoch, is in one of them.
     return markdown_table(pd.DataFrame(body, columns=columns)) + "\n"
 
 

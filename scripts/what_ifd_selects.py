@@ -4,9 +4,9 @@
     bioner-bench select --tasks bioner_ncbi --weak-model gemma3-270m --out selections/gemma
     python scripts/what_ifd_selects.py selections/smollm2 selections/gemma --out selections/ifd
 
-Reads the scores of every corpus in folders that `bioner-bench select` wrote, and writes OUT.json, OUT.md (tables)
-and OUT.svg: positive rows by tenths of their IFD. A corpus and weak model that OUT.json has from elsewhere
-stays in it; docs/STUDY.md and docs/METHOD.md show docs/study/ifd.json.
+Reads the scores of every corpus in folders that `bioner-bench select` wrote, and writes OUT.json, OUT.md and
+OUT.svg: tables, and positive rows by tenths of their IFD. What OUT.json has of other corpora and weak models
+stays in it; docs/STUDY.md and docs/METHOD.md show what docs/study/ifd.json has.
 """
 
 import argparse
@@ -78,7 +78,8 @@ def read(folder: Path) -> list[Scored]:
         rows = rows_of(path.stem)
         if missing := [row.id for row in rows if row.id not in scores]:
             raise BenchmarkError(
-                f"{path} has no score of {len(missing):,} of {len(rows):,} rows; let `bioner-bench select` finish it"
+                f"{path} has no score of {len(missing):,} of {len(rows):,} rows; let `bioner-bench select` "
+                "finish it"
             )
         found.append(Scored(path.stem, Path(settings["weak_model"]).name, rows, scores))
     if not found:
@@ -88,6 +89,7 @@ def read(folder: Path) -> list[Scored]:
 
 def facts(found: Sequence[Scored]) -> dict[str, list[dict]]:
     """What each weak model selects of each corpus, and how far two of them agree, as JSON holds it."""
+    found = sorted(found, key=lambda one: (one.task, one.weak_model))
     return {
         "scored": [of_one(one) for one in found],
         "pairs": [of_two(one, other) for one, other in combinations(found, 2) if one.task == other.task],

@@ -76,7 +76,9 @@ def select(
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file; baselines/ has examples.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, as in baselines/, or the record of a trained model.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint folder; checkpoints/NAME-seed-SEED by default.")
     ] = None,

@@ -33,6 +33,9 @@ GREEDY = {
 }
 """Options of a generation that writes the likeliest token; None: of any value, since it is not looked at."""
 
+KEPT_AT_ONCE = 512
+"""Answers that are given before they go into the cache of `--use_cache`."""
+
 HARMLESS = {
     *("bos_token_id", "eos_token_id", "pad_token_id", "do_sample", "temperature", "top_p", "top_k", "min_p"),
     *("max_length", "max_new_tokens", "use_cache", "cache_implementation", "repetition_penalty"),
@@ -85,7 +88,12 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         for index, request in enumerate(requests):
             groups.setdefault(f"{request.task_name} {request.args[1]}", []).append(index)
         answers = [""] * len(requests)
-        for group in groups.values():
+        # With --use_cache, a killed run goes on behind the last of these.
+        size = KEPT_AT_ONCE if self.cache_hook.dbdict is not None else max(1, len(requests))
+        parts = [
+            group[start : start + size] for group in groups.values() for start in range(0, len(group), size)
+        ]
+        for group in parts:
             asked = [requests[index] for index in group]
             texts = self._answers(asked, disable_tqdm)
             if texts is None:

@@ -240,7 +240,7 @@ class LlmRecipe(Recipe):
 
 
 def read_recipe(path: Path, seed: int | None = None, task: str | None = None) -> EncoderRecipe | LlmRecipe:
-    """Read and check a recipe; `seed` takes the place of its own.
+    """Read and check a recipe; `seed` takes the place of its own. A record has the recipe of its model.
 
     A recipe with `each` in place of `train` is a family: one checkpoint for each of these tasks, each of its
     own training data alone. It is read as the recipe of one of them, `task`.
@@ -295,12 +295,22 @@ def short_name(task: str) -> str:
     return task.removeprefix("bioner_").replace("_", "-")
 
 
+def _of_record(path: Path) -> Any:
+    """The recipe that a record of the leaderboard keeps."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["training"]["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path} is no record of a model that was trained by a recipe") from error
+
+
 def _content(path: Path) -> dict[str, Any]:
-    """A recipe as YAML has it, checked by its schema."""
+    """A recipe as YAML, or a record, has it, checked by its schema."""
     import jsonschema
 
     try:
-        content: dict[str, Any] = _numbers(read_yaml(path, "the recipe"))
+        content: dict[str, Any] = _numbers(
+            _of_record(path) if path.suffix == ".json" else read_yaml(path, "the recipe")
+        )
         language_model = content.get("kind") == "llm"
         jsonschema.validate(content, LLM_SCHEMA if language_model else ENCODER_SCHEMA)
     except jsonschema.ValidationError as error:

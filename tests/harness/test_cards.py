@@ -1,9 +1,9 @@
 """System cards: those in `baselines/`, a second look at their figures, and cards that are wrong."""
 
-from importlib.metadata import itertools
+import itertools
+from importlib.metadata import entry_points
 from pathlib import Path
 
-import entry_points
 import pytest
 from command_line import call
 

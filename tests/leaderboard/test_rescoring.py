@@ -154,6 +154,7 @@ def test_valid_answers_stand_without_being_kept(tmp_path):
         (gzip.compress(b'{"sentence": "0", "output": ""}\n'), "not the answers of the record"),
         (gzip.compress(b""), "not the answers of the record"),
     ],
+    ids=["no gzip", "a number", "no output", "deep", "twice", "others", "none"],
 )
 def test_other_answers_are_refused(board, content, said):
     record_path, answers_path = paths(board)
