@@ -61,6 +61,14 @@ def write_report() -> None:
         write_text(path, text)
 
 
+def write_report_if_possible() -> None:
+    """The same between two runs of a queue, which a record that is wrong does not stop."""
+    try:
+        write_report()
+    except BenchmarkError as error:
+        study_queue.say(f"the report is not written: {error}")
+
+
 def write_selected() -> None:
     """What IFD selects, by each weak model that has scored all rows of its corpora."""
     whole = []
@@ -140,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.report:
         signal(SIGTERM, lambda *_: sys.exit(143))  # so that the process that is at work ends as well
         os.nice(19)
-        failed = study_queue.work(runs, given.threads, write_report)
+        failed = study_queue.work(runs, given.threads, write_report_if_possible)
     write_report()
     print(DOCS / "STUDY.md")
     for run in failed:

@@ -195,8 +195,8 @@ def doubts(found: Found, tested: Mapping[Pair, Result]) -> str:
     few = [result for result in tested.values() if not result.enough]
     if few:
         said.append(
-            f"Of {len(tested)} comparisons above {len(few)} have fewer than {ENOUGH} seeds on a side. They "
-            "speak of checkpoints, not of strategies."
+            f"Fewer than {ENOUGH} seeds on a side stand behind {len(few)} of {len(tested)} comparisons "
+            "above; these speak of checkpoints, not of strategies."
         )
     alone = [
         result

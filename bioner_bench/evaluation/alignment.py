@@ -66,7 +66,8 @@ def align(text: str, mentions: Sequence[Mention]) -> list[Aligned]:
             if span is None:
                 waiting.append(index)
             elif span in spans:
-                results[index] = Aligned(mentions[index], Fate.SURPLUS)
+                blank = mentions[index].text.isspace()  # white space occurs nowhere: it is not compared
+                results[index] = Aligned(mentions[index], Fate.HALLUCINATED if blank else Fate.SURPLUS)
             else:
                 spans.add(span)
                 taken[span.start : span.end] = b"\1" * (span.end - span.start)

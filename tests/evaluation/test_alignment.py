@@ -271,6 +271,7 @@ def texts_and_mentions(draw, letters: str = LETTERS):
 @given(texts_and_mentions())
 @example(("aAaA", named("Aa", "aA", "AAAA", "a", "a")))
 @example(("a a", [at("a a", 0, 3), at("a", 0, 1), *named("a")]))
+@example((" ", [at(" ", 0, 1), at(" ", 0, 1)]))
 def test_equals_the_rule_written_plainly(case):
     text, mentions = case
     assert align(text, mentions) == slow_align(text, mentions)

@@ -8,11 +8,13 @@ import pytest
 import torch
 from command_line import call
 from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
 from peft import LoraConfig, get_peft_model
 from tiny_llm import load_llm, write_llm
 from transformers import AutoModelForCausalLM, FalconH1Config
 
+from bioner_bench.harness import hf_prefix
 from bioner_bench.harness.hf_prefix import SharedPrefixLM, closed
 from bioner_bench.schema import BenchmarkError
 
@@ -150,3 +152,26 @@ def test_where_json_closes(folder, text, ends):
 def test_a_thinking_model_cannot_stop_at_json(folder):
     with pytest.raises(BenchmarkError, match="leave stop_at_json out"):
         SharedPrefixLM(pretrained=str(folder), device="cpu", stop_at_json=True, think_end_token="</think>")
+
+
+def test_with_a_cache_a_run_that_was_killed_goes_on_behind_its_last_part(folder, tmp_path, monkeypatch):
+    model = SharedPrefixLM(pretrained=str(folder), dtype="float32", device="cpu")
+    options = {"until": ["\n"], "do_sample": False, "max_gen_toks": 8}
+    requests = [
+        Instance("generate_until", {}, (f"Sentence: {number} mice", options), number) for number in range(12)
+    ]
+    plain = model.generate_until(requests, disable_tqdm=True)
+    monkeypatch.setattr(hf_prefix, "KEPT_AT_ONCE", 5)
+    written, calls = hf_prefix.write, []
+
+    def killed(*arguments):
+        calls.append(len(arguments[1]))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return written(*arguments)
+
+    monkeypatch.setattr(hf_prefix, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        CachingLM(model, str(tmp_path / "answers.db")).generate_until(requests)
+    assert CachingLM(model, str(tmp_path / "answers.db")).generate_until(requests) == plain
+    assert calls == [5, 5, 5, 2]

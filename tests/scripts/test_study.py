@@ -221,7 +221,7 @@ def test_few_seeds_are_marked_and_counted_against_the_answer(tmp_path):
     text = report(tmp_path, [*seeds_of(HYBRID, 0.9, (1,)), *seeds_of(FULL, 0.4)])
     assert "beats °" in text
     assert "too few seeds" in single_spaced(text)
-    assert "Of 1 comparisons above 1 have fewer than 3 seeds" in single_spaced(text)
+    assert "Fewer than 3 seeds on a side stand behind 1 of 1 comparisons above" in single_spaced(text)
     assert "1 seed " in text and "3 seeds" in text
 
 
