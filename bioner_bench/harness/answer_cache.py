@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,12 @@ def cache_of_json() -> Iterator[None]:
     import sqlitedict
 
     plain = sqlitedict.SqliteDict
-    sqlitedict.SqliteDict = functools.partial(plain, encode=json.dumps, decode=_decoded)
+
+    class JsonDict(plain):  # type: ignore[misc, valid-type]
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options, encode=json.dumps, decode=_decoded)
+
+    sqlitedict.SqliteDict = JsonDict
     try:
         yield
     finally:

@@ -223,3 +223,12 @@ def test_a_record_with_a_control_character_is_refused(tmp_path, character):
     path = records.write(make_record("gamma", title=f"Gamma {character}[31m"), tmp_path)
     with pytest.raises(BenchmarkError, match=rf"control character U\+{ord(character):04X}"):
         records.read(path)
+
+
+def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path):
+    old, young, other = (tmp_path / name for name in (".a.md-ab12cd_3", ".a.md-ab12cd_4", ".a.md-notes"))
+    for path in (old, young, other):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    build.write({"a.md": "whole\n"}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.md"]
