@@ -308,8 +308,9 @@ def test_scores_of_several_corpora_serve_a_selection_from_one_and_one_after_anot
     sample = ROOT / "bioner_bench" / "corpora"
     entry = yaml.safe_load((sample / "bioner_sample.yaml").read_text()) | {"task": "twin"}
     for split in entry["files"].values():
-        split["path"] = str(sample / split["path"])
-    (tmp_path / "entries").mkdir()
+        copy = tmp_path / "entries" / split["path"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((sample / split["path"]).read_bytes())
     (tmp_path / "entries" / "twin.yaml").write_text(yaml.safe_dump(entry))
     environment = {"BIONER_BENCH_CORPORA": str(tmp_path / "entries")}
 
@@ -365,9 +366,8 @@ def test_scores_of_another_text_are_not_taken(llm, tmp_path):
         (tmp_path / "train.jsonl").write_text(json.dumps(text) + "\n")
         found = hashlib.sha256((tmp_path / "train.jsonl").read_bytes()).hexdigest()
         split = {"path": "train.jsonl", "sha256": found, "sentences": 1, "mentions": {"Disease": 1}}
-        (tmp_path / "mine.yaml").write_text(
-            yaml.safe_dump(entry | {"files": {"train": split, "test": split}})
-        )
+        files = {"train": split, "test": split}
+        (tmp_path / "mine.yaml").write_text(json.dumps(entry | {"files": files}))
         command = ["select", "--tasks", "mine", "--weak-model", llm, "--out", tmp_path / "out"]
         return call(*command, BIONER_BENCH_CORPORA=str(tmp_path), **more)
 
