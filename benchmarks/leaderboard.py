@@ -1,6 +1,6 @@
 """Time and memory of `bioner-bench leaderboard build` from many made-up records.
 
-python scripts/benchmark_leaderboard.py --records 200 --sentences 5000
+python benchmarks/leaderboard.py --records 200 --sentences 5000
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """How fast a token classifier tags and a weak model scores.
 
-    python scripts/benchmark_models.py encoder checkpoints/minilm-ncbi-seed-1 --task bioner_ncbi
-    python scripts/benchmark_models.py ifd smollm2-135m --task bioner_ncbi --rows 64
-    python scripts/benchmark_models.py answers smollm2-135m --rows 64 --adapter checkpoints/my-adapter
+    python benchmarks/models.py encoder checkpoints/minilm-ncbi-seed-1 --task bioner_ncbi
+    python benchmarks/models.py ifd smollm2-135m --task bioner_ncbi --rows 64
+    python benchmarks/models.py answers smollm2-135m --rows 64 --adapter checkpoints/my-adapter
 
 `encoder` times the reading of a test set in float32 and bfloat16. `ifd` times batches against a plain loop of
 one row at a time in the same run, and prints the ratio and the largest difference of a score. `answers` times

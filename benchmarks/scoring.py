@@ -1,8 +1,8 @@
 """Time what happens to answers after a model has written them, and compare with other tools.
 
-python scripts/benchmark_scoring.py                     # the shipped sample corpus, repeated
-python scripts/benchmark_scoring.py --corpus bioner_bc5cdr
-python scripts/benchmark_scoring.py --sentences 5000    # a quick look
+python benchmarks/scoring.py                     # the shipped sample corpus, repeated
+python benchmarks/scoring.py --corpus bioner_bc5cdr
+python benchmarks/scoring.py --sentences 5000    # a quick look
 """
 
 from __future__ import annotations
