@@ -1,8 +1,7 @@
 """A corpus of eight sentences, to be learned by heart and asked again: all its splits are the same."""
 
 import hashlib
-
-import yaml
+import json
 
 SENTENCES = (  # mentions between marks
     "Patients with #asthma# were treated with budesonide .",
@@ -35,7 +34,7 @@ def write_eight(folder):
     entry = {"task": "eight", "name": "Eight", "role": "extended", "types": {"Disease": "an illness"}}
     entry |= {"format": "iob2", "files": dict.fromkeys(("train", "validation", "test"), file)}
     entry |= {"licence": "none", "citation": "none"}
-    (entries / "eight.yaml").write_text(yaml.safe_dump(entry, sort_keys=False))
+    (entries / "eight.yaml").write_text(json.dumps(entry))  # YAML as well, and without anchors
     (tasks / "eight.yaml").write_text(
         "task: eight\nclass: !function bioner_bench.harness.task.BioNERTask\n"
         "generation_kwargs:\n  max_gen_toks: 60\nmetadata:\n  version: 1.0\n"

@@ -19,7 +19,7 @@ def test_preparing_again_changes_nothing(checkpoint):
     before = {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()}
     assert call("models", "prepare", "smollm2-135m", "--out", checkpoint).stdout == f"{checkpoint}\n"
     assert {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()} == before
-    assert [path.name for path in checkpoint.parent.iterdir()] == ["smollm2"]
+    assert {path.name for path in checkpoint.parent.iterdir()} == {"smollm2", ".smollm2.lock"}
 
 
 def test_a_folder_that_is_no_checkpoint_is_left_alone(tmp_path):
