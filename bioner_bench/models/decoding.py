@@ -7,6 +7,7 @@ the order in which numbers are added.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from bioner_bench.models.attention import Step, Table, reading
 from bioner_bench.models.shared_prefix import PAD, can_share, common_prefix
+
+_log = logging.getLogger(__name__)
 
 ROWS_IN_FULL = 16
 """Rows at once where a model has to read them in full."""
@@ -66,7 +69,8 @@ def can_decode(model: Any, tokens: int) -> bool:
             wanted = torch.cat(
                 [model(input_ids=ids[None, : len(row)], use_cache=False).logits[:, -1] for row in rows]
             ).float()
-    except Exception:  # whatever a model that was not foreseen trips over
+    except Exception as error:  # whatever a model that was not foreseen trips over
+        _log.info("tried on a few tokens, it failed: %s: %s", type(error).__name__, error)
         return False
     exact = model.dtype == torch.float32 and not torch.is_autocast_enabled(model.device.type)
     tolerance = 1e-3 if exact else 0.1
