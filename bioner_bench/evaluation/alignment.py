@@ -114,11 +114,25 @@ class _Squeezed:
             return position + word
         return self._starts[word] + position - (self._ends[word - 1] if word else 0)
 
-    def boundary(self, position: int) -> bool:
-        """True if the position (an offset in the original text) is a word boundary."""
-        if position in (0, len(self.text)):
-            return True
-        return not (self.text[position - 1].isalnum() and self.text[position].isalnum())
+    def on_boundaries(self, start: int, end: int) -> bool:
+        """True if a span of the original text begins and ends on word boundaries."""
+        text = self.text
+        if start and text[start].isalnum() and text[start - 1].isalnum():
+            return False
+        return end == len(text) or not (text[end - 1].isalnum() and text[end].isalnum())
+
+    def next_boundary(self, position: int) -> int:
+        """The first position of `exact` right of this one where a word may begin."""
+        after = bisect_right(self._beginnings, position)
+        return self._beginnings[after] if after < len(self._beginnings) else len(self.exact)
+
+    @cached_property
+    def _beginnings(self) -> list[int]:
+        """Where a word may begin: everywhere but within a run of alphanumeric characters."""
+        text, words = self.exact, {0, *self._ends}
+        return [
+            i for i in range(len(text)) if i in words or not (text[i - 1].isalnum() and text[i].isalnum())
+        ]
 
 
 def _squeeze(text: str) -> str:
@@ -133,39 +147,50 @@ def _fold(text: str) -> str:
     return "".join(next(f for f in (c.casefold(), c.lower(), c) if len(f) == 1) for c in text)
 
 
+_PASSES = ((False, True), (True, True), (False, False), (True, False))
+"""Whether a pass folds case, and whether it asks for word boundaries."""
+
+
 def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) -> list[Aligned]:
     """The four passes for mentions of one type; `taken` marks the characters of spans already given."""
+    results: list[Aligned | None] = [None] * len(mentions)
     exact = [_squeeze(mention.text) for mention in mentions]
-    spans: list[Entity | None] = [None] * len(mentions)
-    # What the text lacks however it is written is not searched for in each pass.
-    there = [bool(string) and _fold(string) in squeezed.folded for string in exact]
-    waiting = sorted((i for i, known in enumerate(there) if known), key=lambda i: -len(exact[i]))
-    for folds, on_boundaries in ((False, True), (True, True), (False, False), (True, False)):
-        if not waiting:
-            break
+    waiting = [index for index, string in enumerate(exact) if string]
+    if len(waiting) > 1:
+        waiting.sort(key=lambda index: -len(exact[index]))
+    for folds, on_boundaries in _PASSES:
         haystack = squeezed.folded if folds else squeezed.exact
         # Taken characters stay taken, so equal strings never have to look left of the last try again.
         searched_to: dict[str, int] = {}
+        left = []
         for index in waiting:
             needle = _fold(exact[index]) if folds else exact[index]
             at = haystack.find(needle, searched_to.get(needle, 0))
             while at >= 0:
                 start = squeezed.offset(at)
                 end = squeezed.offset(at + len(needle) - 1) + 1
-                fits = not on_boundaries or (squeezed.boundary(start) and squeezed.boundary(end))
-                if fits and taken.find(1, start, end) < 0:
-                    spans[index] = Entity(start, end, mentions[index].type)
+                last_taken = taken.rfind(1, start, end)
+                if last_taken >= 0:
+                    after = at + len(_squeeze(squeezed.text[start : last_taken + 1]))
+                elif not on_boundaries or squeezed.on_boundaries(start, end):
+                    span = Entity(start, end, mentions[index].type)
+                    results[index] = Aligned(mentions[index], Fate.ALIGNED, span)
                     taken[start:end] = b"\1" * (end - start)
                     break
-                at = haystack.find(needle, at + 1)
+                else:
+                    after = squeezed.next_boundary(at)
+                at = haystack.find(needle, after)
+            else:
+                left.append(index)
             searched_to[needle] = len(haystack) if at < 0 else at + 1
-        waiting = [index for index in waiting if spans[index] is None]
-    results = []
-    for mention, span, known in zip(mentions, spans, there, strict=True):
-        if span is not None:
-            results.append(Aligned(mention, Fate.ALIGNED, span))
-        elif known:
-            results.append(Aligned(mention, Fate.SURPLUS))
-        else:
-            results.append(Aligned(mention, Fate.HALLUCINATED))
-    return results
+        waiting = left
+        if not waiting:
+            break
+        if on_boundaries and not folds:  # what the text lacks however it is written is not searched for again
+            waiting = [index for index in waiting if _fold(exact[index]) in squeezed.folded]
+    for index in waiting:
+        results[index] = Aligned(mentions[index], Fate.SURPLUS)
+    return [
+        result or Aligned(mention, Fate.HALLUCINATED)
+        for mention, result in zip(mentions, results, strict=True)
+    ]

@@ -111,10 +111,10 @@ def _is_offset(value: Any) -> bool:
 
 def _is_form(value: Mapping[str, list[Any]]) -> bool:
     """Whether an answer is the prompt's form: several ellipses for each type, and nothing else."""
-    return all(
-        len(items) > 1 and all(isinstance(item, str) and is_ellipsis(item) for item in items)
-        for items in value.values()
-    )
+    for items in value.values():
+        if len(items) < 2 or not all(isinstance(item, str) and is_ellipsis(item) for item in items):
+            return False
+    return True
 
 
 def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:

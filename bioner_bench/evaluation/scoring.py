@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heappop, heappush
+from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 
 import numpy as np
@@ -82,9 +84,20 @@ def count(
     """
     types = tuple(types)
     counts = _nothing(types).copy()
+    if level is not None:
+        counts[level.name.lower()] = 1
+    counts["cut"] = int(cut)
+    counts["ambiguous"] = int(ambiguous)
+    entities = sentence.entities
+    if not entities:
+        counts["negative"] = 1
+        if not aligned:
+            return counts
+        counts["negative_with_prediction"] = 1
+
     correct: set[Entity] = set()
-    for type_ in types if sentence.entities or aligned else ():
-        gold = [entity for entity in sentence.entities if entity.type == type_]
+    for type_ in types:
+        gold = [entity for entity in entities if entity.type == type_]
         mentions = [item for item in aligned if item.mention.type == type_]
         if not gold and not mentions:
             continue
@@ -98,35 +111,27 @@ def count(
             counts[f"{column}/{type_}"] = value
             counts[column] += value
 
-    if sentence.entities or aligned:
-        gold_strings = {(_collapse(sentence.surface(entity)), entity.type) for entity in sentence.entities}
-        strings = {(_collapse(item.mention.text), item.mention.type) for item in aligned}
-        counts["string_gold"] = len(gold_strings)
-        counts["string_predicted"] = len(strings)
-        counts["string"] = len(gold_strings & strings)
-    if seen is not None:
-        for entity, known in zip(sentence.entities, seen, strict=True):
-            if known is None:
-                continue
+    gold_strings = {(_collapse(sentence.surface(entity)), entity.type) for entity in entities}
+    strings = {(_collapse(item.mention.text), item.mention.type) for item in aligned}
+    counts["string_gold"] = len(gold_strings)
+    counts["string_predicted"] = len(strings)
+    counts["string"] = len(gold_strings & strings)
+    for entity, known in zip(entities, seen, strict=True) if seen is not None else ():
+        if known is not None:
             column = "seen" if known else "unseen"
             counts[column] += 1
             counts[f"{column}_strict"] += entity in correct
-    counts["hallucinated"] = sum(item.fate is Fate.HALLUCINATED for item in aligned)
-    counts["surplus"] = sum(item.fate is Fate.SURPLUS for item in aligned)
-    counts["sentences"] = 1
-    counts["negative"] = int(not sentence.entities)
-    counts["negative_with_prediction"] = int(not sentence.entities and bool(aligned))
-    if level is not None:
-        counts[level.name.lower()] = 1
-    counts["cut"] = int(cut)
-    counts["ambiguous"] = int(ambiguous)
+    for item in aligned:
+        if item.span is None:
+            counts["hallucinated" if item.fate is Fate.HALLUCINATED else "surplus"] += 1
     return counts
 
 
 @lru_cache(maxsize=256)
 def _nothing(types: tuple[str, ...]) -> Counts:
-    """All columns of a corpus with these types, at 0."""
-    return dict.fromkeys([*COLUMNS, *(f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS)], 0)
+    """The columns of a sentence of a corpus with these types of which nothing is known."""
+    columns = [*COLUMNS, *(f"{column}/{type_}" for type_ in types for column in TYPE_COLUMNS)]
+    return dict.fromkeys(columns, 0) | {"sentences": 1}
 
 
 def matching(gold: Sequence[Entity], predicted: Sequence[Entity]) -> int:
@@ -233,7 +238,10 @@ def _scores(types: tuple[str, ...]) -> Mapping[str, Score]:
 
 def tabulate(rows: Sequence[Counts]) -> Table:
     """The counts of sentences as columns; the rows all have the same ones."""
-    return {column: np.array([row[column] for row in rows], dtype=np.int64) for column in rows[0]}
+    columns = list(rows[0])
+    values = chain.from_iterable(map(itemgetter(*columns), rows))
+    numbers = np.fromiter(values, dtype=np.int64, count=len(rows) * len(columns))
+    return dict(zip(columns, np.ascontiguousarray(numbers.reshape(len(rows), -1).T), strict=True))
 
 
 def total(table: Table) -> dict[str, npt.NDArray[np.float64]]:

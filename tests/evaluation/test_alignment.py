@@ -324,3 +324,11 @@ def test_many_equal_mentions_in_a_long_text():
     occurrences = sum(word != "and" for word in words)
     assert sum(item.span is not None for item in aligned) == occurrences
     assert {item.fate for item in aligned[occurrences:]} == {Fate.SURPLUS}
+
+
+def test_many_different_mentions_in_a_text_without_a_space():
+    """Each begins with all shorter ones; looking at every place for every mention would take half a minute."""
+    text = "a" * 4000
+    aligned = align(text, [Mention("a" * length, "Disease") for length in range(1, 1001)])
+    spans = [(item.span.start, item.span.end) for item in aligned if item.span is not None]
+    assert spans == [(3994, 4000), (2997, 3994), (1999, 2997), (1000, 1999), (0, 1000)]
