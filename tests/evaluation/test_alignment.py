@@ -327,7 +327,7 @@ def test_many_equal_mentions_in_a_long_text():
 
 
 def test_many_different_mentions_in_a_text_without_a_space():
-    """Each begins with all shorter ones; looking at every place for every mention would take half a minute."""
+    """Each begins with all shorter ones; looking everywhere for each of them would take half a minute."""
     text = "a" * 4000
     aligned = align(text, [Mention("a" * length, "Disease") for length in range(1, 1001)])
     spans = [(item.span.start, item.span.end) for item in aligned if item.span is not None]
