@@ -21,8 +21,13 @@ def run(
             help="Run a system as its card says, a name in baselines/ or a YAML file; other options win.",
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask all sentences anew, also those whose answers were kept.")
+    ] = False,
 ) -> None:
     """Evaluate: everything that `lm_eval run` takes, with this project's models as well.
+
+    With --output_path answers are kept as they come: after a kill the same command asks for the others only.
 
     The models: hf-prefix (hf, which reads what all prompts begin with once a batch: faster without a GPU),
     encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
@@ -37,12 +42,12 @@ def run(
     from bioner_bench.harness.cards import read_card
 
     if system is None:
-        running.run(given, state.verbose)
+        running.run(given, state.verbose, fresh)
         return
     card = systems.find(system)
     for options in systems.runs(read_card(card), card.parent, given):
         print(f"$ {systems.command(options)}", file=sys.stderr)
-        running.run(systems.arguments(options), state.verbose)
+        running.run(systems.arguments(options), state.verbose, fresh)
 
 
 def score(

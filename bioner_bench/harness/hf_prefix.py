@@ -33,9 +33,6 @@ GREEDY = {
 }
 """Options of a generation that writes the likeliest token; None: of any value, since it is not looked at."""
 
-KEPT_AT_ONCE = 512
-"""Answers that are given before they go into the cache of `--use_cache`."""
-
 HARMLESS = {
     *("bos_token_id", "eos_token_id", "pad_token_id", "do_sample", "temperature", "top_p", "top_k", "min_p"),
     *("max_length", "max_new_tokens", "use_cache", "cache_implementation", "repetition_penalty"),
@@ -88,12 +85,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         for index, request in enumerate(requests):
             groups.setdefault(f"{request.task_name} {request.args[1]}", []).append(index)
         answers = [""] * len(requests)
-        # With --use_cache, a killed run goes on behind the last of these.
-        size = KEPT_AT_ONCE if self.cache_hook.dbdict is not None else max(1, len(requests))
-        parts = [
-            group[start : start + size] for group in groups.values() for start in range(0, len(group), size)
-        ]
-        for group in parts:
+        for group in groups.values():
             asked = [requests[index] for index in group]
             texts = self._answers(asked, disable_tqdm)
             if texts is None:
@@ -132,19 +124,23 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             finished = _Finished(
                 self.tokenizer, until, ends if isinstance(ends, list) else [ends], self._stop_at_json
             )
+            texts = [""] * len(requests)
             with tqdm(total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Answers") as bar:
-                written = write(
+
+                def keep(index: int, tokens: list[int]) -> None:
+                    texts[index] = self._text(tokens, until)
+                    self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
+                    bar.update()
+
+                write(
                     self.model,
                     prompts,
                     room,
                     finished,
                     self._batching,
                     float(penalty or settings.repetition_penalty or 1),
-                    bar.update,
+                    keep,
                 )
-        texts = [self._text(tokens, until) for tokens in written]
-        for request, text in zip(requests, texts, strict=True):
-            self.cache_hook.add_partial("generate_until", request.args, text)
         return texts
 
     def _encoded(self, context: str, longest: int) -> list[int]:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.harness import masking, systems
-from bioner_bench.harness.answer_cache import cache_of_json
+from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.task_folders import include_paths
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 
+QUICK = frozenset(name for name, kind in systems.OWN_MODELS.items() if kind != "llm")
+"""Models that answer so fast that nothing is worth keeping."""
 
-def run(given: Sequence[str], verbose: bool = False) -> None:
+
+def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> None:
     """Run `lm_eval run` with these options; this project's models are known to it.
+
+    Answers are kept in the output folder as they come, and a run with the same model asks for the others
+    only, unless `fresh` is set.
 
     Raises:
         BenchmarkError: lm-eval failed for a reason that the user can mend, or has not written its results.
@@ -46,8 +54,16 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
         masking.hide(masking.secrets_in(Path(arguments.config).read_text("utf-8", "replace")))
     if str(arguments.model).endswith("completions"):
         _check_keys()
+    chosen = _configured(arguments)
+    default_store = not chosen.use_cache and bool(chosen.output_path) and chosen.model not in QUICK
+    if default_store:
+        arguments.use_cache = str(store_path(chosen.output_path))
+
+    def model() -> str:
+        return fingerprint(str(chosen.model), chosen.model_args or {})
+
     try:
-        with checked_saving(), cache_of_json():
+        with keeping_answers(model, fresh) as stores, checked_saving(stores, not default_store):
             command_line.execute(arguments)
     except BenchmarkError:
         raise
@@ -59,6 +75,15 @@ def run(given: Sequence[str], verbose: bool = False) -> None:
             raise
         print(file=sys.stderr)  # the progress bar has left its line open
         raise BenchmarkError(failure) from error
+
+
+def _configured(arguments: Any) -> Any:
+    """The options with those of a configuration file, if one is named."""
+    if not arguments.config:
+        return arguments
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    return EvaluatorConfig.from_cli(copy.copy(arguments))
 
 
 def _check_keys() -> None:
@@ -111,10 +136,10 @@ def _server_failure(error: Exception, arguments: list[str]) -> str | None:
         return str(error)
     if isinstance(error, TimeoutError):
         reason += ", no answer in time; timeout=SECONDS in --model_args gives it more"
-    cached = any(argument.split("=")[0] in ("--use_cache", "-c") for argument in arguments)
+    kept = ("--use_cache", "-c", "--output_path", "-o")
     advice = (
         "the same command goes on where this run ended"
-        if cached
-        else "with --use_cache FILE the next run would keep the answers that came"
+        if any(argument.split("=")[0] in kept for argument in arguments)
+        else "with --output_path FOLDER the next run would keep the answers that came"
     )
     return f"the server failed ({reason}); see that it runs and start again: {advice}"

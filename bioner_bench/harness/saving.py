@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bioner_bench.evaluation.run_files import check_written
+from bioner_bench.harness.answer_store import AnswerStore
 from bioner_bench.harness.masking import masked
 from bioner_bench.schema import BenchmarkError
 
 
 @contextmanager
-def checked_saving() -> Iterator[None]:
+def checked_saving(stores: Sequence[AnswerStore] = (), name_store: bool = True) -> Iterator[None]:
     """Inside, lm-eval saves its results without keys and tokens; at the end, what it wrote is read again.
 
+    The time of the run has that of earlier ones added whose answers were taken from a store, so that a run
+    that went on says as much as one that was never disturbed.
+
     lm-eval only warns where it cannot write, and leaves half a file on a full disk.
+
+    Args:
+        stores: of answers, once they are opened.
+        name_store: leave the user's `--use_cache` among the options of the run.
 
     Raises:
         BenchmarkError: a file is not there, or not whole.
@@ -29,6 +37,10 @@ def checked_saving() -> Iterator[None]:
 
     def save(tracker: Any, results: dict[str, Any], samples: dict[str, Any] | None = None) -> None:
         results["config"] = masked("config", results["config"])
+        if not name_store:
+            results["config"]["use_cache"] = None
+        for store in stores[:1]:
+            tracker.general_config_tracker.start_time -= store.earlier_seconds()
         for config in results["configs"].values():  # where the model's arguments stand once more
             config["metadata"] = masked("metadata", config.get("metadata"))
         plain(tracker, results, samples)

@@ -84,7 +84,7 @@ def write(
     finished: Finished,
     batching: Batching = Batching(),
     repetition_penalty: float = 1.0,
-    progress: Callable[[int], object] = lambda done: None,
+    answered: Callable[[int, list[int]], object] = lambda prompt, tokens: None,
 ) -> list[list[int]]:
     """What the model writes after each prompt: the likeliest token, again and again.
 
@@ -96,7 +96,7 @@ def write(
         batching: how many rows at once, and which ways to save time are taken.
         repetition_penalty: as in transformers: the logits of tokens that a row has are divided by it, or
             multiplied where they are negative.
-        progress: called with the number of answers that were finished since its last call.
+        answered: called with the number of a prompt and its answer as soon as that is finished.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     waiting = list(range(len(prompts)))
@@ -121,13 +121,12 @@ def write(
                 _penalise(logits, [[*prompts[i], *answers[i]] for i in new], repetition_penalty)
             picked = logits.argmax(dim=-1).tolist()
             last = [*last, *picked] if number else picked
-            before = len(over)
             for index, token in zip(new, picked, strict=True):
                 if index not in over:
                     answers[index].append(token)
                     if len(answers[index]) >= room or finished(answers[index]):
                         over.add(index)
-            progress(len(over) - before)
+                        answered(index, answers[index])
             if batching.refill or over.issuperset(active):
                 for row in reversed(range(len(active))):
                     if active[row] in over:

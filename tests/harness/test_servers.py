@@ -15,8 +15,6 @@ import pytest
 from chat_server import Server
 from command_line import BIN, call, fails
 
-from bioner_bench.harness.answer_cache import cache_of_json
-
 ENV_KEY = "sk-from-the-environment"
 HEADER_KEY = "sk-from-the-header"
 CARD = "system: stub\ntitle: Stub\nkind: llm\nrun: {model: hf, model_args: {pretrained: stub"
@@ -134,57 +132,42 @@ def test_answers_of_thinking_models(server, evaluate, num_concurrent, message, r
 
 
 @pytest.mark.parametrize("num_concurrent", [1, 4])
-def test_a_run_whose_server_dies_goes_on_with_its_cache(server, evaluate, tmp_path, num_concurrent):
-    """Through the command line first; then with another server, which is asked for the rest only."""
+def test_a_run_whose_server_dies_goes_on_where_it_was(server, tmp_path, num_concurrent):
+    """With another server, which is asked for the rest only; and once more, when nothing is left to ask."""
     server.dies_at = 7
-    cache = tmp_path / "cache"
-    # Of two tries, so that answers that are under way arrive before the run ends.
-    run = ["run", *options(server.url, f"num_concurrent={num_concurrent}", "max_retries=2")]
-    run += ["--tasks", "bioner_sample", "--limit", 12]
-    said = fails(*run, "--use_cache", cache)
+    out = tmp_path / "out"
+
+    def run(server, concurrent=num_concurrent):
+        # Of two tries, so that answers that are under way arrive before the run ends.
+        given = ["run", *options(server.url, f"num_concurrent={concurrent}", "max_retries=2")]
+        return [*given, "--tasks", "bioner_sample", "--limit", 12, "--log_samples", "--output_path", out]
+
+    said = fails(*run(server))
     assert "the server failed (" in said and "the same command goes on" in said
     answered = set(server.prompts[:6])
-    server.dies_at, server.requests = None, []
-    with cache_of_json():
-        answers = evaluate(12, num_concurrent, use_cache=str(cache))
-    assert len(server.requests) == 6
-    assert not answered & set(server.prompts)
-    for text, response in answers:
-        assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
-    server.requests = []
-    with cache_of_json():
-        assert evaluate(12, num_concurrent, use_cache=str(cache)) == answers
-    assert server.requests == []
+    other = Server()
+    try:
+        call(*run(other, 2))
+        assert len(other.requests) == 6
+        assert not answered & set(other.prompts)
+        for sample in samples_of(out):
+            wanted = {"Disease": [sample["doc"]["text"].split()[-1].rstrip(".")]}
+            assert sample["filtered_resps"] == [json.dumps(wanted)]
+        other.requests = []
+        call(*run(other))
+        assert other.requests == []
+        call(*run(other), "--fresh")
+        assert len(other.requests) == 12
+    finally:
+        other.close()
 
 
-def test_a_cache_of_pickles_is_refused_and_runs_nothing(server, tmp_path):
-    """As the stock `lm_eval` writes it, or somebody who wants code to run."""
-    from sqlitedict import SqliteDict
-
-    class Hostile:
-        def __reduce__(self):
-            return os.system, (f"touch {tmp_path / 'ran'}",)
-
-    run = [
-        "run",
-        *options(server.url),
-        "--tasks",
-        "bioner_sample",
-        "--limit",
-        2,
-        "--use_cache",
-        tmp_path / "cache",
-    ]
-    call(*run)
-    with SqliteDict(tmp_path / "cache_rank0.db", autocommit=True) as cache:
-        assert len(cache) == 2
-        for key in list(cache.keys()):
-            cache[key] = Hostile()
-    assert "was not written by this version" in fails(*run)
-    assert not (tmp_path / "ran").exists()
+def samples_of(out):
+    (path, *_) = out.rglob("samples_*.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--use_cache FILE")])
+@pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--output_path FOLDER")])
 def test_a_server_that_never_answers_is_one_line(server, status, said):
     server.fail = lambda number: status
     if status is None:
