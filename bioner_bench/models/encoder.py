@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from bioner_bench.models import hardware
-from bioner_bench.models.tagging import Window, best_tags, tag_set, to_entities, windows, words
+from bioner_bench.models import crf, hardware
+from bioner_bench.models.tagging import Transitions, Window, best_tags, tag_set, to_entities, windows, words
 from bioner_bench.schema import BenchmarkError, Entity
 
 OVERLAP = 64
@@ -43,6 +43,12 @@ class Encoder:
         """The tags in the order of the model's labels."""
         return [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
 
+    @property
+    def transitions(self) -> Transitions | None:
+        """The weights of the model's CRF as they are now; None if it has none."""
+        own = getattr(self.model, "crf", None)
+        return own.transitions() if own is not None else None
+
 
 def load(
     source: str | Path, max_length: int | None = None, device: str | None = None, **options: Any
@@ -62,6 +68,8 @@ def load(
     model = AutoModelForTokenClassification.from_pretrained(source, **options)
     if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):
         device = hardware.device()
+    if getattr(model.config, "head", None) == "crf":
+        model.crf = crf.of_checkpoint(source, model.config.num_labels, options.get("revision"))
     model.to(device).eval()
     encoder = Encoder(model, tokenizer, longest(model.config, max_length or 512))
     tags = encoder.tags
@@ -142,10 +150,8 @@ def predict(
             for index, rows in zip(batch, found, strict=True):
                 scores[index] = rows
             bar.update(len(batch))
-    return [
-        to_entities(text_spans, tags)
-        for text_spans, tags in zip(spans, decode(inputs, scores, len(texts), encoder.tags), strict=True)
-    ]
+    found_tags = decode(inputs, scores, len(texts), encoder.tags, encoder.transitions)
+    return [to_entities(text_spans, tags) for text_spans, tags in zip(spans, found_tags, strict=True)]
 
 
 def decode(
@@ -153,6 +159,7 @@ def decode(
     scores: Sequence[NDArray[np.float32] | None],
     sentences: int,
     tags: Sequence[str],
+    transitions: Transitions | None = None,
 ) -> list[list[str]]:
     """Scores of the owned words of every window, in any order -> the tags of every sentence."""
     parts: list[list[NDArray[np.float32]]] = [[] for _ in range(sentences)]
@@ -160,7 +167,7 @@ def decode(
     for item, found in sorted(pairs, key=lambda pair: (pair[0].window.sentence, pair[0].window.first)):
         if found is not None:
             parts[item.window.sentence].append(found)
-    return [best_tags(np.concatenate(rows), tags) if rows else [] for rows in parts]
+    return [best_tags(np.concatenate(rows), tags, transitions) if rows else [] for rows in parts]
 
 
 def _batches(inputs: Sequence[Input], batch_size: int) -> Iterator[list[int]]:

@@ -66,28 +66,45 @@ def to_entities(spans: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[E
     return entities
 
 
-def best_tags(scores: NDArray[np.float32], tags: Sequence[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """What tags score besides their words: the `first` and `last` one, and `pairs`, [before, after]."""
+
+    first: NDArray[np.float32]
+    pairs: NDArray[np.float32]
+    last: NDArray[np.float32]
+
+
+def best_tags(
+    scores: NDArray[np.float32], tags: Sequence[str], transitions: Transitions | None = None
+) -> list[str]:
     """The valid IOB2 sequence with the highest sum of scores (Viterbi).
 
     Args:
         scores: words x tags, logits or log-probabilities.
         tags: those of `tag_set`, in any order.
+        transitions: those of a CRF, in the order of the tags.
     """
     if not len(scores):
         return []
     forbidden = _forbidden(tags)
     outside = tags.index(OUTSIDE)
-    path = scores.argmax(axis=1)
-    before = np.concatenate(([outside], path[:-1]))
-    if not forbidden[before, path].any():  # the best of all sequences, so the best valid one
-        return [tags[index] for index in path]
-    total = np.where(forbidden[outside], -np.inf, scores[0])  # the start of a sentence forbids what O does
+    if transitions is None:
+        path = scores.argmax(axis=1)
+        before = np.concatenate(([outside], path[:-1]))
+        if not forbidden[before, path].any():  # the best of all sequences, so the best valid one
+            return [tags[index] for index in path]
+        nothing = np.zeros(len(tags), dtype=scores.dtype)
+        transitions = Transitions(nothing, np.zeros((len(tags), len(tags)), dtype=scores.dtype), nothing)
+    pairs = np.where(forbidden, -np.inf, transitions.pairs)
+    # The start of a sentence forbids what O does.
+    total = np.where(forbidden[outside], -np.inf, scores[0] + transitions.first)
     back = np.zeros(scores.shape, dtype=np.int64)
     for position in range(1, len(scores)):
-        reached = np.where(forbidden, -np.inf, total[:, None])
+        reached = total[:, None] + pairs
         back[position] = reached.argmax(axis=0)
         total = reached.max(axis=0) + scores[position]
-    best = [int(total.argmax())]
+    best = [int((total + transitions.last).argmax())]
     for position in range(len(scores) - 1, 0, -1):
         best.append(int(back[position][best[-1]]))
     return [tags[index] for index in reversed(best)]

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from bioner_bench import corpora
-from bioner_bench.models import packaged
+from bioner_bench.models import crf, packaged
 from bioner_bench.models.encoder import Encoder, Input, decode, longest, read
 from bioner_bench.models.tagging import tag_set, to_tags
 from bioner_bench.schema import BenchmarkError, Sentence
@@ -121,11 +121,16 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
         kept = [_embeddings(model), *list(layers)[: recipe.freeze_layers]]
         for parameter in (parameter for module in kept for parameter in module.parameters()):
             parameter.requires_grad = False
+    if recipe.head == "crf":
+        crf.put_on(model, IGNORED)
     return Encoder(model, tokenizer, longest(config, recipe.max_length or 512))
 
 
 def _save(model: Any, tokenizer: Any, out: Path) -> None:
-    model.save_pretrained(out)
+    if hasattr(model, "crf"):
+        crf.save(model, out)
+    else:
+        model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 
 
@@ -199,7 +204,7 @@ class _Development:
     """The development split, and the Trainer's function that scores it as evaluation would."""
 
     def __init__(self, encoder: Encoder, sentences: Sequence[Sentence]) -> None:
-        self.tags = encoder.tags
+        self.encoder = encoder
         self.gold, inputs, rows = _read(encoder, sentences)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
         self.inputs = [inputs[index] for index in order]
@@ -210,5 +215,6 @@ class _Development:
         logits = [
             row[item.first_subwords] for item, row in zip(self.inputs, evaluated.predictions, strict=True)
         ]
-        found = decode(self.inputs, logits, len(self.gold), self.tags)
+        encoder = self.encoder
+        found = decode(self.inputs, logits, len(self.gold), encoder.tags, encoder.transitions)
         return {"strict_f1": float(f1_score(self.gold, found, mode="strict", scheme=IOB2, zero_division=0))}

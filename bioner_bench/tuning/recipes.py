@@ -65,6 +65,7 @@ ENCODER_SCHEMA: dict[str, Any] = {
         "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
         "reinitialise_layers": _FROM_ZERO,
         "freeze_layers": _FROM_ZERO,
+        "head": {"enum": ["linear", "crf"]},
     },
     "required": _REQUIRED,
     "additionalProperties": False,
@@ -175,8 +176,9 @@ class EncoderRecipe(Recipe):
         layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
         reinitialise_layers: the top layers that start from fresh weights.
         freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
+        head: `linear` tags each word by itself, `crf` all words of a sentence together.
 
-    The last three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
+    The first three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
     """
 
     kind: str = "encoder"
@@ -187,6 +189,7 @@ class EncoderRecipe(Recipe):
     layer_decay: float | None = None
     reinitialise_layers: int = 0
     freeze_layers: int = 0
+    head: str = "linear"
 
 
 @dataclass(frozen=True)
