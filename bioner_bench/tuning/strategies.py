@@ -3,10 +3,10 @@
 Hybrid Superfiltering (BioSelectTune, arXiv 2512.22738) keeps the hardest share of the positive rows by IFD
 and every negative one, since filtering everything by IFD throws the negatives away: an empty answer is easy.
 
-What IFD finds hard has more mentions. Two controls tell whether it finds anything else: `densest` keeps the
-rows with the most mentions, without any model; `matched` draws rows by chance, but as many of each number of
-mentions as `hybrid` keeps. Those numbers come from hybrid's selection, so `matched` needs the scores as well;
-which rows it draws does not hang on them.
+What IFD finds hard has more mentions. Three controls tell whether it finds anything else: `densest` keeps the
+rows with the most mentions and `longest` those of the longest sentences, both without any model; `matched`
+draws rows by chance, but as many of each number of mentions as `hybrid` keeps. Those numbers come from
+hybrid's selection, so `matched` needs the scores as well; which rows it draws does not hang on them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ EASIER = "easier than the share that is kept"
 NEGATIVE = "negative"
 NOT_DRAWN = "not drawn"
 SPARSER = "fewer mentions than the share that is kept"
+SHORTER = "a shorter sentence than the share that is kept"
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,15 @@ def _densest(
     return {id_: SPARSER for _, id_ in order[_number(rows, scores, ratio, random) :]}
 
 
+def _longest(
+    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+) -> dict[str, str]:
+    # The prompts of a corpus differ in their sentence alone.
+    sizes = {row.id: sum(len(turn["content"]) for turn in row.messages) for row in rows if row.positive}
+    order = sorted((-size, id_) for id_, size in sizes.items())
+    return {id_: SHORTER for _, id_ in order[_number(rows, scores, ratio, random) :]}
+
+
 def _number(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> int:
     """How many positives `hybrid` keeps; without scores, how many it keeps at most."""
     positives = sum(row.positive for row in rows)
@@ -202,6 +212,9 @@ STRATEGIES: Mapping[str, Strategy] = {
     ),
     "densest": Strategy(
         "as many positives as `hybrid`, those with the most mentions; all negatives", _densest, scored=False
+    ),
+    "longest": Strategy(
+        "as many positives as `hybrid`, those of the longest sentences; all negatives", _longest, scored=False
     ),
     "positives": Strategy("those of `hybrid`, no negatives", _positives),
     "full": Strategy("every row", _full, scored=False),

@@ -29,7 +29,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import ifd, score_files
 from bioner_bench.tuning.rows import Row, rows_of
 from bioner_bench.tuning.score_files import Score
-from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, SPARSER, STRATEGIES, select
+from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, SHORTER, SPARSER, STRATEGIES, select
 
 
 @pytest.fixture(scope="module")
@@ -196,13 +196,13 @@ def test_controls_keep_as_many_as_hybrid_and_matched_has_its_numbers_of_mentions
     scores = made_scores(rows, [value for _, value in found])
     hybrid, *controls = (
         select(rows, scores, strategy, ratio, seed).kept
-        for strategy in ("hybrid", "random", "matched", "densest")
+        for strategy in ("hybrid", "random", "matched", "densest", "longest")
     )
     negatives = {row.id for row in rows if not row.positive}
     for kept in controls:
         assert len(kept) == len(hybrid)
         assert negatives <= kept
-    _, matched, densest = controls
+    _, matched, densest, _ = controls
     assert mentions_of(rows, matched) == mentions_of(rows, hybrid)
     # What matched draws hangs on hybrid's numbers, not on which rows it kept: with the scores of rows with
     # equally many mentions exchanged, the same rows are drawn.
@@ -225,6 +225,17 @@ def test_densest_needs_no_scores_and_ties_are_broken_by_id():
     made = select(rows, {}, "densest", 0.6, 0)
     assert made.kept == {"t/1", "t/2", "t/3", "t/4"}
     assert made.left_out == {"t/0": SPARSER, "t/5": SPARSER}
+
+
+def test_longest_keeps_the_longest_sentences_whatever_their_mentions():
+    texts = ["short", "a longer one", "longest of all", "-" * 99, "a longer 1."]
+    rows = [
+        replace(row, messages=[{"role": "user", "content": text}])
+        for row, text in zip(rows_with([9, 1, 1, 0, 1]), texts, strict=True)
+    ]
+    made = select(rows, {}, "longest", 0.5, 0)
+    assert made.kept == {"t/1", "t/2", "t/3"}
+    assert made.left_out == {"t/0": SHORTER, "t/4": SHORTER}
 
 
 def test_matched_draws_every_row_of_a_number_of_mentions_by_its_seed():
