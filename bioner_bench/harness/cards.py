@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -116,19 +117,27 @@ def read_card(path: Path) -> Card:
     Raises:
         BenchmarkError: the file is missing, not YAML, or not a card.
     """
-    import jsonschema
+    from jsonschema.exceptions import best_match
 
+    card = read_yaml(path, "the card")
+    fault = best_match(_validator().iter_errors(card))
+    if fault is not None:
+        raise BenchmarkError(f"{path}: {fault.json_path}: {fault.message}")
     try:
-        card = read_yaml(path, "the card")
-        jsonschema.validate(card, CARD_SCHEMA)
         json.dumps(card, allow_nan=False)  # a schema's bounds let NaN pass
-    except jsonschema.ValidationError as error:
-        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
     except (ValueError, TypeError) as error:
         raise BenchmarkError(f"{path}: no JSON can hold it: {' '.join(str(error).split())}") from error
     for name in ("trained_on", "reported"):
         card[name] = tuple(card.get(name, ()))
     return Card(**card)
+
+
+@cache
+def _validator() -> Any:
+    """Made once: that the schema is one is not looked at again for each card."""
+    from jsonschema.validators import validator_for
+
+    return validator_for(CARD_SCHEMA)(CARD_SCHEMA)
 
 
 def read_cards(folder: Path) -> dict[str, Card]:
