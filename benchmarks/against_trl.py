@@ -1,7 +1,8 @@
 """LoRA training of SmolLM2 beside TRL's SFTTrainer: the same rows in the same steps, from the same adapters.
 
     pip install trl
-    python benchmarks/against_trl.py --steps 6
+    python -m benchmarks training --steps 6
+    python -m benchmarks.against_trl --steps 6       # the same, with memory and losses line by line
 
 Each trainer runs in a process of its own. Printed are rows a second without loading, by the clock and of the
 processor's time (on a busy machine the steadier of the two), the peak of the process's memory, and the loss
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, TrainerCallback, set_seed
 
+from benchmarks import measuring
 from bioner_bench.models import hardware, packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.tuning import checkpoints, learners, llm_training
@@ -127,6 +129,30 @@ RUNS = {
 }
 
 
+def training(given):
+    """LoRA by `train`, beside SFTTrainer with its defaults and without gradient checkpointing."""
+    rows = given.steps * BATCH
+    best, found = {}, {}
+    for name in RUNS:
+        found[name] = _in_a_process(name, ["--task", given.task, "--steps", str(given.steps)])
+        best[name] = {"wall_s": found[name]["seconds"], "cpu_s": found[name]["cpu"]}
+    return measuring.report(
+        "training",
+        f"{given.steps} steps of {BATCH} rows of {given.task}, smollm2-135m, LoRA, one run of each",
+        "bioner_bench",
+        best,
+        rows_per_second={name: rows / taken["wall_s"] for name, taken in best.items()},
+        peak_gib={name: run["peak"] for name, run in found.items()},
+        losses={name: run["losses"] for name, run in found.items()},
+    )
+
+
+def _in_a_process(name, arguments):
+    command = [sys.executable, "-m", "benchmarks.against_trl", *arguments, "--run", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -150,9 +176,7 @@ def main():
     dtype = str(hardware.dtype(given.precision)).removeprefix("torch.")
     print(f"{given.model} on {given.task}, {given.steps} steps of {BATCH} rows, {dtype}, {hardware.name()}")
     for name in RUNS:
-        command = [sys.executable, *sys.argv, "--run", name]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = _in_a_process(name, sys.argv[1:])
         losses = " ".join(f"{loss:.4f}" for loss in found["losses"])
         rate = given.steps * BATCH / found["seconds"]
         busy = f"{given.steps * BATCH / found['cpu']:.2f} a second of the processor"

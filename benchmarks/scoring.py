@@ -1,8 +1,9 @@
 """Time what happens to answers after a model has written them, and compare with other tools.
 
-python benchmarks/scoring.py                     # the shipped sample corpus, repeated
-python benchmarks/scoring.py --corpus bioner_bc5cdr
-python benchmarks/scoring.py --sentences 5000    # a quick look
+python -m benchmarks scoring --task bioner_bc5cdr           # beside seqeval
+python -m benchmarks.scoring                                # step by step, on the shipped sample corpus
+python -m benchmarks.scoring --corpus bioner_bc5cdr
+python -m benchmarks.scoring --sentences 5000               # a quick look
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nervaluate import Evaluator
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
+from benchmarks import measuring
 from bioner_bench.corpora import get, load
 from bioner_bench.evaluation.alignment import align
 from bioner_bench.evaluation.bootstrap import RESAMPLES, compare, interval
@@ -78,6 +80,42 @@ def line(label: str, seconds: float, note: str = "") -> None:
     print(f"{label:<66}{seconds:>10.3f} s   {note}", flush=True)
 
 
+def scoring(given: Any) -> dict[str, Any]:
+    """Parsing, alignment and all scores, beside seqeval's strict F1 alone on tags of the same sentences."""
+    sentences, outputs, types = answered(given.task, given.scored_sentences, seed=0)
+
+    def ours() -> float:
+        rows = [judge(s, output, types).counts for s, output in zip(sentences, outputs, strict=True)]
+        return float(scores(types)["strict_f1"].of(total(tabulate(rows))))
+
+    aligned = [judge(s, output, types).aligned for s, output in zip(sentences, outputs, strict=True)]
+    gold, predicted, *_ = for_other_tools(sentences, aligned)
+    sides = {
+        "parse, align, score": ours,
+        "seqeval, strict F1": lambda: f1_score(gold, predicted, mode="strict", scheme=IOB2),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best, results = measuring.in_turns(sides, given.rounds)
+    work = f"{len(sentences):,} answers to the sentences of {given.task}, an eighth of them no plain JSON"
+    return measuring.report(
+        "scoring",
+        work,
+        "parse, align, score",
+        best,
+        strict_f1={side: float(f1) for side, f1 in results.items()},
+    )
+
+
+def answered(task: str, number: int, seed: int) -> tuple[list[Sentence], list[str], list[str]]:
+    """Test sentences, again and again, an answer to each, and the types."""
+    types = list(get(task).types)
+    test_set = load(task, "test").sentences
+    dice = random.Random(seed)
+    sentences = [test_set[index % len(test_set)] for index in range(number)]
+    return sentences, [answer(sentence, types, dice) for sentence in sentences], types
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--corpus", default="bioner_sample", help="task name (default: the shipped sample)")
@@ -85,14 +123,10 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     chosen = options.parse_args()
 
-    types = list(get(chosen.corpus).types)
-    test_set = load(chosen.corpus, "test").sentences
-    dice = random.Random(chosen.seed)
-    sentences = [test_set[index % len(test_set)] for index in range(chosen.sentences)]
-    outputs = [answer(sentence, types, dice) for sentence in sentences]
+    sentences, outputs, types = answered(chosen.corpus, chosen.sentences, chosen.seed)
     named = scores(types)
     size = f"{len(sentences):,} sentences"
-    print(f"{chosen.corpus}: {len(test_set):,} test sentences, repeated to {size}\n")
+    print(f"{chosen.corpus}: its test sentences, repeated to {size}\n")
 
     parsing, parsed = timed(lambda: [parse(output, types) for output in outputs])
     aligning, aligned = timed(
