@@ -69,6 +69,22 @@ def answer_schema(types: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def response_format(types: Sequence[str]) -> dict[str, Any]:
+    """What holds a model to a valid answer while it writes, as OpenAI-compatible servers take it.
+
+    Lists of strings, without offsets and patterns: backends read patterns in different ways, and one that
+    takes "one letter" for the whole string would allow no mention of two.
+    """
+    lists = {type_: {"type": "array", "items": {"type": "string"}} for type_ in types}
+    schema = {
+        "type": "object",
+        "properties": lists,
+        "required": list(types),
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "mentions", "strict": True, "schema": schema}}
+
+
 def instruction(definitions: Mapping[str, str]) -> str:
     """The task in words, for entity types given as type -> definition."""
     types = list(definitions)

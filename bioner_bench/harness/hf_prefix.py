@@ -18,6 +18,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 from tqdm import tqdm
 
+from bioner_bench.models.constraint import Constraint
 from bioner_bench.models.decoding import Batching, can_decode, write
 from bioner_bench.schema import BenchmarkError
 
@@ -103,12 +104,19 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         )
         room = options.pop("max_gen_toks")
         penalty = options.pop("repetition_penalty", None)
+        wanted = options.pop("response_format", None)
         settings = self.model.generation_config
         ends = options.pop("eos_token_id", None) or settings.eos_token_id
         unusual = [
             key for key, value in options.items() if GREEDY.get(key, value) != value or key not in GREEDY
         ]
         unusual += sorted(settings.to_diff_dict().keys() - HARMLESS)
+        ends = [end for end in (ends if isinstance(ends, list) else [ends]) if end is not None]
+        constraint = (
+            Constraint(self.tokenizer, wanted["json_schema"]["schema"], ends) if wanted is not None else None
+        )
+        if unusual and constraint is not None:
+            raise BenchmarkError(f"constrained answers do not go with {', '.join(unusual)}; leave one out")
         if unusual:
             LOG.warning("hf-prefix answers as hf does: it knows nothing of %s", ", ".join(unusual))
             return None
@@ -117,13 +125,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             self.device.type, self.mixed_precision_dtype, enabled=self.mixed_precision_dtype is not None
         ):
             if not can_decode(self.model, max(map(len, prompts)) + room):
+                if constraint is not None:
+                    raise BenchmarkError(f"{self.pretrained} cannot be constrained here, only on a server")
                 LOG.warning(
                     "hf-prefix reads prompts in full, as hf does: %s cannot share them", self.pretrained
                 )
                 return None
-            finished = _Finished(
-                self.tokenizer, until, ends if isinstance(ends, list) else [ends], self._stop_at_json
-            )
+            finished = _Finished(self.tokenizer, until, ends, self._stop_at_json)
             texts = [""] * len(requests)
             with tqdm(total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Answers") as bar:
 
@@ -140,6 +148,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
                     self._batching,
                     float(penalty or settings.repetition_penalty or 1),
                     keep,
+                    constraint,
                 )
         return texts
 
@@ -163,7 +172,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
 class _Finished:
     """Whether an answer ends here: with a token that ends texts, a stop string, or its JSON."""
 
-    def __init__(self, tokenizer: Any, until: Sequence[str], ends: Sequence[int | None], json: bool) -> None:
+    def __init__(self, tokenizer: Any, until: Sequence[str], ends: Sequence[int], json: bool) -> None:
         self.tokenizer = tokenizer
         self.until = [text for text in until if text]
         self.ends = set(ends)

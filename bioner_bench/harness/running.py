@@ -22,6 +22,9 @@ from bioner_bench.schema import BenchmarkError
 QUICK = frozenset(name for name, kind in systems.OWN_MODELS.items() if kind != "llm")
 """Models that answer so fast that nothing is worth keeping."""
 
+CONSTRAINED = ("hf-prefix", "local-chat-completions", "openai-chat-completions")
+"""Models that take a `response_format`."""
+
 
 def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> None:
     """Run `lm_eval run` with these options; this project's models are known to it.
@@ -55,6 +58,10 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     if str(arguments.model).endswith("completions"):
         _check_keys()
     chosen = _configured(arguments)
+    if (chosen.metadata or {}).get("constrained") is True and chosen.model not in CONSTRAINED:
+        raise BenchmarkError(
+            f"{chosen.model} cannot hold answers to a schema here; there are: {', '.join(CONSTRAINED)}"
+        )
     default_store = not chosen.use_cache and bool(chosen.output_path) and chosen.model not in QUICK
     if default_store:
         arguments.use_cache = str(store_path(chosen.output_path))

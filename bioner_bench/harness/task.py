@@ -4,7 +4,8 @@ A task's YAML names this class, its task name, tags and version; corpus, prompt,
 from the task name, or from `dataset_name` in a variant of a task under another name. Options that the stock
 `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
 `--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
-`--metadata '{"demonstrations": "retrieved"}'`.
+`--metadata '{"demonstrations": "retrieved"}'`. With `{"constrained": true}` there, models that can be held to
+a form write nothing but valid answers.
 """
 
 from __future__ import annotations
@@ -138,9 +139,14 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             "target_delimiter": " ",
             "fewshot_delimiter": prompt.TURN_SEPARATOR,
         }
-        generation = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
-        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
+        generation: dict[str, Any] = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
         metadata = own.get("metadata") or {}
+        constrained = metadata.get("constrained", False)
+        if not isinstance(constrained, bool):
+            raise BenchmarkError(f"constrained is {constrained!r} in --metadata; give true or false")
+        if constrained:
+            generation["response_format"] = prompt.response_format(types)
+        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
         now = prompt.prompt_hash(self.corpus.types)
         if metadata.get("prompt_hash", now) != now:
             raise BenchmarkError(

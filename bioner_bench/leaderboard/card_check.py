@@ -69,7 +69,13 @@ _SNAPSHOT = re.compile(r"(?:^|/)models--(?P<name>[^/]+)/snapshots/(?P<revision>[
 
 
 def check_card(
-    path: Path, card: Card, source: str, arguments: Json, generation: Json, training: Training | None
+    path: Path,
+    card: Card,
+    source: str,
+    arguments: Json,
+    generation: Json,
+    training: Training | None,
+    constrained: bool = False,
 ) -> None:
     """Raise a `BenchmarkError` if a run is of another system than the card's.
 
@@ -80,8 +86,10 @@ def check_card(
         arguments: of the backend, as the run had them.
         generation: options of the generation, the same for all sentences.
         training: how a checkpoint of this project was trained, if it is one.
+        constrained: whether the answers were held to the task's form while they were written.
     """
-    pairs: list[tuple[str, Any, Any]] = []
+    declared = bool(card.run.get("metadata", {}).get("constrained"))
+    pairs: list[tuple[str, Any, Any]] = [("constrained", constrained, declared)]
     if source in systems.OWN_MODELS:
         pairs += [("kind", systems.OWN_MODELS[source], card.kind)]
     described = str(card.run.get("model", source))

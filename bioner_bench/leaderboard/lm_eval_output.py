@@ -191,7 +191,13 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
     arguments = _arguments(results)
     training = _training(arguments, card)
-    check_card(path, card, str(results["config"].get("model")), arguments, answers.generation, training)
+    constrained = bool(metadata.get("constrained"))
+    generation = dict(answers.generation)
+    if constrained and generation.pop("response_format", None) != prompt.response_format(
+        list(wanted.corpus.types)
+    ):
+        raise BenchmarkError(f"{path}: the answers were held to another form than the task's; run it again")
+    check_card(path, card, str(results["config"].get("model")), arguments, generation, training, constrained)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -202,7 +208,6 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
         if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
-    written = [answers.outputs[place] for place in sorted(answers.outputs)]
     written = [answers.outputs[place] for place in sorted(answers.outputs)]
     outputs = dict(zip(counted["sentence_hashes"], written, strict=True))
     record: Record = {
@@ -385,7 +390,8 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
         "seed": seeds if shots and seeds[-1] is not None else None,
         "apply_chat_template": True if chat else None,
         "fewshot_as_multiturn": False if results.get("fewshot_as_multiturn") is False else None,
-        "metadata": {"demonstrations": strategy} if strategy != "random" else None,
+        "metadata": ({"demonstrations": strategy} if strategy != "random" else {})
+        | ({"constrained": True} if results["configs"][task]["metadata"].get("constrained") else {}),
         "system_instruction": results.get("system_instruction") or None,
         "gen_kwargs": _public("gen_kwargs", config.get("gen_kwargs") or None),
         "batch_size": config.get("batch_size") or None,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bioner_bench.models.attention import Step, Table, reading
+from bioner_bench.models.constraint import Constraint
 from bioner_bench.models.shared_prefix import PAD, can_share, common_prefix
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def write(
     batching: Batching = Batching(),
     repetition_penalty: float = 1.0,
     answered: Callable[[int, list[int]], object] = lambda prompt, tokens: None,
+    constraint: Constraint | None = None,
 ) -> list[list[int]]:
     """What the model writes after each prompt: the likeliest token, again and again.
 
@@ -97,6 +99,7 @@ def write(
         repetition_penalty: as in transformers: the logits of tokens that a row has are divided by it, or
             multiplied where they are negative.
         answered: called with the number of a prompt and its answer as soon as that is finished.
+        constraint: makes tokens impossible that no valid answer goes on with.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     waiting = list(range(len(prompts)))
@@ -119,6 +122,8 @@ def write(
                 logits = rows.go_on(last)
             if repetition_penalty != 1:
                 _penalise(logits, [[*prompts[i], *answers[i]] for i in new], repetition_penalty)
+            if constraint is not None:
+                constraint(new, [answers[index] for index in new], logits)
             picked = logits.argmax(dim=-1).tolist()
             last = [*last, *picked] if number else picked
             for index, token in zip(new, picked, strict=True):
