@@ -9,7 +9,7 @@ from typing import Any
 
 from bioner_bench.evaluation.errors import ERRORS, NONE, Finding, Kind, confusion, findings
 from bioner_bench.leaderboard.given_answers import Answers
-from bioner_bench.leaderboard.scored import sentence_hash
+from bioner_bench.leaderboard.record_scores import sentence_hash
 from bioner_bench.schema import BenchmarkError, Sentence
 
 MEANINGS = {

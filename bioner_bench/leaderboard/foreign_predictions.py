@@ -21,8 +21,8 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.harness.lm_models import located_answer
 from bioner_bench.leaderboard import kept_answers
 from bioner_bench.leaderboard.lm_eval_output import Evaluated, system_of, task_version
+from bioner_bench.leaderboard.record_scores import Expected, expected, scored, sentence_hash
 from bioner_bench.leaderboard.records import SCHEMA_VERSION, Record, validator
-from bioner_bench.leaderboard.scored import Expected, expected, scored, sentence_hash
 from bioner_bench.models import iob2_files
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 

@@ -12,7 +12,7 @@ from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.leaderboard import kept_answers, records
-from bioner_bench.leaderboard.scored import expected, sentence_hash
+from bioner_bench.leaderboard.record_scores import expected, sentence_hash
 from bioner_bench.schema import BenchmarkError
 
 

@@ -29,6 +29,7 @@ from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card, public_arguments
 from bioner_bench.leaderboard.lm_eval_samples import read_answers
 from bioner_bench.leaderboard.prompt_markup import Declared, fingerprint
+from bioner_bench.leaderboard.record_scores import expected, scored
 from bioner_bench.leaderboard.records import (
     SCHEMA_VERSION,
     Json,
@@ -40,7 +41,6 @@ from bioner_bench.leaderboard.records import (
     read_json,
     validator,
 )
-from bioner_bench.leaderboard.scored import expected, scored
 from bioner_bench.schema import BenchmarkError
 
 _TIME = re.compile(r"_\d{4}-\d\d-\d\dT[\d.-]+$")

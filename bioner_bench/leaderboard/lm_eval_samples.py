@@ -21,8 +21,8 @@ from bioner_bench.leaderboard.prompt_markup import (
     text_of,
     without_dates,
 )
+from bioner_bench.leaderboard.record_scores import Expected
 from bioner_bench.leaderboard.records import Json
-from bioner_bench.leaderboard.scored import Expected
 from bioner_bench.schema import BenchmarkError, Sentence
 
 

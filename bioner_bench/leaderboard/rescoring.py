@@ -14,8 +14,8 @@ from typing import Literal
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READER, judge
 from bioner_bench.leaderboard import kept_answers, records
+from bioner_bench.leaderboard.record_scores import Expected, expected, intervals, scored, sentence_hash
 from bioner_bench.leaderboard.records import Record, ScoreInterval
-from bioner_bench.leaderboard.scored import Expected, expected, intervals, scored, sentence_hash
 from bioner_bench.schema import BenchmarkError
 
 MAX_OTHER = 0.01

@@ -557,7 +557,7 @@ def test_prompts_of_honest_templates_are_taken(output, tmp_path, template, shots
     """The prompts as transformers renders them."""
     from transformers import AutoTokenizer
 
-    from bioner_bench.leaderboard.scored import expected
+    from bioner_bench.leaderboard.record_scores import expected
 
     tokenizer = AutoTokenizer.from_pretrained(write_llm(tmp_path / "llm", template=template or TEMPLATE))
     types = expected("bioner_sample").corpus.types

@@ -23,7 +23,7 @@ from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.record_checks import impossible
-from bioner_bench.leaderboard.scored import gold_sha256
+from bioner_bench.leaderboard.record_scores import gold_sha256
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-garbage.yaml"
