@@ -39,7 +39,9 @@ HOW_IT_RUNS = frozenset(
 """Model arguments that say where and in which parts a model runs: they change no answer but by rounding."""
 
 _TABLES = """
-    CREATE TABLE IF NOT EXISTS answers (model TEXT, request TEXT, answer TEXT, PRIMARY KEY (model, request));
+    CREATE TABLE IF NOT EXISTS answers (
+        model TEXT, request TEXT, answer TEXT, sitting INTEGER, PRIMARY KEY (model, request)
+    );
     CREATE TABLE IF NOT EXISTS sittings (number INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, seconds REAL);
 """
 
@@ -52,7 +54,7 @@ class AnswerStore:
     Args:
         path: the file.
         model: what answers, as `fingerprint` gives it.
-        fresh: give nothing back that was there before.
+        fresh: forget what is there of this model, and give nothing of it back.
         timed: keep how long answering took; of several processes that run together, one does.
 
     Raises:
@@ -65,6 +67,7 @@ class AnswerStore:
         self._timed = timed
         self._start = time.monotonic()
         self._mine: set[str] | None = set() if fresh else None
+        self._taken_from: set[int] = set()
         with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(
@@ -74,10 +77,10 @@ class AnswerStore:
         self._sitting = self._begun(forgetting=fresh) if timed else 0
 
     def _begun(self, forgetting: bool) -> int:
-        """A number for this run of the model; earlier ones are forgotten, or have smaller numbers."""
+        """A number for this run of the model."""
         with self._told(), self._file:
             if forgetting:
-                self._file.execute("DELETE FROM sittings WHERE model = ?", (self.model,))
+                self._file.execute("DELETE FROM answers WHERE model = ?", (self.model,))
             added = self._file.execute("INSERT INTO sittings (model, seconds) VALUES (?, 0)", (self.model,))
             return added.lastrowid or 0
 
@@ -99,16 +102,18 @@ class AnswerStore:
         if found is None:
             raise KeyError(request)
         with self._told():
-            answer = json.loads(found)
+            answer = json.loads(found[0])
+        if found[1] != self._sitting:
+            self._taken_from.add(found[1])
         return tuple(answer) if isinstance(answer, list) else answer  # of likelihoods
 
-    def _found(self, request: str) -> str | None:
+    def _found(self, request: str) -> tuple[str, int] | None:
         if self._mine is not None and request not in self._mine:
             return None
-        asked = "SELECT answer FROM answers WHERE model = ? AND request = ?"
+        asked = "SELECT answer, sitting FROM answers WHERE model = ? AND request = ?"
         with self._told():
             row = self._file.execute(asked, (self.model, request)).fetchone()
-        return str(row[0]) if row else None
+        return (str(row[0]), int(row[1])) if row else None
 
     def __setitem__(self, request: str, answer: Any) -> None:
         if self._mine is not None:
@@ -116,7 +121,8 @@ class AnswerStore:
         seconds = time.monotonic() - self._start
         with self._told(), self._file:
             self._file.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (self.model, request, json.dumps(answer))
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+                (self.model, request, json.dumps(answer), self._sitting),
             )
             self._file.execute("UPDATE sittings SET seconds = ? WHERE number = ?", (seconds, self._sitting))
 
@@ -124,10 +130,10 @@ class AnswerStore:
         """Called by lm-eval; every answer is written at once."""
 
     def earlier_seconds(self) -> float:
-        """Seconds that earlier runs took for the answers that are kept, up to the last one of each."""
-        asked = "SELECT coalesce(sum(seconds), 0) FROM sittings WHERE model = ? AND number < ?"
+        """Seconds of the earlier runs that answers were taken from, up to the last answer of each."""
         with self._told():
-            return float(self._file.execute(asked, (self.model, self._sitting)).fetchone()[0])
+            rows = self._file.execute("SELECT number, seconds FROM sittings").fetchall()
+        return float(sum(seconds for number, seconds in rows if number in self._taken_from))
 
 
 def store_path(output_path: str) -> Path:

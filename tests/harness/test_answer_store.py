@@ -90,16 +90,19 @@ def test_a_killed_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(llm, 
     assert records[0] == records[1]
 
 
-def test_time_of_earlier_runs_counts(tmp_path):
+def test_time_of_earlier_runs_counts_where_their_answers_are_taken(tmp_path):
     path = tmp_path / NAME
     first = AnswerStore(path, "a model")
     first["request"] = "answer"
     taken = time.monotonic() - first._start
-    second = AnswerStore(path, "a model")
-    assert 0 <= second.earlier_seconds() <= taken
-    assert second["request"] == "answer"
-    assert AnswerStore(path, "another model").earlier_seconds() == 0
-    assert AnswerStore(path, "a model", fresh=True).earlier_seconds() == 0
+    AnswerStore(path, "a model")["of another task"] = "answer"
+    third = AnswerStore(path, "a model")
+    assert third.earlier_seconds() == 0
+    assert third["request"] == "answer"
+    assert 0 < third.earlier_seconds() <= taken
+    third["new"] = "answer"
+    assert third["new"] == "answer"
+    assert third.earlier_seconds() <= taken
 
 
 def test_answers_of_another_model_or_of_a_fresh_run_are_not_given(tmp_path):
@@ -159,6 +162,6 @@ def test_processes_share_a_file(tmp_path):
 
 def test_an_answer_that_is_no_json_is_refused(tmp_path):
     store = AnswerStore(tmp_path / NAME, "model")
-    store._file.execute("INSERT INTO answers VALUES ('model', 'request', 'cos\nsystem')")
+    store._file.execute("INSERT INTO answers VALUES ('model', 'request', 'cos\nsystem', 1)")
     with pytest.raises(BenchmarkError, match="cannot be kept"):
         store["request"]
