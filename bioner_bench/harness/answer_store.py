@@ -64,15 +64,13 @@ class AnswerStore:
     def __init__(self, path: Path, model: str, fresh: bool = False, timed: bool = True) -> None:
         self.path = path
         self.model = model
-        self._timed = timed
         self._start = time.monotonic()
-        self._mine: set[str] | None = set() if fresh else None
+        self._fresh = fresh
+        self._written: dict[str, str] = {}
         self._taken_from: set[int] = set()
         with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(
-                path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
+            self._file = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False)
             self._file.executescript(_TABLES)
         self._sitting = self._begun(forgetting=fresh) if timed else 0
 
@@ -108,7 +106,7 @@ class AnswerStore:
         return tuple(answer) if isinstance(answer, list) else answer  # of likelihoods
 
     def _found(self, request: str) -> tuple[str, int] | None:
-        if self._mine is not None and request not in self._mine:
+        if self._fresh and request not in self._written:
             return None
         asked = "SELECT answer, sitting FROM answers WHERE model = ? AND request = ?"
         with self._told():
@@ -116,15 +114,17 @@ class AnswerStore:
         return (str(row[0]), int(row[1])) if row else None
 
     def __setitem__(self, request: str, answer: Any) -> None:
-        if self._mine is not None:
-            self._mine.add(request)
+        text = json.dumps(answer)
+        if self._written.get(request) == text:  # lm-eval sets all of them again at the end
+            return
         seconds = time.monotonic() - self._start
         with self._told(), self._file:
             self._file.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-                (self.model, request, json.dumps(answer), self._sitting),
+                (self.model, request, text, self._sitting),
             )
             self._file.execute("UPDATE sittings SET seconds = ? WHERE number = ?", (seconds, self._sitting))
+        self._written[request] = text
 
     def commit(self) -> None:
         """Called by lm-eval; every answer is written at once."""

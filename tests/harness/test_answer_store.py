@@ -163,5 +163,6 @@ def test_processes_share_a_file(tmp_path):
 def test_an_answer_that_is_no_json_is_refused(tmp_path):
     store = AnswerStore(tmp_path / NAME, "model")
     store._file.execute("INSERT INTO answers VALUES ('model', 'request', 'cos\nsystem', 1)")
+    store._file.commit()
     with pytest.raises(BenchmarkError, match="cannot be kept"):
         store["request"]
