@@ -59,7 +59,9 @@ def style() -> Iterator[None]:
     except ImportError as error:
         raise BenchmarkError('matplotlib is missing; run: pip install "bioner-bench[leaderboard]"') from error
     mpl.use("agg")
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever a matplotlibrc, or other code in this process, has set
+        mpl.rcParams.update(_STYLE)
         yield
 
 

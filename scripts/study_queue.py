@@ -2,7 +2,7 @@
 
 Each step is a command of this project in a process of its own, with its output in a file of its own. A run
 that fails is noted, and the next one begins; it comes last in the next queue. What was killed goes on: a
-training from its last checkpoint, an evaluation behind the answers that are in its cache.
+training from its last checkpoint, an evaluation behind the answers that it has kept.
 """
 
 import os
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from bioner_bench.writing import only_writer, write_text
 
 LEADERBOARD = study_plan.ROOT / "leaderboards"
 WORK = Path("out") / "study"
-"""In the current folder: scores of weak models, recipes, lm-eval's output, its caches, logs, failures."""
+"""In the current folder: scores of weak models, recipes, lm-eval's output with its answers, logs, failures."""
 
 
 def scores_folder(weak_model: str) -> Path:
@@ -74,32 +73,22 @@ def say(text: str) -> None:
 def carry_out(run: Run, threads: int = 1) -> None:
     """Train the checkpoint if it is not there, evaluate it on the task, add record and answers."""
     card = study_plan.write_card(run)
-    out, cache = WORK / "lm-eval" / run.record.with_suffix(""), WORK / "caches" / run.record.with_suffix("")
-    training = _training(run)
-    if training:  # what an earlier checkpoint of this name answered is not its answer
-        _forget(cache)
-    # lm-eval's clock starts anew, so of an evaluation in several legs nobody knows how long it took.
-    resumed = any(_kept(cache))
-    for command in [*training, evaluation(run, card, out, cache)]:
+    out = WORK / "lm-eval" / run.record.with_suffix("")
+    for command in [*_training(run), evaluation(run, card, out)]:
         _execute(command, threads, _log(run))
     (made,) = lm_eval_output.evaluated(out, read_card(card))
     if records.place(made.record) != run.record:
         raise BenchmarkError(f"{out}: this run makes {records.place(made.record)}, not {run.record}")
-    if resumed:
-        facts = {**made.record["run"], "seconds": None, "sentences_per_second": None}
-        made = replace(made, record={**made.record, "run": facts})
     lm_eval_output.keep(made, LEADERBOARD)
-    _forget(cache)
 
 
-def evaluation(run: Run, card: Path, out: Path, cache: Path) -> list[str]:
+def evaluation(run: Run, card: Path, out: Path) -> list[str]:
     """The command of `bioner-bench` that evaluates a run's system.
 
     Args:
         run: what is evaluated.
         card: the file of its card.
-        out: where lm-eval writes.
-        cache: of the answers, which outlive a kill.
+        out: where lm-eval writes; the answers there outlive a kill.
     """
     command = ["run", "--system", str(card), "--tasks", run.task, "--num_fewshot", str(run.shots)]
     if run.recipe is not None:
@@ -109,7 +98,7 @@ def evaluation(run: Run, card: Path, out: Path, cache: Path) -> list[str]:
         command += ["--model", "hf-prefix"]
     if run.shots:
         command += ["--metadata", f'{{"demonstrations": "{run.demonstrations}"}}']
-    return [*command, "--use_cache", str(cache), "--log_samples", "--output_path", str(out)]
+    return [*command, "--log_samples", "--output_path", str(out)]
 
 
 def _training(run: Run) -> list[list[str]]:
@@ -152,16 +141,6 @@ def _execute(arguments: list[str], threads: int, path: Path) -> None:
         raise BenchmarkError(
             f"`bioner-bench {arguments[0]}` ended with {done.returncode}; {path} ends: {said}"
         )
-
-
-def _kept(cache: Path) -> list[Path]:
-    """The files of a cache; lm-eval ends their names by the rank of a process."""
-    return list(cache.parent.glob(f"{cache.name}_rank*"))
-
-
-def _forget(cache: Path) -> None:
-    for file in _kept(cache):
-        file.unlink()
 
 
 def _log(run: Run) -> Path:

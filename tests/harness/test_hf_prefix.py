@@ -15,6 +15,7 @@ from tiny_llm import load_llm, write_llm
 from transformers import AutoModelForCausalLM, FalconH1Config
 
 from bioner_bench.harness import hf_prefix
+from bioner_bench.harness.answer_store import AnswerStore, keeping_answers
 from bioner_bench.harness.hf_prefix import SharedPrefixLM, closed
 from bioner_bench.schema import BenchmarkError
 
@@ -154,24 +155,27 @@ def test_a_thinking_model_cannot_stop_at_json(folder):
         SharedPrefixLM(pretrained=str(folder), device="cpu", stop_at_json=True, think_end_token="</think>")
 
 
-def test_with_a_cache_a_run_that_was_killed_goes_on_behind_its_last_part(folder, tmp_path, monkeypatch):
-    model = SharedPrefixLM(pretrained=str(folder), dtype="float32", device="cpu")
+def test_a_run_that_was_killed_goes_on_with_the_answers_that_were_finished(folder, tmp_path, monkeypatch):
+    model = SharedPrefixLM(pretrained=str(folder), dtype="float32", device="cpu", batch_size=2)
     options = {"until": ["\n"], "do_sample": False, "max_gen_toks": 8}
     requests = [
         Instance("generate_until", {}, (f"Sentence: {number} mice", options), number) for number in range(12)
     ]
     plain = model.generate_until(requests, disable_tqdm=True)
-    monkeypatch.setattr(hf_prefix, "KEPT_AT_ONCE", 5)
-    written, calls = hf_prefix.write, []
+    put, kept, asked = AnswerStore.__setitem__, [], []
 
-    def killed(*arguments):
-        calls.append(len(arguments[1]))
-        if len(calls) == 2:
+    def killed(store, request, answer):
+        put(store, request, answer)
+        kept.append(answer)
+        if len(kept) == 5:
             raise KeyboardInterrupt
-        return written(*arguments)
 
-    monkeypatch.setattr(hf_prefix, "write", killed)
-    with pytest.raises(KeyboardInterrupt):
-        CachingLM(model, str(tmp_path / "answers.db")).generate_until(requests)
-    assert CachingLM(model, str(tmp_path / "answers.db")).generate_until(requests) == plain
-    assert calls == [5, 5, 5, 2]
+    monkeypatch.setattr(AnswerStore, "__setitem__", killed)
+    with keeping_answers(lambda: "model"):
+        with pytest.raises(KeyboardInterrupt):
+            CachingLM(model, f"{tmp_path}/answers_rank0.db").generate_until(requests)
+        monkeypatch.setattr(AnswerStore, "__setitem__", put)
+        written = hf_prefix.write
+        monkeypatch.setattr(hf_prefix, "write", lambda *given: asked.append(len(given[1])) or written(*given))
+        assert CachingLM(model, f"{tmp_path}/answers_rank0.db").generate_until(requests) == plain
+    assert asked == [7]

@@ -142,10 +142,12 @@ def test_repetition_is_penalised_as_transformers_does():
     assert write(model, prompts, 20, ended, repetition_penalty=1.6) == penalised
 
 
-def test_progress_and_nothing_to_do():
+def test_answers_are_told_as_they_end_and_there_may_be_nothing_to_do():
     model, prompts, told = make_model("Llama"), make_prompts(), []
-    write(model, prompts, 20, ended, progress=told.append)
-    assert sum(told) == len(prompts)
+    written = write(
+        model, prompts, 20, ended, answered=lambda prompt, tokens: told.append((prompt, [*tokens]))
+    )
+    assert sorted(told) == list(enumerate(written))
     assert write(model, [], 20, ended) == greedy(model, [], 20, 2) == []
 
 
