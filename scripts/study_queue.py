@@ -26,7 +26,7 @@ from bioner_bench.writing import only_writer, write_text
 
 LEADERBOARD = study_plan.ROOT / "leaderboards"
 WORK = Path("out") / "study"
-"""In the current folder: scores of weak models, recipes, lm-eval's output with its answers, logs, failures."""
+"""In the current folder: scores of weak models, recipes, lm-eval's output and answers, logs, failures."""
 
 
 def scores_folder(weak_model: str) -> Path:
