@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from tqdm import tqdm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and limits files as Linux does")
 
@@ -50,6 +51,13 @@ def test_half_a_file_and_a_lost_one_are_noticed(faults, tmp_path, monkeypatch):
     assert faults.old_or_new(folder, job) is None
     (folder / "kept.json").unlink()
     assert "lost" in faults.old_or_new(folder, job)
+
+
+def test_a_child_killed_while_it_draws_a_bar_stops_no_other(faults, tmp_path, monkeypatch):
+    monkeypatch.setattr("bioner_bench.cli.main.main", lambda: sys.exit(tqdm([1]).close()))
+    monkeypatch.setattr(faults, "PATIENCE", 10.0)
+    with tqdm.get_lock().mp_lock:  # as if its holder were dead
+        assert faults.call((), tmp_path).code == 0
 
 
 @pytest.mark.parametrize(
