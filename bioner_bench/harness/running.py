@@ -15,7 +15,7 @@ from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.harness import masking, systems
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
-from bioner_bench.harness.task_folders import include_paths
+from bioner_bench.harness.task_folders import include_paths, only_what_is_needed
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 
@@ -70,7 +70,11 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
         return fingerprint(str(chosen.model), chosen.model_args or {})
 
     try:
-        with keeping_answers(model, fresh) as stores, checked_saving(stores, not default_store):
+        with (
+            only_what_is_needed(_task_names(chosen.tasks)),
+            keeping_answers(model, fresh) as stores,
+            checked_saving(stores, not default_store),
+        ):
             command_line.execute(arguments)
     except BenchmarkError:
         raise
@@ -91,6 +95,14 @@ def _configured(arguments: Any) -> Any:
     from lm_eval.config.evaluate_config import EvaluatorConfig
 
     return EvaluatorConfig.from_cli(copy.copy(arguments))
+
+
+def _task_names(tasks: str | Sequence[Any] | None) -> list[str]:
+    """The names of tasks that an option or a configuration file lists; none if a task stands there whole."""
+    words = [tasks] if isinstance(tasks, str) else [*(tasks or ())]
+    return (
+        [name for word in words for name in word.split(",")] if all(isinstance(w, str) for w in words) else []
+    )
 
 
 def _check_keys() -> None:

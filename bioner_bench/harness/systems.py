@@ -19,7 +19,7 @@ from typing import Any
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
-from bioner_bench.harness.task_folders import PACKAGE, include_paths
+from bioner_bench.harness.task_folders import PACKAGE, include_paths, task_manager
 from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, family, read_recipe
@@ -127,9 +127,7 @@ def _family(card: Card, folder: Path) -> tuple[str, ...]:
 
 def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
     """The tasks that names, patterns, groups and tags of lm-eval stand for, each once."""
-    from lm_eval.tasks import TaskManager
-
-    index = TaskManager(include_path=include_paths(include_path)).task_index
+    index = task_manager(tasks, include_paths(include_path)).task_index
     found: dict[str, None] = {}
     for pattern in tasks:
         for name in fnmatch.filter(index, pattern) or [pattern]:

@@ -13,6 +13,7 @@ from lm_eval.tasks import TaskManager
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.harness.task import to_sentence
+from bioner_bench.harness.task_folders import task_manager
 from bioner_bench.schema import BenchmarkError
 
 FOLDER = Path(__file__).parents[2] / "tasks"
@@ -87,6 +88,16 @@ def targets(context):
 
 
 # --- what is there ---------------------------------------------------------------------------------------
+
+
+def test_tasks_of_lm_eval_are_read_only_where_a_name_asks_for_them(tmp_path):
+    (tmp_path / "mine.yaml").write_text("group: mine\ntask: [bioner_sample]\n")
+    for names in (["bioner_ncbi", "bioner_ood", "bioner_gene"], ["mine", "bioner_ncbi"]):
+        found = task_manager(names, str(tmp_path), metadata={"x": 1})
+        assert {*FILES, *TAGS, "mine"} == set(found.all_tasks)
+        assert found.metadata == {"x": 1}
+    for names in (["bioner_ncbi", "hellaswag"], ["bioner_nc*"], []):
+        assert {"hellaswag", "bioner_ncbi", "mine"} <= set(task_manager(names, str(tmp_path)).all_tasks)
 
 
 def test_lm_eval_finds_every_task_group_and_tag_without_an_include_path(manager):
