@@ -178,7 +178,9 @@ def _child(
             timer.daemon = True
             timer.start()
         # tqdm's lock is a semaphore that forks share: a child killed while it holds it would stop all others.
-        tqdm.set_lock(threading.RLock())
+        lock = threading.RLock()
+        for bar in _with_subclasses(tqdm):
+            bar.set_lock(lock)
         sys.argv = ["bioner-bench", *arguments]
         from bioner_bench.cli.main import main
 
@@ -189,6 +191,12 @@ def _child(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _with_subclasses(kind: Any) -> Iterator[Any]:
+    yield kind
+    for further in kind.__subclasses__():
+        yield from _with_subclasses(further)
 
 
 def tree(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
