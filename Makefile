@@ -1,5 +1,6 @@
 # make demo   set up, then run the main job on a small real model
 # make test   set up, then run make lint and the tests
+# make quick  the tests that take less than a second each: for the change at hand, in under a minute
 # make corpora  fetch the real corpora into the cache, for the tests that need them
 # make docs   the pages of docs/ as a site, in build/site; fails on a broken link
 # make dist   the wheel and the source archive, checked as PyPI would
@@ -16,7 +17,7 @@ endif
 
 READY = $(VENV)/.ready
 
-.PHONY: setup corpora demo test lint docs dist clean
+.PHONY: setup corpora demo test quick lint docs dist clean
 
 setup: $(READY)
 
@@ -37,6 +38,9 @@ demo: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest --numprocesses 2
+
+quick: $(READY)
+	$(BIN)/python -m pytest --numprocesses 2 --quiet -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -31,6 +31,7 @@ def commands(app=cli.app, path=()):
         yield from commands(group.typer_instance, (*path, group.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_command_has_help_with_an_example(command):
     shown = call(*command, "--help").stdout
@@ -117,6 +118,7 @@ def test_several_files_and_folders_are_scored_at_once(tmp_path):
     assert [scores["strict_f1"] for scores in found.values()] == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -172,6 +174,7 @@ def test_results_that_lm_eval_could_not_write_are_an_error(tmp_path):
     assert "--log_samples" in call("run", *options, tmp_path / "out").stderr
 
 
+@pytest.mark.slow
 def test_unknown_names_list_the_known_ones():
     assert "bioner_ncbi" in fails("corpora", "ceiling", "bioner_nope")
     assert "smollm2-135m" in fails("models", "prepare", "nope")
@@ -221,6 +224,7 @@ def test_an_error_inside_a_run_is_one_line(tmp_path):
     assert "no such file" in said
 
 
+@pytest.mark.slow
 def test_the_stock_console_script_finds_the_tasks(tmp_path):
     listed = call("ls", "tasks", program="lm_eval", cwd=tmp_path, anew=True).stdout
     for path in (ROOT / "tasks").glob("*/*.yaml"):
@@ -229,6 +233,7 @@ def test_the_stock_console_script_finds_the_tasks(tmp_path):
         assert f"|{tag} " in listed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mirror")
 def test_verify_finds_every_real_corpus_right():
     found = json.loads(call("corpora", "verify", "--json").stdout)
@@ -236,6 +241,7 @@ def test_verify_finds_every_real_corpus_right():
     assert all(result.startswith("ok") for splits in found.values() for result in splits.values())
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_write_all_its_answers_is_no_success(tmp_path):
     """As on a full disk: no file grows above 100 kB, and lm-eval only warns of it."""
     options = ["--model", "bioner-oracle", "--tasks", "bioner_sample", "--log_samples"]

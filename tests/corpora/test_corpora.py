@@ -646,6 +646,7 @@ def test_documents_are_named_once(documented):
         documented("test\tA\t3\n", f"-DOCSTART-\tO\n\n{THREE}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", PUBLIC)
 @pytest.mark.usefixtures("mirror")
 def test_real_corpora_know_their_documents(task):
@@ -834,6 +835,7 @@ def test_further_entries_must_be_in_a_folder(tmp_path, monkeypatch):
 # --- the real corpora ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", PUBLIC)
 @pytest.mark.usefixtures("mirror")
 def test_real_corpus_has_its_published_sizes_and_sound_sentences(task):
@@ -854,6 +856,7 @@ def test_real_corpus_has_its_published_sizes_and_sound_sentences(task):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", PUBLIC)
 def test_real_corpus_written_back_is_its_file(task, mirror):
     corpus = corpora.get(task)

@@ -525,6 +525,7 @@ def test_any_json_value_gives_a_result(value):
 MEGABYTES = 2_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [
@@ -583,6 +584,7 @@ def test_hostile_answers_finish(output):
     check_invariants(parse(output, ONE), ONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [5, 100, 300, 400, 500, 700, 5000, 100_000])
 @pytest.mark.parametrize(
     ("opening", "inside", "closing"),
@@ -662,6 +664,7 @@ def test_plain_checks_agree_with_the_schema(value):
         assert satisfies(value, types) == Draft202012Validator(answer_schema(types)).is_valid(value)
 
 
+@pytest.mark.slow
 def test_no_gold_mention_of_any_corpus_is_a_word_for_none_and_every_target_reads_back(mirror):
     for task in TASKS:
         corpus = corpora.get(task)

@@ -352,6 +352,7 @@ def edited(length, token_spans, types, editor):
     return sorted(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task",
     [

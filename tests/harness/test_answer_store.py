@@ -63,6 +63,7 @@ def kept(out):
             return 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(llm, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     call(*run(llm, whole, 4))

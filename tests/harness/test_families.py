@@ -46,6 +46,7 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_family_is_trained_run_and_recorded(project):
     done = call(
         *("run", "--system", "tiny", "--tasks", "bioner_sample,bioner_ncbi", "--limit", 8),

@@ -63,6 +63,7 @@ def answers(kind, folder, generation=None, **options):
     return model.generate_until(requests, disable_tqdm=True)
 
 
+@pytest.mark.slow
 def test_answers_of_a_run_are_those_of_hf(tmp_path):
     write_llm(tmp_path / "llm")
     found = {}
@@ -91,6 +92,7 @@ def test_answers_of_a_run_are_those_of_hf(tmp_path):
     assert found["hf-prefix"] == found["hf"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_no_switch_changes_an_answer(folder, adapter, switches):
     plain = answers(HFLM, folder, peft=str(adapter))

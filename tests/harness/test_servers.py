@@ -106,6 +106,7 @@ def test_requests_run_at_once_and_answers_stay_with_their_sentences(server, eval
         assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_concurrent", "status"), [(1, 500), (4, 429)])
 def test_a_passing_failure_is_retried(server, evaluate, num_concurrent, status):
     server.fail = lambda number: status if number <= 2 else None
@@ -115,6 +116,7 @@ def test_a_passing_failure_is_retried(server, evaluate, num_concurrent, status):
     assert len(set(server.prompts)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "response"),
     [
@@ -131,6 +133,7 @@ def test_answers_of_thinking_models(server, evaluate, num_concurrent, message, r
     assert [given for _, given in answers] == [response] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_concurrent", [1, 4])
 def test_a_run_whose_server_dies_goes_on_where_it_was(server, tmp_path, num_concurrent):
     """With another server, which is asked for the rest only; and once more, when nothing is left to ask."""
@@ -167,6 +170,7 @@ def samples_of(out):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "said"), [(401, "refuses the requests"), (None, "--output_path FOLDER")])
 def test_a_server_that_never_answers_is_one_line(server, status, said):
     server.fail = lambda number: status
@@ -193,6 +197,7 @@ def test_json_without_an_answer_is_asked_for_again(server, content, num_concurre
     assert "the server failed (ValueError: the server sent JSON without an answer in it)" in fails(*run)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"
@@ -220,6 +225,7 @@ def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     assert "sk-from" not in path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("concurrent", "verbose"), [(1, []), (4, ["-v"])])
 def test_a_key_planted_everywhere_is_shown_nowhere(server, tmp_path, concurrent, verbose):
     """In the environment, model arguments and headers; the server echoes it, then fails."""
@@ -299,6 +305,7 @@ def transformers_serve(request):
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_real_server_answers_as_the_model_does_here(transformers_serve, evaluate):
     folder, url = transformers_serve
     settings = {"limit": 2, "shots": 1, "gen_kwargs": {"max_gen_toks": 12}}

@@ -51,6 +51,7 @@ def test_oracle_reaches_the_format_ceiling_on_the_sample(task_manager):
     assert scores["hallucination_rate"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", REAL_TASKS)
 def test_oracle_reaches_the_published_ceiling_on_every_real_corpus(mirror, task):
     published = {
@@ -69,6 +70,7 @@ def test_oracle_reaches_the_published_ceiling_on_every_real_corpus(mirror, task)
         assert round(found["strict_f1"], 4) == published[task]
 
 
+@pytest.mark.slow
 def test_lm_models_run_on_every_task(mirror, task_manager):
     """All tasks, through lm-eval, for the three models; the head of each test split, for time."""
     tasks = [*REAL_TASKS, "bioner_sample"]
@@ -107,6 +109,7 @@ def test_standard_errors_of_f1_take_the_place_of_the_missing_ones(task_manager):
     assert printed["strict_recall_stderr"] == "N/A"
 
 
+@pytest.mark.slow
 def test_group_is_the_unweighted_mean_of_its_corpora(mirror, task_manager):
     results = evaluate("bioner-garbage", ["bioner_ood"], task_manager, limit=300)
     members = ["bioner_nlmchem", "bioner_nlmgene"]

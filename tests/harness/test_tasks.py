@@ -90,6 +90,7 @@ def targets(context):
 # --- what is there ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tasks_of_lm_eval_are_read_only_where_a_name_asks_for_them(tmp_path):
     (tmp_path / "mine.yaml").write_text("group: mine\ntask: [bioner_sample]\n")
     for names in (["bioner_ncbi", "bioner_ood", "bioner_gene"], ["mine", "bioner_ncbi"]):
@@ -100,6 +101,7 @@ def test_tasks_of_lm_eval_are_read_only_where_a_name_asks_for_them(tmp_path):
     assert {"hellaswag", "bioner_ncbi", "mine"} <= set(whole)
 
 
+@pytest.mark.slow
 def test_lm_eval_finds_every_task_group_and_tag_without_an_include_path(manager):
     def ours(names):
         return {name for name in names if name == "bioner" or name.startswith("bioner_")}
@@ -156,6 +158,7 @@ def test_groups_average_every_score_without_weights():
     assert all(CONFIGS[group]["include"] == "_aggregates" for group in GROUPS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mirror")
 def test_group_as_lm_eval_builds_it_takes_the_plain_mean(manager):
     group = manager.load("bioner_ood")["groups"]["bioner_ood"]
@@ -171,6 +174,7 @@ def test_group_as_lm_eval_builds_it_takes_the_plain_mean(manager):
 # --- prompts ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.usefixtures("mirror")
 def test_longest_target_fits_into_the_answer(name):
@@ -184,6 +188,7 @@ def test_longest_target_fits_into_the_answer(name):
     assert CONFIGS[name]["generation_kwargs"]["max_gen_toks"] >= longest / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_zero_shot_prompt_is_instruction_and_sentence(name, build):
     task = build(name)
@@ -200,6 +205,7 @@ def test_zero_shot_prompt_is_instruction_and_sentence(name, build):
         assert add_generation_prompt is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_few_shot_prompt_shows_solved_training_sentences(name, build):
     task = build(name)
@@ -245,6 +251,7 @@ def test_chat_has_the_same_demonstrations_as_plain_text(name, build):
         assert single == {"role": "user", "content": plain}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_demonstrations_depend_on_the_sentence_and_the_seed_alone(name, build):
     task = build(name)

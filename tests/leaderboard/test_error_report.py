@@ -136,6 +136,7 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing(tmp_path):
     assert ".innerHTML" not in errors_page.html(made, made.groups)
 
 
+@pytest.mark.slow
 def test_buttons_filter_by_kind_and_type_in_a_browser(tmp_path):
     made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
     page = tmp_path / "errors.html"

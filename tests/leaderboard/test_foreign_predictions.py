@@ -99,6 +99,7 @@ def test_a_system_that_can_be_run_is_to_be_run(tmp_path):
         foreign_predictions.evaluated(path, replace(CARD, run={"model": "hf"}), TASK)
 
 
+@pytest.mark.slow
 def test_from_export_to_record_on_the_command_line(tmp_path):
     exported = call("corpora", "export", TASK).stdout
     path = write_lines(

@@ -77,6 +77,7 @@ def prompts(folder, change):
     edit_all(folder, each)
 
 
+@pytest.mark.slow
 def test_the_run_itself_is_taken_with_its_markup(output):
     (record,) = from_lm_eval(output, CARD)
     assert record["model"]["arguments"]["pretrained"] == WEIGHTS
@@ -388,6 +389,7 @@ def as_messages(folder, more=()):
     edit(folder, "results_*.json", lambda results: results.update(chat_template="", chat_template_sha=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -469,6 +471,7 @@ def test_a_folder_called_like_the_weights_on_the_hub_is_not_them(output, tmp_pat
     refused(output, f"its pretrained is {tmp_path / WEIGHTS}, the card's is {WEIGHTS}")
 
 
+@pytest.mark.slow
 def test_a_run_from_python_is_taken_and_two_tasks_are_two_records(llm, tmp_path):
     environment = write_toy_corpus(tmp_path, ["Disease"])
     program = f"""
@@ -504,6 +507,7 @@ for task, given in samples.items():
     assert [Path(path).name for path in sorted(made)] == ["bioner_sample-0-shot.json", "toy-0-shot.json"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_output_is_a_file_is_taken(tmp_path):
     options = ["--model", "bioner-empty", "--tasks", "bioner_sample", "--log_samples"]
     call("run", *options, "--output_path", tmp_path / "out" / "res.json")
@@ -515,6 +519,7 @@ def test_a_run_whose_output_is_a_file_is_taken(tmp_path):
         from_lm_eval(tmp_path / "out" / "other.json", card)
 
 
+@pytest.mark.slow
 def test_a_server_that_serves_the_cards_weights_is_taken(tmp_path):
     server = Server()
     try:

@@ -1,5 +1,6 @@
 """Results in the forms of the Hub, read back by its own library."""
 
+import pytest
 import yaml
 from command_line import call, fails
 from conftest import ROOT
@@ -11,6 +12,7 @@ from bioner_bench.leaderboard.build import read_records
 FOLDER = ROOT / "leaderboards"
 
 
+@pytest.mark.slow
 def test_the_hubs_library_reads_what_is_written(tmp_path):
     options = ("--hub", tmp_path, "--dataset", "my-org/bioner", "--folder", FOLDER)
     printed = call("leaderboard", "export", *options, "minilm").stdout.split()
@@ -27,6 +29,7 @@ def test_the_hubs_library_reads_what_is_written(tmp_path):
     assert sorted((item.dataset_type, item.metric_value) for item in old) == sorted(wanted)
 
 
+@pytest.mark.slow
 def test_wrong_use_is_one_line(tmp_path):
     options = ("--hub", tmp_path / "hub", "--folder", FOLDER)
     assert "no records of nobody" in fails("leaderboard", "export", *options, "--dataset", "a/b", "nobody")

@@ -85,6 +85,7 @@ def percent(value, digits=1):
     return f"{100 * value:.{digits}f}"
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(page, table, found):
     assert html(table, found, make_cards()) == page
     again = """
@@ -290,6 +291,7 @@ def test_the_counts_of_the_page_are_those_of_the_records(clustered):
         assert sorted(sums.values()) == sorted(map(list, zip(*map(unpack, columns.values()), strict=True)))
 
 
+@pytest.mark.slow
 def test_two_hundred_records_fit(found):
     big = [
         make_record("encoder", "bioner_jnlpba", kind="encoder", sentences=40, resamples=10) for _ in range(40)

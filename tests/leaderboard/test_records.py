@@ -207,6 +207,7 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
     assert record["model"]["arguments"]["think_end_token"] == "</think>"
 
 
+@pytest.mark.slow
 def test_a_limited_run_is_not_ranked(tmp_path):
     options = [
         "--model",
@@ -243,6 +244,7 @@ def test_a_limited_run_is_not_ranked(tmp_path):
     assert records.read(path)["partial"] is False
 
 
+@pytest.mark.slow
 def test_a_record_of_another_model_is_not_replaced_unasked(tmp_path):
     card = tmp_path / "mine.yaml"
     card.write_text("system: mine\ntitle: Mine\nkind: reference\n")
@@ -450,6 +452,7 @@ def test_a_strict_match_written_otherwise_is_no_string_match():
     assert impossible(table, ["Disease"]) is None
 
 
+@pytest.mark.slow
 def test_the_pinned_gold_is_that_of_the_corpora(mirror):
     found = {task: gold_sha256(corpora.load(task, "test").sentences) for task in corpora.built_in()}
     assert records.gold_hashes() == found

@@ -206,6 +206,7 @@ def test_exit_codes_and_json(tmp_path):
     assert verdict["p_value"] < 0.05
 
 
+@pytest.mark.slow
 def test_folders_are_compared_system_by_system(tmp_path):
     tasks = ("bioner_ncbi", "bioner_bc2gm")
     for task in tasks:
@@ -228,6 +229,7 @@ def test_folders_are_compared_system_by_system(tmp_path):
     assert "REGRESSION" in call("check", one, "--against", tmp_path / "new", code=1).stdout
 
 
+@pytest.mark.slow
 def test_a_task_that_is_asked_for_must_be_there(tmp_path):
     for task in ("bioner_ncbi", "bioner_bc2gm"):
         records.write(make_record("a", task), tmp_path / "old")
@@ -318,6 +320,7 @@ def test_an_unforeseen_error_never_looks_like_a_regression(tmp_path, monkeypatch
     assert "error: RuntimeError: unforeseen" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_wrong_use_is_one_line(tmp_path):
     good = records.write(make_record(), tmp_path / "good")
     few = records.write(make_record(shots=5), tmp_path / "few")

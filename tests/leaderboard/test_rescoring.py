@@ -125,6 +125,7 @@ def test_a_record_without_answers_gets_new_intervals_and_says_if_it_must_be_run_
     assert again == right | {"parser": "0", "answers_sha256": None}
 
 
+@pytest.mark.slow
 def test_valid_answers_stand_without_being_kept(tmp_path):
     folder = tmp_path / "run"
     call(

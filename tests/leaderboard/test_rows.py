@@ -102,6 +102,7 @@ def test_unverified_figures_never_reach_a_table():
     assert [row["certainty"] for row in rows.lines(rows.table([], {"s": card}))] == ["read in the source"]
 
 
+@pytest.mark.slow
 def test_building_twice_gives_the_same_bytes_in_any_process(folder):
     (folder / "cards").mkdir()
     outputs = []
@@ -129,6 +130,7 @@ def test_what_is_built_is_well_formed(folder):
             assert line.endswith("|")
 
 
+@pytest.mark.slow
 def test_check_tells_a_stale_file_and_a_superfluous_figure(folder):
     (folder / "cards").mkdir()
     options = ["--folder", folder, "--cards", folder / "cards"]
@@ -156,6 +158,7 @@ def test_missing_folders_are_named(tmp_path):
     assert "is no folder" in fails("leaderboard", "build", "--folder", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_kill_at_any_moment_leaves_whole_files(folder):
     (folder / "cards").mkdir()
@@ -179,6 +182,7 @@ def test_a_kill_at_any_moment_leaves_whole_files(folder):
     call("leaderboard", "build", "--check", *options)
 
 
+@pytest.mark.slow
 def test_the_committed_leaderboard_is_what_its_records_and_cards_give():
     found = build.read_records(ROOT / "leaderboards" / "records")
     assert {record["task"] for record in found} == set(corpora.names())
@@ -202,6 +206,7 @@ def test_committed_records_fit_the_tasks_of_today():
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("title", "cell"),
     [

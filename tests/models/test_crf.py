@@ -99,6 +99,7 @@ def trained(tmp_path_factory):
     return encoder_training.train(recipe, folder / "out"), sentences
 
 
+@pytest.mark.slow
 def test_a_checkpoint_loads_by_itself_and_has_learned(trained):
     out, sentences = trained
     weights = load_file(out / crf.FILE)

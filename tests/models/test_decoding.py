@@ -81,6 +81,7 @@ def ended(tokens):
     return tokens[-1] in ENDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_way_writes_what_transformers_writes(family):
     """Windows end within the beginning, within the rest of the longer rows, and within the answers."""
@@ -151,6 +152,7 @@ def test_answers_are_told_as_they_end_and_there_may_be_nothing_to_do():
     assert write(model, [], 20, ended) == greedy(model, [], 20, 2) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["FalconH1", "Mamba", "Gemma2"])
 def test_a_model_that_cannot_share_is_known_and_answers_in_full(family):
     """The first two keep a running state; Gemma 2 bends its scores, which this attention does not."""

@@ -141,6 +141,7 @@ def test_seen_mentions_are_found_on_every_kind_of_corpus(request, task):
     assert hit / seen > 0.85
 
 
+@pytest.mark.slow
 def test_it_finds_all_of_its_training_sentences_that_are_not_nested(mirror):
     sentences = corpora.load("bioner_bc5cdr", "train").sentences
     dictionary = collect(sentences)

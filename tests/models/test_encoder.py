@@ -84,6 +84,7 @@ def lm_eval_scores(task, **options):
     return results["results"][task], results["samples"][task]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["", ",max_length=24"])
 def test_lm_evals_strict_scores_are_those_of_seqeval(folder, arguments):
     sentences = corpora.load("bioner_sample", "test").sentences
@@ -102,6 +103,7 @@ def test_lm_evals_strict_scores_are_those_of_seqeval(folder, arguments):
         assert sorted(listed) == sorted((e.start, e.end, e.type) for e in entities)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["bioner_ncbi", "bioner_jnlpba"])
 def test_strict_scores_on_a_real_corpus_are_those_of_seqeval(mirror, tmp_path, task):
     sentences = corpora.load(task, "test").sentences[:120]
@@ -114,6 +116,7 @@ def test_strict_scores_on_a_real_corpus_are_those_of_seqeval(mirror, tmp_path, t
     assert {name: scores[f"{name},none"] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_an_encoder(bert, tmp_path):
     options = ["--tasks", "bioner_sample", "--log_samples", "--output_path", tmp_path, "--limit", 9]
     call("run", "--model", "encoder", "--model_args", f"pretrained={bert},dtype=float32", *options)

@@ -50,6 +50,7 @@ def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
     assert (tmp_path / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_run_knows_packaged_models_by_name(prepared, tmp_path):
     options = ["--model", "hf", "--model_args", "pretrained=smollm2-135m", "--apply_chat_template"]
     options += ["--limit", 1, "--log_samples", "--output_path", tmp_path, "--gen_kwargs", "max_gen_toks=8"]
@@ -57,6 +58,7 @@ def test_run_knows_packaged_models_by_name(prepared, tmp_path):
     assert len(list(tmp_path.glob("*smollm2-135m/samples_*.jsonl"))) == 1
 
 
+@pytest.mark.slow
 def test_the_stock_lm_eval_runs_it_on_a_task(checkpoint, tmp_path):
     options = ["--model", "hf", "--model_args", f"pretrained={checkpoint}", "--apply_chat_template"]
     options += ["--num_fewshot", 2, "--limit", 3, "--log_samples", "--output_path", tmp_path]
@@ -69,6 +71,7 @@ def test_the_stock_lm_eval_runs_it_on_a_task(checkpoint, tmp_path):
     assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 3
 
 
+@pytest.mark.slow
 def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
     from conftest import ROOT
     from transformers import AutoTokenizer
@@ -89,6 +92,7 @@ def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
         assert max(map(len, tokenizer(longest)["input_ids"])) * 1.5 <= limit, path.stem
 
 
+@pytest.mark.slow
 def test_demo_shows_scores_with_intervals_and_three_answers(prepared, tmp_path):
     absent = str(tmp_path / "absent")
     done = call("demo", "--limit", 4, "--out", tmp_path / "out", BIONER_BENCH_MIRROR=absent)
@@ -112,6 +116,7 @@ def _prepare_in_processes(number, out):
     return [(process.communicate(), process.returncode) for process in started]
 
 
+@pytest.mark.slow
 @needs_minilm
 def test_two_that_prepare_one_model_make_it_once(tmp_path):
     out = tmp_path / "minilm"
@@ -122,6 +127,7 @@ def test_two_that_prepare_one_model_make_it_once(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["minilm"]
 
 
+@pytest.mark.slow
 @needs_minilm
 def test_a_full_disk_while_a_model_is_prepared_is_one_line(tmp_path):
     """No file grows above 10 MB."""

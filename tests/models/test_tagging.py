@@ -53,6 +53,7 @@ def test_words_of(text, expected):
     assert [text[start:end] for start, end in words(text)] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 @pytest.mark.parametrize("task", IOB_TASKS)
 def test_entities_of_every_tagged_corpus_come_back_from_their_tags(mirror, task, split):

@@ -22,6 +22,7 @@ def faults(monkeypatch):
     return faults
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_short_campaign_is_survived():
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "faults.py", "--quick", "--json"],

@@ -37,11 +37,13 @@ from bioner_bench.tuning.strategies import Choice, select
 RECORDS = ROOT / "leaderboards" / "records"
 
 
+@pytest.mark.slow
 def test_the_committed_report_is_what_the_committed_records_give(mirror):
     for path, text in study.report().items():
         assert path.read_text(encoding="utf-8") == text, path
 
 
+@pytest.mark.slow
 def test_every_run_has_a_record_of_its_own_and_every_recipe_can_be_read_again(tmp_path):
     plan = study_plan.plan()
     assert len({run.record for run in plan}) == len(plan)
@@ -93,6 +95,7 @@ def test_cards_and_recipes_that_the_queue_wrote_are_those_of_the_plan():
             assert read_recipe(path) == run.recipe, system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", ["full", "hybrid", "random", "matched", "densest", "superfilter", "positives"]
 )
@@ -282,6 +285,7 @@ def test_the_picture_has_a_point_a_seed_and_a_line_a_strategy():
     assert "random" not in re.findall(r">([^<>]+)</text>", drawn)
 
 
+@pytest.mark.slow
 def test_the_dry_run_shows_the_order_and_the_hours(mirror, capsys):
     assert study.main(["--dry-run", "--part", "three epochs", "--seed", "1"]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
@@ -326,6 +330,7 @@ def tiny(strategy):
     return study_plan.Run("steps", card, "bioner_sample", recipe)
 
 
+@pytest.mark.slow
 def test_a_queue_goes_on_after_a_failure_and_adds_records_with_their_answers(workplace, monkeypatch):
     failing = study_plan.Run("systems", Card("broken", "A card that cannot be run", "llm"), "bioner_sample")
     good = tiny("matched")
@@ -356,6 +361,7 @@ def test_a_queue_goes_on_after_a_failure_and_adds_records_with_their_answers(wor
     assert checkpoints.begin(workplace / "checkpoints" / "tiny-matched-seed-1", recipe)
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_killed_goes_on(workplace):
     run = tiny("full")
     study_queue.carry_out(run)

@@ -121,6 +121,7 @@ def test_rows_that_are_not_finite_are_the_hardest_and_never_kept(tmp_path):
     assert fact["ifd_of_positives"] == [0.5, 0.5, None]
 
 
+@pytest.mark.slow
 def test_scores_of_real_models_become_tables_and_a_picture_of_the_study_and_the_method(tmp_path, monkeypatch):
     """As the queue does it, with two tiny models that score the sample."""
     for seed, name in enumerate(("smollm2-135m", "gemma3-270m")):

@@ -69,6 +69,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["model", "begin_from"])
 def test_a_second_stage_learns_on_from_the_adapters_of_the_first(base, first, tmp_path, key):
     second = make_recipe(base, **{key: str(first)})

@@ -99,6 +99,7 @@ def evaluate(kind, eight, model_args, monkeypatch, **gen_kwargs):
     return seen, answers, done["results"]["eight"]["strict_f1,none"]
 
 
+@pytest.mark.slow
 def test_a_tuned_model_gets_the_prompts_of_training_in_the_stock_lm_eval_and_stops(model, eight, monkeypatch):
     losses = json.loads((model.tuned / "training.json").read_text())["training_loss"]
     assert losses[-1]["loss"] < 0.3 < losses[0]["loss"]
@@ -118,6 +119,7 @@ def test_a_tuned_model_gets_the_prompts_of_training_in_the_stock_lm_eval_and_sto
         assert all(answer.endswith("]}") for answer in answers)
 
 
+@pytest.mark.slow
 def test_ifd_is_that_of_an_unbatched_float64_loop(model):
     network, _ = load_llm(model.base)
     # The grouped product of experts knows no float64.
@@ -133,6 +135,7 @@ def test_ifd_is_that_of_an_unbatched_float64_loop(model):
         assert found[row.id].ifd == pytest.approx(math.exp(conditional - alone), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_hf_prefix_answers_as_hf_does(model, eight, monkeypatch):
     import bioner_bench.harness.lm_models  # noqa: F401  # registers it
 

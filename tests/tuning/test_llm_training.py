@@ -150,6 +150,7 @@ def test_a_row_that_does_not_fit_is_named_and_not_cut(base, recipe, tmp_path):
         llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_it_learns_eight_rows_by_heart(base, tmp_path, method):
     recipe = make_recipe(
@@ -169,6 +170,7 @@ def test_it_learns_eight_rows_by_heart(base, tmp_path, method):
     assert not list(out.rglob("*.bin")) + list(out.rglob("*.pt"))
 
 
+@pytest.mark.slow
 def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path, monkeypatch):
     trained = []
     finish = checkpoints.finish
@@ -194,6 +196,7 @@ def test_the_adapter_changes_and_the_base_weights_do_not(base, recipe, tmp_path,
     assert json.loads((out / "selection" / "report.json").read_text())["all"]["kept"] == 12
 
 
+@pytest.mark.slow
 def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
     out = llm_training.train(recipe, tmp_path / "out")
     before = adapter(out)
@@ -203,6 +206,7 @@ def test_a_finished_folder_is_left_and_another_recipe_refused(recipe, tmp_path):
         llm_training.train(replace(recipe, seed=2), out)
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_in_one_folder_the_second_finds_what_the_first_made(base, tmp_path):
     path = written(tmp_path / "recipe.yaml", fields(base))
     command = [sys.executable, "-m", "bioner_bench", "train", path, "--out", tmp_path / "out"]
@@ -218,6 +222,7 @@ def test_of_two_runs_at_once_in_one_folder_the_second_finds_what_the_first_made(
     assert sorted("train_loss" in text for text in printed) == [False, True]
 
 
+@pytest.mark.slow
 def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_folder(recipe, tmp_path):
     with pytest.raises(BenchmarkError, match="more than max_length 50"):
         llm_training.train(replace(recipe, max_length=50), tmp_path / "out")
@@ -263,6 +268,7 @@ class KillAt(TrainerCallback):
             raise KilledError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [4, 5, 8])
 def test_a_killed_run_goes_on_to_the_same_adapter(recipe, tmp_path, monkeypatch, step):
     whole = llm_training.train(recipe, tmp_path / "whole")
@@ -286,6 +292,7 @@ def change_legs(folder, **changes):
     path.write_text(json.dumps(state))
 
 
+@pytest.mark.slow
 def test_a_killed_run_does_not_go_on_with_other_rows_or_another_number_of_processes(
     recipe, tmp_path, monkeypatch
 ):
@@ -304,6 +311,7 @@ def test_a_killed_run_does_not_go_on_with_other_rows_or_another_number_of_proces
         llm_training.train(recipe, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_with_dropout_every_row_is_read_apart(recipe, tmp_path, monkeypatch):
     seen = []
 
@@ -345,6 +353,7 @@ def launch_two(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_score_together_what_one_scores(base, tmp_path):
     one, two = (tmp_path / name / "selection" for name in ("one", "two"))
     call("select", "--tasks", "bioner_sample", "--weak-model", base, "--limit", 11, "--out", one)
@@ -367,6 +376,7 @@ def test_two_processes_score_together_what_one_scores(base, tmp_path):
     assert [path.name for path in (two / "ifd").iterdir()] == ["bioner_sample.jsonl"]
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
     one = written(tmp_path / "one.yaml", fields(base, accumulate=2))
     two = written(tmp_path / "two.yaml", fields(base))
@@ -382,6 +392,7 @@ def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
         torch.testing.assert_close(adapter(tmp_path / "two")[name], tensor, rtol=1e-2, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_runs_in_the_stock_lm_eval_as_adapter_and_merged(base, recipe, tmp_path):
     out = llm_training.train(recipe, tmp_path / "out")
     call("models", "merge", out, "--out", tmp_path / "merged")
@@ -423,6 +434,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
     assert sum(count["strict"] for count in counts) == sum(gold[1::2]) > 0
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
     seen = []
 

@@ -91,6 +91,7 @@ def contents(folder):
 # --- a finished run --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_all_there_and_nothing_else(finished, base):
     names = {path.name for path in finished.rglob("*")}
     assert {"recipe.yaml", "training.json", "README.md", "config.json", "model.safetensors"} < names
@@ -115,6 +116,7 @@ def test_the_card_of_a_run_without_development_split_claims_no_score(finished):
     assert "not measured" in text
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_weights_and_predictions(finished, recipe, tmp_path):
     again = encoder_training.train(recipe, tmp_path / "again")
     assert same(weights(again), weights(finished))
@@ -148,11 +150,13 @@ def test_a_folder_with_other_content_is_refused_and_an_empty_one_taken(recipe, t
     assert not checkpoints.begin(tmp_path / "empty", recipe)
 
 
+@pytest.mark.slow
 def test_it_learns_its_training_sentences_by_heart(base, tmp_path):
     taught = make_recipe(base, epochs=30, learning_rate=1e-2, batch_size=4)
     assert strict_f1(encoder_training.train(taught, tmp_path / "out"), TRAINING) > 0.97
 
 
+@pytest.mark.slow
 def test_a_sentence_longer_than_a_window_is_learned_in_parts(base, tmp_path):
     out = encoder_training.train(make_recipe(base, epochs=1, max_length=24), tmp_path / "out")
     assert summary(out)["steps"] > 9, "more windows than sentences"
@@ -176,6 +180,7 @@ def write_recipe(path, **fields):
     return path
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(base, tmp_path):
     path = write_recipe(tmp_path / "tiny.yaml", model=str(base), epochs=25)
     out = tmp_path / "killed"
@@ -220,6 +225,7 @@ def kill_at(monkeypatch, step):
     monkeypatch.setattr(checkpoints, "callbacks", lambda recipe: [*added(recipe), KillAt(step)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 4, 7])
 def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(finished, recipe, tmp_path, step, monkeypatch):
     """Before the first checkpoint, and in the epochs after it."""
@@ -314,6 +320,7 @@ def script(monkeypatch, scores):
     return snapshots.taken
 
 
+@pytest.mark.slow
 def test_the_kept_weights_score_what_the_curve_says(base, tmp_path, developed):
     """Of the real development score: its maximum, reached again by the checkpoint that was written."""
     out = encoder_training.train(
@@ -327,6 +334,7 @@ def test_the_kept_weights_score_what_the_curve_says(base, tmp_path, developed):
     assert strict_f1(out, developed) == pytest.approx(told["kept"]["strict_f1"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_development_score_is_that_of_windows_too(base, tmp_path, developed):
     """With sentences cut into windows: scored as prediction cuts them."""
     recipe = with_development(base, epochs=12, learning_rate=1e-2, batch_size=4, max_length=40)
@@ -339,6 +347,7 @@ def test_the_development_score_is_that_of_windows_too(base, tmp_path, developed)
     assert kept == pytest.approx(f1_score(gold, tags, mode="strict", scheme=IOB2, zero_division=0), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scores", "patience", "epochs", "kept"),
     [
@@ -362,6 +371,7 @@ def test_the_best_epoch_is_kept(base, tmp_path, developed, monkeypatch, scores, 
     assert not (out / "unfinished").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [2, 5, 8])
 def test_a_killed_run_keeps_its_best_epoch_and_its_patience(base, tmp_path, developed, monkeypatch, killed):
     scores = [0.5, 0.1, 0.1, 0.9]
@@ -438,6 +448,7 @@ def test_biases_and_normalisations_do_not_decay(recipe):
             assert group["weight_decay"] == (0.3 if parameter.ndim > 1 else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_frozen_layers_do_not_change(recipe, base, tmp_path, count):
     before = load_file(base / "model.safetensors")
@@ -472,6 +483,7 @@ def test_more_layers_than_there_are_is_one_line(recipe, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_labels_of_the_base_model_do_not_matter(recipe, tmp_path):
     """A classifier of other types is fine-tuned like any other model, with a head of the size needed."""
     write_bert(tmp_path / "other", [s.text for s in TRAINING], ["O", "B-Cell", "I-Cell"])
@@ -575,6 +587,7 @@ def test_corpora_of_different_types_are_not_trained_on_together(recipe, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_the_folder_or_one_line_of_error(base, tmp_path):
     path = write_recipe(tmp_path / "tiny.yaml", model=str(base), epochs=7)  # long enough to log a loss
     done = call("train", path, cwd=tmp_path, OMP_NUM_THREADS="1")
@@ -584,6 +597,7 @@ def test_the_command_line_prints_the_folder_or_one_line_of_error(base, tmp_path)
     assert "cannot read" in fails("train", tmp_path / "absent.yaml")
 
 
+@pytest.mark.slow
 def test_a_trained_checkpoint_is_loaded_by_transformers_alone(finished):
     model = AutoModelForTokenClassification.from_pretrained(finished)
     assert model.config.label2id["B-Disease"] == 1
