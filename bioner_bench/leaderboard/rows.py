@@ -364,12 +364,11 @@ def overview(frame: pd.DataFrame, group: str = "bioner_core", score: str = "stri
 
 def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFrame:
     """One row a system and setup: the mean of its seeds' `score` on each task."""
-    shown = current(frame)
-    shown = shown[shown["task"].isin(tasks) & shown[score].notna()] if score in shown else shown[:0]
-    shown = shown[[*SETUP, "task", *([score] if score in shown else [])]]
-    made = [setup | runs.groupby("task")[score].mean().to_dict() for setup, runs in by_setup(shown)]
-    means = pd.DataFrame(made, columns=[*SETUP, *tasks], dtype=object)
-    return pd.concat([means[SETUP], means[list(tasks)].astype(float)], axis=1)
+    shown = current(frame).reindex(columns=[*SETUP, "task", score]).dropna(subset=score)
+    shown = shown[shown["task"].isin(tasks)]
+    setup = shown.groupby(KEY, sort=False, dropna=False).ngroup()
+    means = shown[score].astype(float).groupby([setup, shown["task"]]).mean().unstack("task")
+    return shown.drop_duplicates(KEY)[SETUP].reset_index(drop=True).join(means.reindex(columns=list(tasks)))
 
 
 def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame:
