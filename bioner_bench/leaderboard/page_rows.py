@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bioner_bench.evaluation.scoring import TYPE_COLUMNS, total
+from bioner_bench.evaluation.scoring import TYPE_COLUMNS
 from bioner_bench.harness.cards import Card
-from bioner_bench.leaderboard import page_facts, records
+from bioner_bench.leaderboard import page_facts
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
     KEY,
@@ -229,6 +229,12 @@ def _mean_scores(members: Sequence[Json]) -> dict[str, list[float | None]]:
 
 def _counts(record: Record) -> dict[str, list[int]]:
     """Type -> gold, predicted, strictly and relaxedly correct mentions of all sentences."""
-    sums = total(records.counts_of(record))
-    counts = {type_: [int(sums[f"{column}/{type_}"]) for column in TYPE_COLUMNS] for type_ in record["types"]}
-    return {"": [int(sums[column]) for column in TYPE_COLUMNS], **counts}
+    counts = {
+        type_: [_total(record, f"{column}/{type_}") for column in TYPE_COLUMNS] for type_ in record["types"]
+    }
+    return {"": [sum(column) for column in zip(*counts.values(), strict=True)], **counts}
+
+
+def _total(record: Record, column: str) -> int:
+    values = record["counts"][column]
+    return sum(values) if isinstance(values, list) else values * record["sentences"]

@@ -364,7 +364,8 @@ def overview(frame: pd.DataFrame, group: str = "bioner_core", score: str = "stri
 
 def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFrame:
     """One row a system and setup: the mean of its seeds' `score` on each task."""
-    shown = current(frame).reindex(columns=[*SETUP, "task", score]).dropna(subset=score)
+    needed = [*SETUP, "task", "task_version", "measured", "partial", score]
+    shown = current(frame.reindex(columns=needed)).dropna(subset=score)
     shown = shown[shown["task"].isin(tasks)]
     setup = shown.groupby(KEY, sort=False, dropna=False).ngroup()
     means = shown[score].astype(float).groupby([setup, shown["task"]]).mean().unstack("task")
