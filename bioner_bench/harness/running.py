@@ -57,6 +57,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
         masking.hide(masking.secrets_in(Path(arguments.config).read_text("utf-8", "replace")))
     if str(arguments.model).endswith("completions"):
         _check_keys()
+        _refuse_what_is_no_answer()
     chosen = _configured(arguments)
     if (chosen.metadata or {}).get("constrained") is True and chosen.model not in CONSTRAINED:
         raise BenchmarkError(
@@ -112,6 +113,38 @@ def _check_keys() -> None:
             raise BenchmarkError(f"{name} holds white space or a line break, which no key has; set it anew")
 
 
+def _refuse_what_is_no_answer() -> None:
+    """Make lm-eval ask again where a server sends JSON without an answer, such as an error under status 200.
+
+    It would take that for an empty answer, or lose it.
+    """
+    from lm_eval.models.api_models import TemplateAPI
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+
+    def check(outputs: Any) -> None:
+        for output in outputs if isinstance(outputs, list) and outputs else [outputs]:
+            if not (isinstance(output, dict) and output.get("choices")):
+                raise ValueError("the server sent JSON without an answer in it")
+
+    def checked(plain: Any) -> Any:
+        def parse(self: Any, *, outputs: Any, **given: Any) -> Any:
+            check(outputs)
+            return plain.__get__(self, type(self))(outputs=outputs, **given)
+
+        return parse
+
+    plain_call = TemplateAPI.model_call
+
+    def model_call(self: Any, *given: Any, **more: Any) -> Any:
+        outputs = plain_call(self, *given, **more)
+        check(outputs)
+        return outputs
+
+    TemplateAPI.model_call = model_call
+    for api in (LocalChatCompletion, LocalCompletionsAPI):  # where several requests are in flight
+        api.parse_generations = checked(vars(api)["parse_generations"])
+
+
 def _wrong_use(error: Exception) -> str | None:
     """What to say of an error of lm-eval that the user can mend; None if it is none of those."""
     reason = " ".join(str(error).split())
@@ -141,9 +174,8 @@ def _without_headers(record: logging.LogRecord) -> bool:
 
 def _server_failure(error: Exception, arguments: list[str]) -> str | None:
     """What to say of an error in a request to a server, after all retries; None if it came from elsewhere."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    requesting = {frame.f_code.co_name for frame in frames if "api_models" in frame.f_code.co_filename}
-    if not requesting & {"model_call", "amodel_call"}:
+    frames = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if not frames & {"model_call", "amodel_call"}:
         return None
     reason = f"{type(error).__name__}: {error}".removesuffix(": ")
     status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)

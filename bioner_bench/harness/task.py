@@ -131,8 +131,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             "validation_split": "validation" if "validation" in self.corpus.files else None,
             "training_split": training,
             "fewshot_split": training,
-            "doc_to_text": self._question,
-            "doc_to_target": self._target,
+            "doc_to_text": _question_about(self.corpus.types),
+            "doc_to_target": _target,
             "process_results": process_results,
             "output_type": "generate_until",
             "metric_list": metric_list(types),
@@ -239,8 +239,14 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
                 request.filtered_resps[name] = prefix + response
         return kept
 
-    def _question(self, doc: Document) -> str:
-        return prompt.plain_text(prompt.messages(doc["text"], self.corpus.types))
 
-    def _target(self, doc: Document) -> str:
-        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
+# No methods: lm-eval copies the configuration with all that hangs on it, and a task has its whole corpus.
+def _question_about(types: Mapping[str, str]) -> Callable[[Document], str]:
+    def question(doc: Document) -> str:
+        return prompt.plain_text(prompt.messages(doc["text"], types))
+
+    return question
+
+
+def _target(doc: Document) -> str:
+    return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])

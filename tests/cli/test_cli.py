@@ -222,7 +222,7 @@ def test_an_error_inside_a_run_is_one_line(tmp_path):
 
 
 def test_the_stock_console_script_finds_the_tasks(tmp_path):
-    listed = call("ls", "tasks", program="lm_eval", cwd=tmp_path).stdout
+    listed = call("ls", "tasks", program="lm_eval", cwd=tmp_path, anew=True).stdout
     for path in (ROOT / "tasks").glob("*/*.yaml"):
         assert f"|{path.stem} " in listed
     for tag in ("bioner_disease", "bioner_chemical", "bioner_gene"):

@@ -180,6 +180,19 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
     assert ENV_KEY not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "num_concurrent"), [({"choices": []}, 4), ({"error": "overloaded"}, 1), ([], 4)]
+)
+def test_json_without_an_answer_is_asked_for_again(server, content, num_concurrent):
+    server.content = lambda number: content if number == 3 else None
+    given = options(server.url, "max_retries=2", f"num_concurrent={num_concurrent}")
+    run = ["run", *given, "--tasks", "bioner_sample", "--limit", 4]
+    assert "string_f1" in call(*run).stdout
+    assert len(server.requests) == 5
+    server.content = lambda number: content
+    assert "the server failed (ValueError: the server sent JSON without an answer in it)" in fails(*run)
+
+
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"

