@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bioner_bench.schema import BenchmarkError
@@ -25,6 +29,8 @@ _DARK = {
     GRID: "#3a4248",
 }
 """Colour -> what takes its place where the reader's screen is dark."""
+
+_MISSING = 'matplotlib is missing; run: pip install "bioner-bench[leaderboard]"'
 
 _STYLE: dict[Any, Any] = {
     "text.color": INK,
@@ -57,7 +63,7 @@ def style() -> Iterator[None]:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise BenchmarkError('matplotlib is missing; run: pip install "bioner-bench[leaderboard]"') from error
+        raise BenchmarkError(_MISSING) from error
     mpl.use("agg")
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever a matplotlibrc, or other code in this process, has set
@@ -102,6 +108,30 @@ def svg(drawn: Figure) -> str:
     rules += f"text:not([style*=fill]){{fill:{_DARK[INK]}}}"
     sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
     return text.replace("<defs>", f"{sheet}\n <defs>", 1)
+
+
+def source(data: Any, *modules: str) -> str:
+    """A hash of what figures are drawn from: their data, the files of the modules, and matplotlib's version.
+
+    Raises:
+        BenchmarkError: matplotlib is missing.
+    """
+    try:
+        version = metadata.version("matplotlib")
+    except metadata.PackageNotFoundError as error:
+        raise BenchmarkError(_MISSING) from error
+    code = [Path(module).read_text("utf-8") for module in (__file__, *modules)]
+    return hashlib.sha256(json.dumps([data, code, version]).encode()).hexdigest()
+
+
+def stamped(drawn: str, source: str) -> str:
+    """The figure with a last line by which `is_drawn_from` knows it and its source again."""
+    return f"{drawn}<!-- {hashlib.sha256((source + drawn).encode()).hexdigest()} -->\n"
+
+
+def is_drawn_from(figure: str, source: str) -> bool:
+    """Whether nothing has changed since `stamped`: neither the figure nor what it is drawn from."""
+    return figure == stamped(figure[: figure.rfind("<!-- ")], source)
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

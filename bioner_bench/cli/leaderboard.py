@@ -132,7 +132,8 @@ def build(
         if not needed.is_dir():
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
     found = read_cards(cards)
-    made = {folder: building.build(folder / "records", found)}
+    kept = folder if check_only else None
+    made = {folder: building.build(folder / "records", found, kept)}
     if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
         measured = building.measured_systems(folder / "records")
         made[cards] = {"README.md": baselines.markdown(found, measured)}

@@ -148,14 +148,20 @@ def _entries(further: str) -> dict[str, Path]:
 
 
 @cache
-def _read(path: Path) -> Corpus:
-    import jsonschema
+def _validator() -> Any:
+    """Made once: that the schema is one is not looked at again for each entry."""
+    from jsonschema import Draft202012Validator
 
-    try:
-        entry = read_yaml(path, "the entry")
-        jsonschema.validate(entry, ENTRY_SCHEMA)
-    except jsonschema.ValidationError as error:
-        raise BenchmarkError(f"{path}: {error.json_path}: {error.message}") from error
+    return Draft202012Validator(ENTRY_SCHEMA)
+
+
+@cache
+def _read(path: Path) -> Corpus:
+    from jsonschema.exceptions import best_match
+
+    entry = read_yaml(path, "the entry")
+    if (fault := best_match(_validator().iter_errors(entry))) is not None:
+        raise BenchmarkError(f"{path}: {fault.json_path}: {fault.message}")
     if entry["task"] != path.stem:
         raise BenchmarkError(
             f"{path}: task is {entry['task']!r}, but the file is named {path.stem!r}; make them equal"

@@ -15,8 +15,10 @@ percentiles to speak of, so intervals and p values are Student's, on the standar
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,9 @@ Documents = Sequence[Hashable | None] | None
 
 _CHUNK = 1_000_000
 """Numbers drawn at once; bounds memory to some 30 MB."""
+
+_KEPT = 10_000_000
+"""Numbers of a draw that is kept for the next comparison; at most 20 MB."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,23 +87,44 @@ def resampled_sums(
         units = summed
     # In this order no order of sentences, and no name of a document, changes a draw.
     rows, times = np.unique(units, axis=0, return_counts=True)
-    random = np.random.default_rng(seed)
     size = len(units)
-    if document is not None:  # hardly two documents have the same counts
+    if document is None:  # sentences with equal counts are interchangeable, and mostly few differ
+        drawn = _sentences_drawn(size, times, resamples, seed)
+    else:  # hardly two documents have the same counts
         rows = np.repeat(rows, times, axis=0)
+        kept = resamples * size <= _KEPT
+        drawn = iter(_kept_draw(size, resamples, seed) if kept else _documents_drawn(size, resamples, seed))
+    parts = [part.astype(float) @ rows for part in drawn]
+    return np.concatenate(parts) if parts else np.empty((0, units.shape[1]))
 
-    def draw(draws: int) -> npt.NDArray[np.int64]:
-        if document is None:  # sentences with equal counts are interchangeable, and mostly few differ
-            return random.multinomial(size, times / size, size=draws)
+
+def _sentences_drawn(
+    size: int, times: npt.NDArray[np.int64], resamples: int, seed: int
+) -> Iterator[npt.NDArray[Any]]:
+    """How often each of the rows that stand `times` in `size` is drawn: parts of (resamples, rows)."""
+    random = np.random.default_rng(seed)
+    for draws in _parts(resamples, len(times)):
+        yield random.multinomial(size, times / size, size=draws)
+
+
+def _documents_drawn(size: int, resamples: int, seed: int) -> Iterator[npt.NDArray[Any]]:
+    """How often each of `size` documents is drawn: parts of (resamples, documents), in few bytes."""
+    random = np.random.default_rng(seed)
+    for draws in _parts(resamples, size):
         drawn = random.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
-        return np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size)
+        counted = np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size)
+        yield counted.astype(np.min_scalar_type(size))
 
-    sums = np.empty((resamples, units.shape[1]))
-    step = max(1, _CHUNK // max(1, len(rows)))
-    for start in range(0, resamples, step):
-        stop = min(start + step, resamples)
-        sums[start:stop] = draw(stop - start).astype(float) @ rows
-    return sums
+
+@lru_cache(maxsize=1)
+def _kept_draw(size: int, resamples: int, seed: int) -> tuple[npt.NDArray[Any], ...]:
+    """`_documents_drawn`, made once for all systems on a corpus that are compared one after the other."""
+    return tuple(_documents_drawn(size, resamples, seed))
+
+
+def _parts(resamples: int, rows: int) -> Iterator[int]:
+    step = max(1, _CHUNK // max(1, rows))
+    return (min(step, resamples - start) for start in range(0, resamples, step))
 
 
 def intervals(

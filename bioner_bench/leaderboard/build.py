@@ -39,11 +39,16 @@ def measured_systems(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("*/*.json")}
 
 
-def build(records_folder: Path, cards: Mapping[str, Card]) -> dict[str, str]:
-    """All files of the leaderboard: path below its folder -> content."""
+def build(records_folder: Path, cards: Mapping[str, Card], kept: Path | None = None) -> dict[str, str]:
+    """All files of the leaderboard: path below its folder -> content.
+
+    Figures are not drawn again where the leaderboard in `kept` has them already, by their own stamp. A stamp
+    shows what was changed by accident; who can compute it can forge it, so what is written is always drawn.
+    """
     found = read_records(records_folder)
     table = rows.table(found, cards)
-    drawn = figures.draw(table)
+    old = {path.name: _read(path) or "" for path in kept.glob("figures/*.svg")} if kept else {}
+    drawn = figures.draw(table, old)
     return {
         "README.md": tables.markdown(table, list(drawn)),
         "REPORTED.md": tables.reported(table),

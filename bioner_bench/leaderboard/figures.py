@@ -7,11 +7,12 @@ lowest to the highest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bioner_bench import plotting
 from bioner_bench.leaderboard.rows import asked, corpus_name, folded, lines, tasks_of
 from bioner_bench.plotting import BLUE, GREEN, GRID, INK, ORANGE, SOFT, VIOLET, panels, spread, style, svg
 
@@ -34,20 +35,35 @@ _STRATEGIES = {
 """Strategy of choosing training rows -> colour; others are grey."""
 
 
-def draw(table: pd.DataFrame) -> dict[str, str]:
-    """File name -> SVG. The figure of training shares is there once systems were trained on shares."""
+def draw(table: pd.DataFrame, kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """File name -> SVG. The figure of training shares is there once systems were trained on shares.
+
+    Of those `kept` from before, one that was drawn from the same, and is as it was drawn, is not drawn again.
+    """
     measured = folded(table).drop(columns="runs")
     measured = measured[measured["kind"] != "reference"]
     by_task = {task: lines(measured[measured["task"] == task]) for task in tasks_of(measured)}
     shares = [row for rows in by_task.values() for row in rows if row["train_ratio"] and row["train_rows"]]
+    made: dict[str, Callable[[], Figure]] = {
+        "f1_by_corpus.svg": lambda: _f1_by_corpus(by_task),
+        "precision_recall.svg": lambda: _precision_recall(by_task),
+    }
+    if shares:
+        made["training_share.svg"] = lambda: _training_share(shares)
+    shown = [[corpus_name(task), label(row), row] for task, rows in by_task.items() for row in rows]
+    source = plotting.source(shown, __file__)
+    old = {
+        name: text
+        for name, text in (kept or {}).items()
+        if name in made and plotting.is_drawn_from(text, source + name)
+    }
+    if len(old) == len(made):
+        return {name: old[name] for name in made}
     with style():
-        drawn = {
-            "f1_by_corpus.svg": svg(_f1_by_corpus(by_task)),
-            "precision_recall.svg": svg(_precision_recall(by_task)),
+        return {
+            name: old.get(name) or plotting.stamped(svg(drawn()), source + name)
+            for name, drawn in made.items()
         }
-        if shares:
-            drawn["training_share.svg"] = svg(_training_share(shares))
-    return drawn
 
 
 def label(row: Row) -> str:

@@ -30,21 +30,21 @@ def of_task(found: Sequence[Record]) -> dict[str, Any]:
     """
     types = found[0]["types"]
     documents = next((record["documents"] for record in found if record["documents"]), None)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(documents or []))}
+    unit = np.array([numbers[name] for name in documents]) if documents else None
     tables = {records.place(record).as_posix(): records.counts_of(record) for record in found}
     one = next(iter(tables.values()))
     gold = [f"gold/{type_}" for type_ in types]
     gold += ["seen", "unseen"] if one["seen"].any() or one["unseen"].any() else []
     own = [f"{column}/{type_}" for type_ in types for column in ("predicted", "strict")]
     own += [f"{column}_strict" for column in gold if column in ("seen", "unseen")]
-    order = np.lexsort([_units(one, column, documents) for column in reversed(gold)])
+    order = np.lexsort([_units(one, column, unit) for column in reversed(gold)])
     return {
         "unit": "document" if documents else "sentence",
         "units": len(order),
-        "gold": {column: pack(_units(one, column, documents)[order]) for column in gold},
+        "gold": {column: pack(_units(one, column, unit)[order]) for column in gold},
         "runs": {
-            place.removesuffix(".json"): {
-                column: pack(_units(table, column, documents)[order]) for column in own
-            }
+            place.removesuffix(".json"): {column: pack(_units(table, column, unit)[order]) for column in own}
             for place, table in tables.items()
         },
     }
@@ -64,10 +64,6 @@ def pack(values: Units) -> str:
     return "".join(parts)
 
 
-def _units(table: Table, column: str, documents: Sequence[Any] | None) -> Units:
-    """One number a document, or a sentence where there are no documents."""
-    if not documents:
-        return table[column]
-    numbers: dict[Any, int] = {}
-    unit = [numbers.setdefault(document, len(numbers)) for document in documents]
-    return np.bincount(unit, weights=table[column], minlength=len(numbers)).astype(np.int64)
+def _units(table: Table, column: str, unit: Units | None) -> Units:
+    """One number a document, or a sentence where there are no documents; `unit` is that of each sentence."""
+    return table[column] if unit is None else np.bincount(unit, weights=table[column]).astype(np.int64)

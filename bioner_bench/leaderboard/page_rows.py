@@ -11,14 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from bioner_bench.evaluation.scoring import TYPE_COLUMNS, total
+from bioner_bench.evaluation.scoring import TYPE_COLUMNS
 from bioner_bench.harness.cards import Card
-from bioner_bench.leaderboard import page_facts, records
+from bioner_bench.leaderboard import page_facts
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
     KEY,
     REPORTED_SCORES,
-    by_setup,
     current,
     folded,
     lines,
@@ -63,8 +62,8 @@ def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:
     shown = folded(table)
     rivals = shown[shown["ranked"].astype(bool)].groupby(["task", "gold_sha256"]).size().to_dict()
     found = []
-    for row in lines(shown.drop(columns="runs")):
-        members = [made[place] for place in _runs_of(shown, row)]
+    for row, places in zip(lines(shown.drop(columns="runs")), shown["runs"], strict=True):
+        members = [made[place] for place in places]
         best = [_rank_mark(row, rivals.get((row["task"], row["gold_sha256"]), 0))]
         best = [mark for mark in best if mark]
         if len(members) == 1:
@@ -98,8 +97,7 @@ def systems(
     """The lines of the overview, in no order yet, of systems that ran on one of these tasks in full."""
     at = {(entry["setup"], entry["task"]): entry["id"] for entry in reversed(found) if _is_current(entry)}
     made = []
-    for _, shown in by_setup(current(table)):
-        row = lines(shown)[0]
+    for row in lines(current(table).drop_duplicates(KEY)):
         setup = _described(row)["setup"]
         by_task = {task: at[setup, task] for task in tasks if (setup, task) in at}
         if by_task:
@@ -171,13 +169,6 @@ def _is_current(entry: Mapping[str, Any]) -> bool:
     return not entry["partial"] and not entry["older"]
 
 
-def _runs_of(shown: pd.DataFrame, row: Mapping[str, Any]) -> list[str]:
-    same = shown["task"] == row["task"]
-    for name in KEY:
-        same &= shown[name].isna() if row[name] is None else shown[name] == row[name]
-    return list(shown[same]["runs"].iloc[0])
-
-
 def _shots(row: Mapping[str, Any]) -> str:
     return f"{shown_shots(row).replace(' ', '-')}-shot"
 
@@ -238,6 +229,12 @@ def _mean_scores(members: Sequence[Json]) -> dict[str, list[float | None]]:
 
 def _counts(record: Record) -> dict[str, list[int]]:
     """Type -> gold, predicted, strictly and relaxedly correct mentions of all sentences."""
-    sums = total(records.counts_of(record))
-    counts = {type_: [int(sums[f"{column}/{type_}"]) for column in TYPE_COLUMNS] for type_ in record["types"]}
-    return {"": [int(sums[column]) for column in TYPE_COLUMNS], **counts}
+    counts = {
+        type_: [_total(record, f"{column}/{type_}") for column in TYPE_COLUMNS] for type_ in record["types"]
+    }
+    return {"": [sum(column) for column in zip(*counts.values(), strict=True)], **counts}
+
+
+def _total(record: Record, column: str) -> int:
+    values = record["counts"][column]
+    return sum(values) if isinstance(values, list) else values * record["sentences"]

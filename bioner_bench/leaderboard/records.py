@@ -225,7 +225,7 @@ def read(path: Path) -> Record:
 def _check_sentences(path: Path, record: Record) -> None:
     """Hashes, documents and gold must be those of a corpus."""
     hashes, documents = record["sentence_hashes"], record["documents"]
-    if not all(isinstance(each, str) and re.fullmatch("[0-9a-f]{12}", each) for each in hashes):
+    if set(map(type, hashes)) != {str} or not all(map(re.compile("[0-9a-f]{12}").fullmatch, hashes)):
         raise BenchmarkError(f"{path}: the hash of a sentence is twelve hexadecimal digits; make it again")
     if len(set(hashes)) != len(hashes):
         raise BenchmarkError(f"{path}: a sentence is there twice; make the record again")
@@ -325,13 +325,13 @@ def counts_of(record: Record) -> Table:
         values = record["counts"].get(column, 0 if column in LATER else None)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
-        if not isinstance(values, list):
-            values = [values] * size
-        if len(values) != size or set(map(type, values)) != {int}:
+        given = values if isinstance(values, list) else [values]
+        if len(given) != (size if given is values else 1) or set(map(type, given)) != {int}:
             raise BenchmarkError(f"{where}: {column} is not {size} whole numbers; make the record again")
-        if not 0 <= min(values) <= max(values) <= MAX_COUNT:
+        numbers = np.array(given)
+        if not 0 <= numbers.min() <= numbers.max() <= MAX_COUNT:
             raise BenchmarkError(f"{where}: {column} is not from 0 to {MAX_COUNT:,}; make the record again")
-        packed[column] = np.array(values, dtype=np.int64)
+        packed[column] = np.broadcast_to(numbers.astype(np.int64), size).copy()
     table: Table = {
         column: sum(
             (packed[f"{column}/{type_}"] for type_ in record["types"]), np.zeros(size, dtype=np.int64)

@@ -100,9 +100,10 @@ def table(found: Sequence[Record], cards: Mapping[str, Card]) -> pd.DataFrame:
 
 def lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries, without the scores that are not known of them."""
+    names, known = list(frame), frame.notna().to_numpy() | frame.columns.isin(FACTS)
     return [
-        {name: value for name, value in row.items() if name in FACTS or not pd.isna(value)}
-        for row in frame.to_dict("records")
+        {name: value for name, value, shown in zip(names, values, there, strict=True) if shown}
+        for values, there in zip(frame.to_numpy(dtype=object), known, strict=True)
     ]
 
 
@@ -276,8 +277,7 @@ def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
     for _, rivals in ranked.groupby(["task", "gold_sha256"]):
         systems = {tuple(setup.values()): list(runs.index) for setup, runs in by_setup(rivals)}
         means = {setup: rivals["strict_f1"][runs].mean() for setup, runs in systems.items()}
-        order = sorted(means, key=lambda setup: (-means[setup], setup[0], setup[1], setup[2] or ""))
-        best, others = order[0], order[1:]
+        best, *others = sorted(means, key=lambda setup: (-means[setup], setup[0], setup[1], setup[2] or ""))
         measured.loc[systems[best], "best"] = True
         strict = scores(found[systems[best][0]]["types"])["strict_f1"]
         counts = {run: records.counts_of(found[run]) for runs in systems.values() for run in runs}
@@ -285,7 +285,7 @@ def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
         sides = {setup: [counts[run] for run in runs] for setup, runs in systems.items()}
         p_values = [compare_runs(strict, sides[other], sides[best], documents).p_value for other in others]
         # The best is the best of all, so any pair of systems may turn out to be tested.
-        corrected = holm(p_values, len(order) * (len(order) - 1) // 2)
+        corrected = holm(p_values, len(means) * (len(means) - 1) // 2)
         for other, p_value in zip(others, corrected, strict=True):
             measured.loc[systems[other], "tied_with_best"] = p_value >= SIGNIFICANCE
 
@@ -326,8 +326,8 @@ def folded(frame: pd.DataFrame) -> pd.DataFrame:
             row = same.iloc[0].to_dict() | {"runs": list(same["record"])}
             if len(same) > 1:
                 for name in (name for name in REPORTED_SCORES + MORE_SCORES if name in same):
-                    values = same[name]
-                    row |= {name: values.mean(), f"{name}_low": values.min(), f"{name}_high": values.max()}
+                    mean, low, high = same[name].agg(["mean", "min", "max"]).tolist()
+                    row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
             made.append(row)
     columns = [*shown.columns, "runs"]
     return _sorted(pd.DataFrame(made, columns=columns, dtype=object)) if made else shown.assign(runs=None)
@@ -364,12 +364,12 @@ def overview(frame: pd.DataFrame, group: str = "bioner_core", score: str = "stri
 
 def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFrame:
     """One row a system and setup: the mean of its seeds' `score` on each task."""
-    shown = current(frame)
-    shown = shown[shown["task"].isin(tasks) & shown[score].notna()] if score in shown else shown[:0]
-    shown = shown[[*SETUP, "task", *([score] if score in shown else [])]]
-    made = [setup | runs.groupby("task")[score].mean().to_dict() for setup, runs in by_setup(shown)]
-    means = pd.DataFrame(made, columns=[*SETUP, *tasks], dtype=object)
-    return pd.concat([means[SETUP], means[list(tasks)].astype(float)], axis=1)
+    needed = [*SETUP, "task", "task_version", "measured", "partial", score]
+    shown = current(frame.reindex(columns=needed)).dropna(subset=score)
+    shown = shown[shown["task"].isin(tasks)]
+    setup = shown.groupby(KEY, sort=False, dropna=False).ngroup()
+    means = shown[score].astype(float).groupby([setup, shown["task"]]).mean().unstack("task")
+    return shown.drop_duplicates(KEY)[SETUP].reset_index(drop=True).join(means.reindex(columns=list(tasks)))
 
 
 def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame:

@@ -177,6 +177,9 @@ def test_same_seed_gives_the_same_bytes_whatever_the_order_of_sentences(monkeypa
     # The names of documents do not matter, nor how many numbers are drawn at once.
     named = [f"document-{document:03}" for document in documents]
     assert resampled_sums(counts, named, resamples=500).tobytes() == clustered
+    # Nor whether a draw is kept for the next comparison.
+    assert resampled_sums(counts, documents, resamples=500).tobytes() == clustered
+    monkeypatch.setattr(bootstrap, "_KEPT", 0)
     monkeypatch.setattr(bootstrap, "_CHUNK", 1000)
     assert resampled_sums(counts, resamples=500).tobytes() == first
     assert resampled_sums(counts, documents, resamples=500).tobytes() == clustered

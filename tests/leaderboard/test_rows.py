@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import time
+from importlib import metadata
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -15,9 +17,9 @@ from command_line import BIN, call, fails
 from conftest import ROOT
 from leaderboard_data import HOSTILE, make_cards, make_record
 
-from bioner_bench import corpora
+from bioner_bench import corpora, plotting
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import build, lm_eval_output, records, rows
+from bioner_bench.leaderboard import build, figures, lm_eval_output, records, rows
 from bioner_bench.schema import BenchmarkError
 
 CORE = ["bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm"]
@@ -139,12 +141,44 @@ def test_check_tells_a_stale_file_and_a_superfluous_figure(folder):
     (folder / "README.md").write_text("edited by hand")
     (folder / "figures" / "old.svg").write_text("<svg/>")
     (folder / "leaderboard.csv").unlink()
+    figure = folder / "figures" / "f1_by_corpus.svg"
+    figure.write_text(figure.read_text().replace("stroke: #", "stroke: #0", 1))
     stale = call("leaderboard", "build", "--check", *options, code=1).stdout
     assert {line.rsplit("/", 1)[-1] for line in stale.split()} - {"stale:"} == {
-        *("README.md", "old.svg", "leaderboard.csv"),
+        *("README.md", "old.svg", "leaderboard.csv", "f1_by_corpus.svg"),
     }
     call("leaderboard", "build", *options)
     call("leaderboard", "build", "--check", *options)
+
+
+def test_a_kept_figure_is_drawn_again_if_its_numbers_its_code_or_itself_changed(folder, monkeypatch):
+    table = table_of(folder)
+    kept = figures.draw(table)
+    name, other = list(kept)[:2]
+    monkeypatch.setattr(figures, "svg", lambda _: "<svg/>\n")  # shows what was drawn again
+
+    def again(old, of=table):
+        return {name for name, text in figures.draw(of, old).items() if text != old.get(name)}
+
+    assert again(kept) == set()
+    assert again({}) == set(kept)
+    assert again({name: kept[name]}) == set(kept) - {name}
+    assert again(kept | {name: kept[name].replace("stroke: #", "stroke: #0", 1)}) == {name}
+    assert again(kept | {name: kept[name] + "<!-- -->\n"}) == {name}
+    assert again(kept | {name: kept[other]}) == {name}
+    for column, value in (("strict_f1", 0.5), ("title", "Omega")):
+        changed = table.copy()
+        changed.loc[changed["system"] == "beta", column] = value
+        assert again(kept, changed) == set(kept)
+    code = folder / "figures.py"
+    code.write_bytes(Path(figures.__file__).read_bytes() + b"# a change\n")
+    for module in (figures, plotting):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", str(code))
+            assert again(kept) == set(kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "version", lambda _: "99")
+        assert again(kept) == set(kept)
 
 
 def test_a_record_in_the_wrong_place_is_refused(folder):
