@@ -74,7 +74,7 @@ pythons: $(TOOLS)/nox
 	$(TOOLS)/nox --no-error-on-missing-interpreters
 
 locked: $(TOOLS)/nox
-	$(TOOLS)/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-strip-extras --no-annotate --python-version 3.11 \
+	$(TOOLS)/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-annotate --python-version 3.11 \
 		--extra demo --extra leaderboard --extra train --extra test --extra docs --constraint constraints.txt \
 		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu) \
 		--custom-compile-command 'make locked' --output-file constraints-hashed.txt
