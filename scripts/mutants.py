@@ -32,22 +32,24 @@ MEMORY = 8 << 30
 
 _PARSING = "evaluation/test_parsing.py"
 _SCORING = "evaluation/test_scoring.py"
+_CLI = "cli/test_cli.py::test_"
+_FILES = f"{_CLI}score_of_text_and_of_spans {_CLI}a_bad_line_is_named {_CLI}unreadable_and_empty_files"
 _RECORDS = "leaderboard/test_records.py leaderboard/test_regression.py"
 TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/alignment": "evaluation/test_alignment.py " + _SCORING,
     "evaluation/bootstrap": "evaluation/test_bootstrap.py",
     "evaluation/brackets": _PARSING,
     "evaluation/candidates": _PARSING,
-    "evaluation/ceiling": "evaluation/test_scored.py harness/test_task.py cli/test_cli.py",
-    "evaluation/corpus_statistics": "cli/test_cli.py corpora/test_corpora.py",
+    "evaluation/ceiling": f"evaluation/test_scored.py {_CLI}json_goes_to_stdout_alone",
+    "evaluation/corpus_statistics": f"{_CLI}json_goes_to_stdout_alone",
     "evaluation/errors": "evaluation/test_errors.py leaderboard/test_error_report.py",
     "evaluation/items": _PARSING,
     "evaluation/judging": _SCORING + " leaderboard/test_records.py",
     "evaluation/parsing": _PARSING,
-    "evaluation/predictions": f"evaluation/test_scored.py {_SCORING} cli/test_cli.py",
+    "evaluation/predictions": f"evaluation/test_scored.py {_SCORING} {_FILES}",
     "evaluation/prompt": f"harness/test_task.py {_PARSING}",
     "evaluation/reading": f"harness/test_task.py {_PARSING}",
-    "evaluation/run_files": "cli/test_cli.py leaderboard/test_records.py",
+    "evaluation/run_files": f"{_CLI}samples_that_were_cut_are_not_scored leaderboard/test_records.py",
     "evaluation/scored": "evaluation/test_scored.py",
     "evaluation/scoring": _SCORING,
     "evaluation/shapes": _PARSING,
