@@ -5,6 +5,11 @@
 # make docs   the pages of docs/ as a site, in build/site; fails on a broken link
 # make dist   the wheel and the source archive, checked as PyPI would
 # make lint   ruff, mypy, and import-linter for the order of the stages
+# make mutants   does a test fail when a line is changed? goes on where it was stopped
+# make pythons   a short set of tests with each Python from 3.11 to 3.14 that is here
+# make locked    constraints-hashed.txt anew: the whole environment, with hashes
+# make audit     known weaknesses of what constraints-hashed.txt names
+# make licences  docs/LICENCES.md anew: what the package brings along
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +22,7 @@ endif
 
 READY = $(VENV)/.ready
 
-.PHONY: setup corpora demo test quick lint docs dist clean
+.PHONY: setup corpora demo test quick lint docs dist mutants pythons locked audit licences clean
 
 setup: $(READY)
 
@@ -57,6 +62,35 @@ dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
+
+mutants: $(READY)
+	$(BIN)/python scripts/mutants.py
+
+# Tools of their own environment: what they need must not change the one that is tested.
+TOOLS = .cache/tools/bin
+
+$(TOOLS)/nox: constraints.txt
+	$(PYTHON) -m venv .cache/tools
+	$(TOOLS)/python -m pip install --quiet nox pip-audit uv
+	touch $@
+
+pythons: $(TOOLS)/nox
+	$(TOOLS)/nox --no-error-on-missing-interpreters
+
+locked: $(TOOLS)/nox
+	$(TOOLS)/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-annotate --python-version 3.11 \
+		--extra demo --extra leaderboard --extra train --extra test --extra docs --constraint constraints.txt \
+		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu) \
+		--custom-compile-command 'make locked' --output-file constraints-hashed.txt
+
+# pip-audit is content with packages that it could not look up; --strict is not. PyPI knows no "+cpu".
+audit: $(TOOLS)/nox
+	@sed -n 's/^\([a-z0-9._-]*==[^ +]*\).*/\1/p' constraints-hashed.txt > .cache/audited.txt
+	@$(TOOLS)/pip-audit --strict --requirement .cache/audited.txt --no-deps --disable-pip --progress-spinner off \
+		2>.cache/audit.log || { tail -n 1 .cache/audit.log; echo "error: not audited, or weaknesses found: see above"; exit 1; }
+
+licences: $(READY)
+	$(BIN)/python scripts/licences.py
 
 clean:
 	rm -rf $(VENV)

@@ -20,7 +20,17 @@ from bioner_bench.corpora.formats import iob2_entities
 from bioner_bench.evaluation.alignment import Aligned, Fate, align
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.parsing import Level
-from bioner_bench.evaluation.scoring import COLUMNS, count, f1, matching, scores, share, tabulate, total
+from bioner_bench.evaluation.scoring import (
+    COLUMNS,
+    TYPE_COLUMNS,
+    count,
+    f1,
+    matching,
+    scores,
+    share,
+    tabulate,
+    total,
+)
 from bioner_bench.schema import Entity, Mention, Sentence
 
 PAGE = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text(encoding="utf-8")
@@ -147,9 +157,12 @@ def test_false_positive_rate_is_over_sentences_without_gold():
     assert score(rows)["false_positive_rate"] == pytest.approx(2 / 3)
 
 
-def test_parse_levels_and_cut_outputs_are_shares_of_the_sentences():
+def test_parse_levels_and_cut_and_ambiguous_outputs_are_shares_of_the_sentences():
     levels = [Level.VALID, Level.VALID, Level.EXTRACTED, Level.REPAIRED, Level.FAILED]
-    rows = [counted(TEXT, [], [], level=level, cut=level is Level.REPAIRED) for level in levels]
+    rows = [
+        counted(TEXT, [], [], level=level, cut=level is Level.REPAIRED, ambiguous=level is Level.VALID)
+        for level in levels
+    ]
     result = score(rows)
     assert [result[f"json_{name}"] for name in ("valid", "extracted", "repaired", "failed")] == [
         0.4,
@@ -158,6 +171,12 @@ def test_parse_levels_and_cut_outputs_are_shares_of_the_sentences():
         0.2,
     ]
     assert result["output_cut"] == 0.2
+    assert result["output_ambiguous"] == 0.4
+
+
+def test_the_columns_of_a_sentence_are_those_that_are_named():
+    named = {*COLUMNS, *(f"{column}/{type_}" for type_ in TYPES for column in TYPE_COLUMNS)}
+    assert set(counted(TEXT, [d(0, 2)], [c(0, 2)], level=Level.VALID)) == named
 
 
 def test_spans_that_were_predicted_have_no_parse_level():
