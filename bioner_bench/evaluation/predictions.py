@@ -85,33 +85,37 @@ def read(path: Path) -> list[Judged]:
         BenchmarkError: the file cannot be read, or a line is not of either format; names file and line. Or it
             has fewer samples than the results beside it say.
     """
+    judged: list[Judged] = []
+    filters: list[Any] = []
     try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        # Line by line: a line of lm-eval holds the whole prompt, several times what is kept of it.
+        with path.open(encoding="utf-8-sig", newline="\n") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    judged.append(_judge_line(line, f"{path}:{number}", f"line-{number}", filters))
+                    if judged[-1].types != judged[0].types:
+                        raise BenchmarkError(
+                            f"{path}:{number}: other types than the lines before; score one task at a time"
+                        )
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}") from error
-    judged = []
-    filters = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        row = None
-        try:
-            row = json.loads(line)
-            filters.append(row.get("filter"))
-            judged.append(_judge_sample(row) if "doc" in row else _judge_prediction(row, f"line-{number}"))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            form = "a sample of lm-eval" if isinstance(row, dict) and "doc" in row else "a prediction"
-            raise BenchmarkError(f"{path}:{number}: not {form}: {reason}") from error
-        if judged[-1].types != judged[0].types:
-            raise BenchmarkError(
-                f"{path}:{number}: other types than the lines before; score one task at a time"
-            )
     if not judged:
         raise BenchmarkError(f"{path} has no lines; run lm_eval with --log_samples and --output_path")
     if (size := size_beside(path)) is not None:
         check_size(path, filters, size)
     return judged
+
+
+def _judge_line(line: str, place: str, name: str, filters: list[Any]) -> Judged:
+    row = None
+    try:
+        row = json.loads(line)
+        filters.append(row.get("filter"))
+        return _judge_sample(row) if "doc" in row else _judge_prediction(row, name)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        form = "a sample of lm-eval" if isinstance(row, dict) and "doc" in row else "a prediction"
+        raise BenchmarkError(f"{place}: not {form}: {reason}") from error
 
 
 def to_row(sentence: Sentence, types: Sequence[str]) -> dict[str, Any]:

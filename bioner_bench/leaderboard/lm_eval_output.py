@@ -6,7 +6,6 @@ task, and scores are counted again from the answers.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bioner_bench import __version__, corpora
+from bioner_bench.corpora.files import sha256
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READER
 from bioner_bench.harness import systems
@@ -239,7 +239,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "training": _public("training", training),
         "model": _model(results),
         "run": _run(results, task),
-        "samples_sha256": hashlib.sha256(samples_path.read_bytes()).hexdigest(),
+        "samples_sha256": sha256(samples_path),
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
