@@ -166,7 +166,7 @@ def drawn(only, seed):
 
 def copied(number):
     """A copy of the checkout as it is, for one worker."""
-    folder = ROOT / ".cache" / "mutants" / str(number)
+    folder = ROOT / ".cache" / "mutants" / f"{os.getppid()}-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -246,6 +246,7 @@ def worked(number, jobs, waiting):
         with RESULTS.open("a") as stream:
             stream.write(json.dumps({"key": key, **row, "outcome": outcome, "seconds": seconds}) + "\n")
         print(f"{outcome} {seconds:6} s  {said}", flush=True)
+    shutil.rmtree(folder)
 
 
 def main():

@@ -89,3 +89,9 @@ def test_a_word_for_none_is_no_mention(said):
 
 def test_an_answer_inside_a_bracket_that_cannot_be_read():
     assert read('["see {"Disease": ["ataxia"]}') == ([("ataxia", None, None)], Level.EXTRACTED)
+
+
+@pytest.mark.parametrize("nothing", [None, False, 0, ""])
+def test_a_value_for_nothing_is_an_answer(nothing):
+    assert read({"Disease": nothing}) == ([], Level.EXTRACTED)
+    assert read({"Disease": True}) == ([], Level.FAILED)
