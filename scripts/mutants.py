@@ -30,10 +30,11 @@ RESULTS = ROOT / ".cache" / "mutants.jsonl"
 LIMIT = 120
 MEMORY = 8 << 30
 
-_PARSING = "evaluation/test_parsing.py"
+_PARSING = "evaluation/test_parsing.py evaluation/test_words.py"
 _SCORING = "evaluation/test_scoring.py"
 _CLI = "cli/test_cli.py::test_"
-_FILES = f"{_CLI}score_of_text_and_of_spans {_CLI}a_bad_line_is_named {_CLI}unreadable_and_empty_files"
+_CUT = f"{_CLI}samples_that_were_cut_are_not_scored"
+_FILES = f"{_CLI}score_of_text_and_of_spans {_CLI}a_bad_line_is_named {_CLI}unreadable_and_empty_files {_CUT}"
 _RECORDS = "leaderboard/test_records.py leaderboard/test_regression.py"
 TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/alignment": "evaluation/test_alignment.py " + _SCORING,
@@ -47,13 +48,13 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/judging": _SCORING + " leaderboard/test_records.py",
     "evaluation/parsing": _PARSING,
     "evaluation/predictions": f"evaluation/test_scored.py {_SCORING} {_FILES}",
-    "evaluation/prompt": f"harness/test_task.py {_PARSING}",
-    "evaluation/reading": f"harness/test_task.py {_PARSING}",
-    "evaluation/run_files": f"{_CLI}samples_that_were_cut_are_not_scored leaderboard/test_records.py",
+    "evaluation/prompt": _PARSING,
+    "evaluation/reading": _PARSING,
+    "evaluation/run_files": f"{_CUT} leaderboard/test_records.py",
     "evaluation/scored": "evaluation/test_scored.py",
     "evaluation/scoring": _SCORING,
     "evaluation/shapes": _PARSING,
-    "evaluation/summary": "evaluation/test_scored.py harness/test_task.py",
+    "evaluation/summary": f"evaluation/test_scored.py {_FILES}",
     "evaluation/thinking": _PARSING,
     "evaluation/typed": f"{_PARSING} leaderboard/test_records.py",
     "evaluation/wording": _PARSING,
@@ -165,7 +166,7 @@ def drawn(only, seed):
 
 def copied(number):
     """A copy of the checkout as it is, for one worker."""
-    folder = ROOT / ".cache" / "mutants" / str(number)
+    folder = ROOT / ".cache" / "mutants" / f"{os.getppid()}-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -245,6 +246,7 @@ def worked(number, jobs, waiting):
         with RESULTS.open("a") as stream:
             stream.write(json.dumps({"key": key, **row, "outcome": outcome, "seconds": seconds}) + "\n")
         print(f"{outcome} {seconds:6} s  {said}", flush=True)
+    shutil.rmtree(folder)
 
 
 def main():

@@ -85,6 +85,7 @@ def test_score_of_text_and_of_spans(tmp_path):
         (prediction(output=3), "$.output: 3 is not of type 'string'"),
         (prediction(gold=[[0, 6, "Disease"]], output="{}"), "$.gold[0]"),
         (prediction(gold=[{"start": "0", "end": 6, "type": "Disease"}], output="{}"), "$.gold[0].start"),
+        (prediction(gold={}, output="{}"), "$.gold: {} is not of type 'array'"),
         (prediction(types="Disease", output="{}"), "$.types"),
         (prediction(types=[], gold=[], output="{}"), "$.types"),
         (prediction(predicted=[{"start": 3, "end": 99, "type": "Disease"}]), "3-99 is not a span"),

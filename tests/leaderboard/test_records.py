@@ -370,6 +370,7 @@ def negate(record):
         (lambda r: r["counts"].update({"level": 3}), "mentions than none in an unreadable answer"),
         (lambda r: r["counts"].update({"cut": 2}), "more cuts than one"),
         (lambda r: r["scores"]["strict_f1"].update(low=None), "of strict_f1 only a part is known"),
+        (lambda r: r["scores"]["strict_f1"].update(low=None, high=None), "of strict_f1 only a part is known"),
         (lambda r: r["scores"]["strict_f1"].update(low=0.9, high=0.1), "not in its interval"),
     ],
 )

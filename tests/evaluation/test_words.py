@@ -1,0 +1,97 @@
+"""The words that the parser knows: each is enough by itself."""
+
+import json
+
+import pytest
+
+from bioner_bench.evaluation.parsing import Level, parse
+from bioner_bench.evaluation.wording import match_synonym, match_type
+
+ONE = ("Disease",)
+WRAPPERS = """
+    annotation answer data ent entity extractedentity extractedmention extraction finalanswer found
+    item json label list mention name namedentity ner output prediction response result span tag
+    term text token value word
+"""
+TEXTS = """
+    text mention name span word value entity term surface phrase string surfaceform token literal
+    exact content matchedtext match
+"""
+TYPES = """
+    type label category entitytype entitygroup class entity tag nertag group semantictype
+    entitylabel entitycategory entityclass kind annotationtype
+"""
+BESIDE = """
+    a all and annotation answer bio biomedical detected entities entity entry extracted final form
+    found identified in instance item list mention mentioned mentions name named names occurrence of
+    output phrase present recognised recognized result sentence span specific string surface tag
+    term text the value word
+"""
+SAID = (
+    "none n/a null nil nothing empty undefined ... … - -- --- – — [] {} () "
+    "not_applicable not_available [_] \"\" ''"
+)
+
+
+def read(value):
+    parsed = parse(value if isinstance(value, str) else json.dumps(value), ONE)
+    return [(mention.text, mention.start, mention.end) for mention in parsed.mentions], parsed.level
+
+
+@pytest.mark.parametrize("key", WRAPPERS.split())
+def test_an_empty_list_under_a_wrapper_is_an_answer(key):
+    assert read({key: []}) == read({f"{key}s": []}) == ([], Level.EXTRACTED)
+
+
+@pytest.mark.parametrize("key", TEXTS.split())
+def test_where_the_mention_is(key):
+    assert read([{key: "ataxia", "type": "Disease"}]) == ([("ataxia", None, None)], Level.EXTRACTED)
+
+
+@pytest.mark.parametrize("key", TYPES.split())
+def test_where_the_type_is(key):
+    assert read([{"text": "ataxia", key: "Disease"}]) == ([("ataxia", None, None)], Level.EXTRACTED)
+    assert read([{"text": "ataxia", key: "Chemical"}])[0] == []
+
+
+PLACES = """
+    start-end startoffset-endoffset startchar-endchar startindex-endindex begin-end start-stop
+    offset-end from-to
+"""
+
+
+@pytest.mark.parametrize("keys", PLACES.split())
+def test_where_the_mention_begins_and_ends(keys):
+    start, end = keys.split("-")
+    assert read([{"text": "ataxia", "type": "Disease", start: 3, end: 9}])[0] == [("ataxia", 3, 9)]
+
+
+@pytest.mark.parametrize("word", BESIDE.split())
+def test_a_word_beside_a_type_says_nothing_more(word):
+    assert match_type(f"disease {word}", ONE) == match_type(f"{word}_disease", ONE) == "Disease"
+
+
+def test_other_names_of_types():
+    known = {
+        "Disease": "disorder medicalcondition",
+        "Chemical": "drug compound chemicalcompound medication chemicalsubstance",
+        "Gene": "protein geneproduct",
+        "Species": "organism taxon",
+    }
+    for type_, names in known.items():
+        assert [match_synonym(name, tuple(known)) for name in names.split()] == [type_] * len(names.split())
+
+
+@pytest.mark.parametrize("said", SAID.split())
+def test_a_word_for_none_is_no_mention(said):
+    assert read({"Disease": [said.replace("_", " ")]})[0] == []
+
+
+def test_an_answer_inside_a_bracket_that_cannot_be_read():
+    assert read('["see {"Disease": ["ataxia"]}') == ([("ataxia", None, None)], Level.EXTRACTED)
+
+
+@pytest.mark.parametrize("nothing", [None, False, 0, ""])
+def test_a_value_for_nothing_is_an_answer(nothing):
+    assert read({"Disease": nothing}) == ([], Level.EXTRACTED)
+    assert read({"Disease": True}) == ([], Level.FAILED)
