@@ -11,6 +11,7 @@ a form write nothing but valid answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import datasets
@@ -114,6 +115,28 @@ def metric_list(types: Sequence[str]) -> list[dict[str, Any]]:
     return metrics
 
 
+# No methods of the task: lm-eval copies its configuration with all that hangs on it, and a task has its whole
+# corpus. No functions: it writes what they are called, and where in memory they lie, into the results.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a document."""
+
+    types: Mapping[str, str]
+
+    def __call__(self, doc: Document) -> str:
+        """The instruction and the sentence."""
+        return prompt.plain_text(prompt.messages(doc["text"], self.types))
+
+
+@dataclass(frozen=True)
+class Target:
+    """The right answer to a document."""
+
+    def __call__(self, doc: Document) -> str:
+        """Its mentions as JSON."""
+        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
+
+
 class BioNERTask(ConfigurableTask):  # type: ignore[misc]
     """An lm-eval task made from a corpus's registry entry.
 
@@ -131,8 +154,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             "validation_split": "validation" if "validation" in self.corpus.files else None,
             "training_split": training,
             "fewshot_split": training,
-            "doc_to_text": _question_about(self.corpus.types),
-            "doc_to_target": _target,
+            "doc_to_text": Question(self.corpus.types),
+            "doc_to_target": Target(),
             "process_results": process_results,
             "output_type": "generate_until",
             "metric_list": metric_list(types),
@@ -238,15 +261,3 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
             for name, response in request.filtered_resps.items():
                 request.filtered_resps[name] = prefix + response
         return kept
-
-
-# No methods: lm-eval copies the configuration with all that hangs on it, and a task has its whole corpus.
-def _question_about(types: Mapping[str, str]) -> Callable[[Document], str]:
-    def question(doc: Document) -> str:
-        return prompt.plain_text(prompt.messages(doc["text"], types))
-
-    return question
-
-
-def _target(doc: Document) -> str:
-    return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
