@@ -10,6 +10,8 @@ from tiny_models import write_bert
 from bioner_bench import corpora
 from bioner_bench.leaderboard import records
 
+pytestmark = pytest.mark.slow  # all need a checkpoint that is trained
+
 CARD = {
     "system": "tiny",
     "title": "Tiny",
@@ -46,14 +48,18 @@ def project(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
-def test_a_family_is_trained_run_and_recorded(project):
-    done = call(
+@pytest.fixture(scope="module")
+def ran(project):
+    """What a run of the card printed; its answers are in `out`."""
+    return call(
         *("run", "--system", "tiny", "--tasks", "bioner_sample,bioner_ncbi", "--limit", 8),
         *("--log_samples", "--output_path", "out"),
         cwd=project,
     )
-    assert "Not run: tiny has no checkpoint for bioner_ncbi." in done.stderr
+
+
+def test_a_family_is_trained_run_and_recorded(project, ran):
+    assert "Not run: tiny has no checkpoint for bioner_ncbi." in ran.stderr
     added = call("leaderboard", "add", "out", "--system", "tiny", "--partial", cwd=project).stdout
     record = records.read(project / Path(added.strip()))
     assert record["system"]["name"] == "tiny"
@@ -62,6 +68,7 @@ def test_a_family_is_trained_run_and_recorded(project):
     assert record["training"]["recipe"]["train"] == ["bioner_sample"]
 
 
+@pytest.mark.usefixtures("ran")
 def test_a_checkpoint_of_another_corpus_is_not_the_familys(project):
     (project / "baselines" / "other.yaml").write_text(
         yaml.safe_dump(CARD | {"system": "other", "trained_on": ["bioner_ncbi"]})
