@@ -1,6 +1,6 @@
 # make demo   set up, then run the main job on a small real model
 # make test   set up, then run make lint and the tests
-# make quick  the tests that take less than a second each: for the change at hand, in under a minute
+# make quick  the tests that take less than a second each: for the change at hand, in about two minutes
 # make corpora  fetch the real corpora into the cache, for the tests that need them
 # make docs   the pages of docs/ as a site, in build/site; fails on a broken link
 # make dist   the wheel and the source archive, checked as PyPI would
