@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,6 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
         masking.hide(masking.secrets_in(Path(arguments.config).read_text("utf-8", "replace")))
     if str(arguments.model).endswith("completions"):
         _check_keys()
-        _refuse_what_is_no_answer()
     chosen = _configured(arguments)
     if (chosen.metadata or {}).get("constrained") is True and chosen.model not in CONSTRAINED:
         raise BenchmarkError(
@@ -73,6 +73,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     try:
         with (
             only_what_is_needed(_task_names(chosen.tasks)),
+            _asking_again(str(chosen.model)),
             keeping_answers(model, fresh) as stores,
             checked_saving(stores, not default_store),
         ):
@@ -113,11 +114,15 @@ def _check_keys() -> None:
             raise BenchmarkError(f"{name} holds white space or a line break, which no key has; set it anew")
 
 
-def _refuse_what_is_no_answer() -> None:
-    """Make lm-eval ask again where a server sends JSON without an answer, such as an error under status 200.
+@contextmanager
+def _asking_again(model: str) -> Iterator[None]:
+    """Inside, lm-eval asks again where a server sends JSON without an answer, as an error under status 200.
 
     It would take that for an empty answer, or lose it.
     """
+    if not model.endswith("completions"):
+        yield
+        return
     from lm_eval.models.api_models import TemplateAPI
     from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
@@ -140,9 +145,18 @@ def _refuse_what_is_no_answer() -> None:
         check(outputs)
         return outputs
 
+    plain_parsers = {
+        api: vars(api)["parse_generations"] for api in (LocalChatCompletion, LocalCompletionsAPI)
+    }
     TemplateAPI.model_call = model_call
-    for api in (LocalChatCompletion, LocalCompletionsAPI):  # where several requests are in flight
-        api.parse_generations = checked(vars(api)["parse_generations"])
+    for api, plain in plain_parsers.items():  # where several requests are in flight
+        api.parse_generations = checked(plain)
+    try:
+        yield
+    finally:
+        TemplateAPI.model_call = plain_call
+        for api, plain in plain_parsers.items():
+            api.parse_generations = plain
 
 
 def _wrong_use(error: Exception) -> str | None:
