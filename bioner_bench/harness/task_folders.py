@@ -54,7 +54,12 @@ def task_manager(names: Sequence[str], include_path: str | Sequence[str] | None,
     manager = lm_eval.tasks.TaskManager(
         include_path=[str(installed), *further], include_defaults=False, **given
     )
-    if names and set(names) <= set(manager.all_tasks):
+    needed = set(names)
+    for entry in manager.task_index.values():  # a user's group may have members of lm-eval's
+        parts = (entry.cfg or {}).get("task")
+        if isinstance(parts, list):
+            needed |= {part if isinstance(part, str) else str(part.get("task")) for part in parts}
+    if names and needed <= set(manager.all_tasks):
         return manager
     return lm_eval.tasks.TaskManager(include_path=include_path, **given)
 

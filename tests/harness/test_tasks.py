@@ -99,6 +99,8 @@ def test_tasks_of_lm_eval_are_read_only_where_a_name_asks_for_them(tmp_path):
         assert found.metadata == {"x": 1}
     whole = task_manager(["bioner_nc*"], str(tmp_path)).all_tasks
     assert {"hellaswag", "bioner_ncbi", "mine"} <= set(whole)
+    (tmp_path / "mine.yaml").write_text("group: mine\ntask: [bioner_sample, {task: hellaswag}]\n")
+    assert "hellaswag" in task_manager(["mine"], str(tmp_path)).all_tasks
 
 
 @pytest.mark.slow
