@@ -110,6 +110,7 @@ LLM_SCHEMA: dict[str, Any] = {
         "optimizer": {"enum": list(OPTIMIZERS)},
         "attn_implementation": {"type": ["string", "null"], "minLength": 1},
         "quantization": {"enum": ["4bit", None]},
+        "fsdp": {"type": "boolean"},
         "template": {"type": "object"},
     },
     "required": _REQUIRED,
@@ -220,6 +221,8 @@ class LlmRecipe(Recipe):
         optimizer: of `OPTIMIZERS`.
         attn_implementation: as `from_pretrained` takes it, such as `flash_attention_2`; null: what it picks.
         quantization: `4bit` holds the base model's weights in 4 bits (NF4, QLoRA); with LoRA only.
+        fsdp: spread weights, gradients and moments over the processes that `accelerate launch` starts
+            (FSDP2); with `full` only.
         template: variables of the chat template, such as `enable_thinking: false`.
     """
 
@@ -239,6 +242,7 @@ class LlmRecipe(Recipe):
     optimizer: str = "adamw_torch_fused"
     attn_implementation: str | None = None
     quantization: str | None = None
+    fsdp: bool = False
     template: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -274,6 +278,11 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         if recipe.quantization and recipe.method != "lora":
             raise BenchmarkError(
                 f"{path}: quantization is for LoRA; weights of {recipe.quantization} do not learn"
+            )
+        if recipe.fsdp and recipe.method != "full":
+            raise BenchmarkError(
+                f"{path}: fsdp spreads weights that all learn; write method: full, or leave it out, for "
+                "adapters learn on several processes without it"
             )
     else:
         recipe = EncoderRecipe(**content)
