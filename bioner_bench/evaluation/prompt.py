@@ -126,13 +126,13 @@ def instruction(definitions: Mapping[str, str], form: str = JSON) -> str:
     types = list(definitions)
     described = "\n".join(f"- {type_}: {definition}" for type_, definition in definitions.items())
     if form == TAGS:
-        tags = " or ".join(f"<{type_}>...</{type_}>" for type_ in types)
+        opening, closing = (_either([f"<{slash}{type_}>" for type_ in types]) for slash in ("", "/"))
         return (
-            f"Find every mention of the following in the sentence:\n{described}\n"
-            "Copy the whole sentence exactly as it is written, and put each mention between tags: "
-            f"{tags}. A mention that occurs twice is tagged twice.\n"
-            "Answer with one line, the sentence with its tags, and nothing else. If there is no mention, "
-            "copy the sentence without tags."
+            f"Tag every mention of the following in the sentence:\n{described}\n"
+            f"Copy the sentence word for word, and put {opening} before each mention and {closing} after it, "
+            "also where a mention occurs twice.\n"
+            "Answer with one line, the tagged sentence, and nothing else. If there is no mention, copy the "
+            "sentence without tags."
         )
     shape = json.dumps({type_: ["...", "..."] for type_ in types})
     empty = json.dumps({type_: [] for type_ in types})
@@ -142,6 +142,10 @@ def instruction(definitions: Mapping[str, str], form: str = JSON) -> str:
         "and a mention that occurs twice, twice.\n"
         f"Answer with one line of JSON and nothing else: {shape}. {IF_NONE} {empty}"
     )
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def messages(

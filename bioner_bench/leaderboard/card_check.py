@@ -94,7 +94,9 @@ def check_card(
         training: how a checkpoint of this project was trained, if it is one.
         asked: what of `ASKED` the run had.
     """
-    declared = card.run.get("metadata", {})
+    declared = dict(card.run.get("metadata", {}))
+    if training:  # it answers as it was trained to
+        declared["format"] = training["recipe"].get("format", prompt.JSON)
     pairs: list[tuple[str, Any, Any]] = [
         (name, asked.get(name, usual), declared.get(name, usual)) for name, usual in ASKED.items()
     ]
