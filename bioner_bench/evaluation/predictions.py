@@ -3,7 +3,8 @@
 Two formats, JSON lines both: lm-eval's `samples_<task>_<time>.jsonl` (of `--log_samples`), and any
 system's predictions with, a line a sentence, `text`, `types`, `gold` (a list of `start`, `end`, `type`) and
 either `output` (raw model text) or `predicted` (a list of `start`, `end`, `type`); `id`, `document` and the
-`format` of the output (`json`, which is meant without it, or `tags`) are optional.
+`format` of the output (`json`, which is meant without it, or `tags`) are optional. So is `answer_logprob`, in
+both kinds of files: the pieces of the output with their log-probabilities.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.alignment import Aligned, align
+from bioner_bench.evaluation.confidence import TOKENS, Tokens
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.run_files import check_size, size_beside
 from bioner_bench.evaluation.scoring import Counts, count
@@ -56,7 +58,10 @@ _PREDICTION = Draft202012Validator(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A sentence, what was answered (None if spans were predicted), what that counts, and its format."""
+    """A sentence, what was answered (None if spans were predicted), and what that counts.
+
+    `form` is the format of the answer, `tokens` its pieces with their log-probabilities, if they are known.
+    """
 
     sentence: Sentence
     types: tuple[str, ...]
@@ -64,6 +69,7 @@ class Judged:
     aligned: list[Aligned]
     counts: Counts
     form: str = prompt.JSON
+    tokens: Tokens | None = None
 
 
 def files(given: Sequence[Path]) -> list[Path]:
@@ -146,7 +152,16 @@ def _judge_sample(row: Mapping[str, Any]) -> Judged:
     seen = [entity["seen"] for entity in doc["entities"]]
     form = prompt.TAGS if tags else prompt.JSON
     answer = judge(sentence, output, types, seen, form)
-    return Judged(sentence, types, output, answer.aligned, answer.counts, form)
+    return Judged(sentence, types, output, answer.aligned, answer.counts, form, _tokens(row, output))
+
+
+def _tokens(row: Mapping[str, Any], output: str) -> Tokens | None:
+    if TOKENS not in row:
+        return None
+    tokens = [(str(piece), float(logprob)) for piece, logprob in row[TOKENS]]
+    if "".join(piece for piece, _ in tokens) != output:
+        raise ValueError(f"the tokens of {TOKENS} are not those of the answer")
+    return tokens
 
 
 def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
@@ -160,7 +175,8 @@ def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
     if "output" in row:
         form = row.get("format", prompt.JSON)
         answer = judge(sentence, row["output"], types, form=form)
-        return Judged(sentence, types, row["output"], answer.aligned, answer.counts, form)
+        tokens = _tokens(row, row["output"])
+        return Judged(sentence, types, row["output"], answer.aligned, answer.counts, form, tokens)
     predicted = _spans(text, row["predicted"], types)
     aligned = align(text, [Mention(text[e.start : e.end], e.type, e.start, e.end) for e in predicted])
     return Judged(sentence, types, None, aligned, count(sentence, aligned, types))

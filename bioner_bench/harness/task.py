@@ -22,6 +22,7 @@ from bioner_bench import __version__, corpora
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.evaluation.bootstrap import standard_error
+from bioner_bench.evaluation.confidence import TOKENS, ScoredText
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, chooser
 from bioner_bench.harness.documents import Document, to_document, to_sentence
@@ -109,7 +110,13 @@ def metric_list(types: Sequence[str]) -> list[dict[str, Any]]:
         metrics.append({"metric": name, "aggregation": aggregation(score), **kind})
         if name in STDERR_SCORES:
             metrics.append({"metric": f"{name}_stderr", "aggregation": stderr_aggregation(score), **kind})
-    return metrics
+    return [*metrics, {"metric": TOKENS, "aggregation": mean_logprob, "higher_is_better": True}]
+
+
+def mean_logprob(answers: Iterable[Sequence[tuple[str, float]]]) -> float:
+    """lm-eval's aggregation of tokens with their log-probabilities: the mean over all tokens."""
+    values = [logprob for tokens in answers for _, logprob in tokens]
+    return sum(values) / len(values) if values else 0.0
 
 
 # No methods of the task: lm-eval copies its configuration with all that hangs on it, and a task has its whole
@@ -153,6 +160,8 @@ class Counted:
             items[name] = [counts[column] for column in score.columns]
             if name in STDERR_SCORES:
                 items[f"{name}_stderr"] = [document["document"], *items[name]]
+        if isinstance(results[0], ScoredText):
+            items[TOKENS] = results[0].tokens
         return items
 
 

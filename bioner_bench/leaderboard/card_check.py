@@ -39,6 +39,7 @@ FREE = {
     *("dp_size", "mem_fraction_static", "seed", "base_url", "num_concurrent", "max_retries", "timeout"),
     *("verify_certificate", "ca_cert_path", "header", "api_key", "auth_token", "tokenizer_backend"),
     *("tokenized_requests", "max_images", "share_prefix", "refill", "sort", "batch_tokens", "merge_adapter"),
+    "confidence",
 }
 """Model arguments that say how a system ran, not which it is. All are recorded, secrets aside."""
 
