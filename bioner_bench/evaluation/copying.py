@@ -40,6 +40,8 @@ class Copy:
         places: for each character of the copy its place in the original, or `NOWHERE`.
         taken: the places that were copied.
         share: of the letters and digits of the original; of all its characters if it has none.
+        letters: how many letters and digits of the original were copied.
+        more: how many the copy has beside them.
         same: it holds all of the original; but case, white space, quotes and dashes nothing differs.
         stops: it ends while the original goes on.
     """
@@ -49,6 +51,8 @@ class Copy:
     places: Sequence[int]
     taken: frozenset[int]
     share: float
+    letters: int
+    more: int
     same: bool
     stops: bool
 
@@ -94,6 +98,8 @@ def lay(copied: str, text: str) -> Copy:
         text,
         places,
         taken,
+        letters=sum(text[n].isalnum() for n in taken),
+        more=sum(c.isalnum() for c, place in zip(copied, places, strict=True) if place == NOWHERE),
         share=sum(n in taken for n in counted) / len(counted) if counted else 1.0,
         same=sum(n for _, _, n in common) == len(wanted) == last_i - (common[0][0] if common else 0),
         stops=any(word[0].isalnum() for word in wanted[last_j:]) and len(ours) - last_i <= 1,

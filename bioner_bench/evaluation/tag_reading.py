@@ -35,6 +35,10 @@ from bioner_bench.schema import Mention
 COPIED = 0.5
 """Share of the sentence that a copy has, at least."""
 
+MANY, FEW = 30, 10
+"""Letters and digits. Any prose has the words of a sentence as short as "The 2 .", so a line that has fewer
+of its sentence than `MANY` is a copy only if it has at most `FEW` more than twice as many in all."""
+
 MOST_COPIES = 8
 """Lines of an answer that are looked at closely, the last ones."""
 
@@ -145,7 +149,7 @@ def _is_none(written: str, types: tuple[str, ...]) -> bool:
 def _read(marks: Marked, text: str, types: tuple[str, ...], ends: bool) -> _Copy | None:
     """The mentions of a line, if it is a copy; `ends`: nothing stands after it."""
     copy = lay(marks.plain, text)
-    if copy.share < COPIED:
+    if copy.share < COPIED or (copy.letters < MANY and copy.more > FEW + copy.letters):
         return None
     mentions = []
     intact = marks.intact

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -141,6 +142,17 @@ def test_a_span_has_no_white_space_at_its_ends():
     assert spans("in<Disease> ataxia </Disease>.", "in ataxia .") == [(3, 9)]
 
 
+def test_prose_that_has_the_words_of_a_short_sentence_is_no_copy():
+    for text in ("The 2 .", "I .", "There is none ."):
+        assert (
+            parse_tagged("I find that there is none of the 2 diseases in this sentence.", text, TYPES).level
+            == 3
+        )
+        assert parse_tagged(f"Tagged: {text}", text, TYPES).level == 1
+        assert parse_tagged(f"{text}\nThere is none of the diseases in it, I think.", text, TYPES).level == 1
+    assert parse_tagged(" ".join([TEXT] * 9), TEXT, TYPES).level is Level.EXTRACTED
+
+
 def test_a_sentence_without_words_or_without_anything():
     assert parse_tagged(" - ", "-", TYPES).level is Level.VALID
     assert parse_tagged("", "", TYPES).mentions == ()
@@ -254,3 +266,18 @@ def test_the_ceiling_of_the_sample_is_one_though_its_mentions_are_nested():
         counts = judge(sentence, tagged(sentence.text, sentence.entities), types, form="tags").counts
         assert counts["strict"] == counts["gold"] == counts["predicted"]
         assert counts["valid"] == 1
+
+
+def test_examples_of_the_page_are_read_as_it_says():
+    page = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text(encoding="utf-8")
+    table = next(part for part in page.split("\n\n") if part.startswith("| tagged output |"))
+    rows = [row.strip("| ").rsplit(" | ", 2) for row in table.splitlines()[2:]]
+    assert len(rows) == 10
+    for output, mentions, level in rows:
+        text = "mice with ataxia and severe ataxia ."
+        found = [
+            each if isinstance(each, str) else f"{each[0]}-{each[1]}"
+            for each in spans(output.strip("`"), text)
+        ]
+        assert found == ([] if mentions == "none" else [mentions]), output
+        assert parse_tagged(output.strip("`"), text, TYPES).level is Level[level.upper()], output
