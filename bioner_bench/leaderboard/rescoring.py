@@ -130,6 +130,6 @@ def _stale(record: Record) -> str | None:
         return None
     asked = "JSON" if form == prompt.JSON else "tagged text"
     return (
-        f"{1 - valid:.1%} of its answers were other than valid {asked}, were read by version {record['parser']} "
-        f"(now {reader}), and are not kept"
+        f"{1 - valid:.1%} of its answers were other than valid {asked}, were read by version "
+        f"{record['parser']} (now {reader}), and are not kept"
     )
