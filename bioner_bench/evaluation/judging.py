@@ -10,7 +10,7 @@ from bioner_bench.evaluation.parsing import Parsed, parse
 from bioner_bench.evaluation.scoring import Counts, count
 from bioner_bench.schema import Sentence
 
-READER = "2"
+READER = "3"
 """Version of parsing and alignment together. Another reading of any answer is a new one."""
 
 
