@@ -19,6 +19,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_callback import ExportableState
 
 from bioner_bench import __version__
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import hardware
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import rows, spreading
@@ -70,7 +71,7 @@ def _ended(out: Path, recipe: Recipe) -> bool:
     if not (out / SUMMARY).is_file():
         return False
     learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
-    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train):
+    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train, recipe.format):
         raise BenchmarkError(
             f"{out} was trained with another prompt than this version has; name another folder"
         )
@@ -238,7 +239,9 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
-        "prompt": rows.prompt_hashes(recipe.train),
+        "prompt": rows.prompt_hashes(
+            recipe.train, recipe.format if isinstance(recipe, LlmRecipe) else prompt.JSON
+        ),
         "steps": state.global_step,
         "kept": kept,
         "development": curve,

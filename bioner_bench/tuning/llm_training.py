@@ -60,7 +60,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             return out
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, form=recipe.format)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -79,6 +79,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     spreading.settle(trainer, recipe)
     trainer.development = _development(recipe)
     trainer.chat = chat
+    trainer.form = recipe.format
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
@@ -157,6 +158,7 @@ class _Trainer(GroupedTrainer):
 
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
+    form: str
     share: bool
     rows_at_once: int
 
@@ -185,7 +187,8 @@ class _Trainer(GroupedTrainer):
         spread = is_spread(model)  # then all processes read the same, in step
         first, step = (0, 1) if spread else (self.args.process_index, self.args.world_size)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
-            counted = answer_and_count(model, self.chat, self.development[first::step], self.rows_at_once)
+            mine = self.development[first::step]
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.form)
         everything = counted if spread else gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -246,15 +249,18 @@ def _rows_and_starts(inputs: Mapping[str, Tensor]) -> tuple[list[list[int]], lis
 
 
 def answer_and_count(
-    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0
+    model: Any,
+    chat: Chat,
+    asked: Sequence[tuple[str, Sentence]],
+    rows_at_once: int = 0,
+    form: str = prompt.JSON,
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
-    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
-    room = 16 + max(
-        len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
-    )
+    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types, form=form)) for task, s in asked]
+    targets = [prompt.target(s.text, s.entities, corpora.get(task).types, form) for task, s in asked]
+    room = 16 + max(len(chat.target(target)) for target in targets)
     training = model.training
     model.eval()
     written = greedy(model, prompts, room, chat.end_of_turn, rows_at_once)
@@ -264,6 +270,6 @@ def answer_and_count(
         answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
     counts = []
     for (task, sentence), answer in zip(asked, answers, strict=True):
-        counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+        counted = judge(sentence, answer, list(corpora.get(task).types), form=form).counts
         counts.append({column: counted[column] for column in COUNTED})
     return counts
