@@ -177,6 +177,8 @@ def _wrong_use(error: Exception) -> str | None:
         return "no task is named; for example: --tasks bioner_ncbi"
     if isinstance(error, ValueError) and "Attempted to load model" in reason:
         return f"{reason}; this project's own are {', '.join(systems.OWN_MODELS)}"
+    if isinstance(error, TypeError) and (twice := re.search(r"multiple values .* argument '(\w+)'", reason)):
+        return f"{twice[1]} is an option of its own: --{twice[1]}; take it out of --model_args"
     if isinstance(error, TypeError) and "__init__()" in reason:
         return f"--model_args do not fit the model: {reason}"
     if isinstance(error, OSError) and "huggingface.co" in reason:
