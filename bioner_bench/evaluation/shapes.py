@@ -270,11 +270,11 @@ def _read_list(value: list[Any], types: Types, depth: int) -> Reading | None:
 
 
 def _strings(value: list[str], types: Types) -> Reading | None:
+    if len(value) == 1 and (inner := inner_json(value[0])) is not None:
+        return read(inner, types, DEEPEST - 1)
     labelled = [of_labelled_string(item, types) for item in value]
     if all(labelled):
         return mentions_of_typed([item for item in labelled if item is not None], types)
-    if len(value) == 1 and (inner := inner_json(value[0])) is not None:
-        return read(inner, types, DEEPEST - 1)
     if all(says_none(item) for item in value):
         return Reading(Rank.EMPTY)
     if len(types) > 1:
