@@ -21,10 +21,11 @@ from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
+from bioner_bench.models.heads import IGNORED
 from bioner_bench.models.shared_prefix import target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, learners, processes, rows
-from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
+from bioner_bench.tuning.grouped_trainer import GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
 
