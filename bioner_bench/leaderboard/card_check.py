@@ -76,6 +76,7 @@ def check_card(
     generation: Json,
     training: Training | None,
     constrained: bool = False,
+    context: int = 0,
 ) -> None:
     """Raise a `BenchmarkError` if a run is of another system than the card's.
 
@@ -87,9 +88,13 @@ def check_card(
         generation: options of the generation, the same for all sentences.
         training: how a checkpoint of this project was trained, if it is one.
         constrained: whether the answers were held to the task's form while they were written.
+        context: sentences on each side that the prompts showed.
     """
-    declared = bool(card.run.get("metadata", {}).get("constrained"))
-    pairs: list[tuple[str, Any, Any]] = [("constrained", constrained, declared)]
+    declared = card.run.get("metadata", {})
+    pairs: list[tuple[str, Any, Any]] = [
+        ("constrained", constrained, bool(declared.get("constrained"))),
+        ("context", context, declared.get("context", 0)),
+    ]
     if source in systems.OWN_MODELS:
         pairs += [("kind", systems.OWN_MODELS[source], card.kind)]
     described = str(card.run.get("model", source))

@@ -168,36 +168,33 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     corpus = metadata.get("corpus", task)
     if task in corpora.built_in() and corpus != task:
         raise BenchmarkError(f"{path}: {task} was run on the corpus of {corpus}; give a variant its own name")
-    wanted = expected(corpus)
+    strategy, context = metadata.get("demonstrations", "random"), int(metadata.get("context") or 0)
+    wanted = expected(corpus, context)
     version = str(results["versions"][task])
     current = task_version(task, metadata.get("config_source"))
     if version != current and not rescore:
         raise BenchmarkError(
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
-    strategy = metadata.get("demonstrations", "random")
-    now = prompt.prompt_hash(wanted.corpus.types, strategy)
+    now = prompt.prompt_hash(wanted.corpus.types, strategy, context=context)
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
         )
     if config.get("repeats", 1) != 1:
         raise BenchmarkError(f"{path}: {config['repeats']} answers to a sentence; one is taken: no repeats")
-    shots = int(results["n-shot"][task] or 0)
-    seed = results["config"].get("fewshot_seed")
+    shots, seed = int(results["n-shot"][task] or 0), results["config"].get("fewshot_seed")
     samples_path = path.with_name(f"samples_{task}_{_time(path)}.jsonl")
-    choose = chooser(wanted.training, strategy, seed or 0)
-    declared = Declared.of_results(results, task)
+    choose, declared = chooser(wanted.training, strategy, seed or 0), Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
-    arguments = _arguments(results)
+    source, arguments = str(results["config"].get("model")), _arguments(results)
     training = _training(arguments, card)
     constrained = bool(metadata.get("constrained"))
     generation = dict(answers.generation)
-    if constrained and generation.pop("response_format", None) != prompt.response_format(
-        list(wanted.corpus.types)
-    ):
+    form = prompt.response_format(list(wanted.corpus.types))
+    if constrained and generation.pop("response_format", None) != form:
         raise BenchmarkError(f"{path}: the answers were held to another form than the task's; run it again")
-    check_card(path, card, str(results["config"].get("model")), arguments, generation, training, constrained)
+    check_card(path, card, source, arguments, generation, training, constrained, context)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -243,6 +240,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
+    if context:
+        record["setup"]["context"] = context
     if error := next(iter(validator().iter_errors(record)), None):
         raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
@@ -378,7 +377,8 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
     """The options of `lm_eval run` that a run was made with, without secrets and folders."""
     config = results["config"]
     shots = results["n-shot"][task] or 0
-    strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
+    metadata = results["configs"][task]["metadata"]
+    strategy = metadata.get("demonstrations", "random")
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.
     chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
@@ -391,7 +391,7 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
         "apply_chat_template": True if chat else None,
         "fewshot_as_multiturn": False if results.get("fewshot_as_multiturn") is False else None,
         "metadata": ({"demonstrations": strategy} if strategy != "random" else {})
-        | ({"constrained": True} if results["configs"][task]["metadata"].get("constrained") else {}),
+        | {name: metadata[name] for name in ("constrained", "context") if metadata.get(name)},
         "system_instruction": results.get("system_instruction") or None,
         "gen_kwargs": _public("gen_kwargs", config.get("gen_kwargs") or None),
         "batch_size": config.get("batch_size") or None,

@@ -159,7 +159,8 @@ def _around(
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
     shown = choose(sentence, shots) if shots else []
-    found = around(asked, prompt.messages(sentence.text, task.corpus.types, shown))
+    turns = prompt.messages(sentence.text, task.corpus.types, shown)
+    found = around(asked, prompt.in_context(turns, [*shown, sentence]) if task.context else turns)
     if found is None:
         raise BenchmarkError(
             f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"

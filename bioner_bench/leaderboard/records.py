@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import Any, Final, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Setup(TypedDict):
     system_instruction: str | None
     gen_prefix: str | None
     generation: Json
+    context: NotRequired[int]
 
 
 class Training(TypedDict):
@@ -234,9 +235,8 @@ def _check_sentences(path: Path, record: Record) -> None:
     if documents is not None and not all(isinstance(each, str) for each in documents):
         raise BenchmarkError(f"{path}: a document without a name; make the record again")
     if (documents is None) != (record["bootstrap"]["unit"] == "sentence"):
-        raise BenchmarkError(
-            f"{path}: intervals by {record['bootstrap']['unit']}, but documents say otherwise"
-        )
+        unit = record["bootstrap"]["unit"]
+        raise BenchmarkError(f"{path}: intervals by {unit}, but documents say otherwise")
     pinned = gold_hashes().get(record["task"])
     if pinned and not record["partial"] and record["gold_sha256"] != pinned:
         raise BenchmarkError(

@@ -51,16 +51,16 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         if checkpoints.begin(out, recipe):
             return out
         packaged.resolve(recipe.model)
-    training = _sentences(recipe, (*recipe.train, *recipe.auxiliary), "train")
+    training, types = _sentences(recipe, (*recipe.train, *recipe.auxiliary), "train")
     validation = _sentences(recipe, recipe.validation, "validation")
     set_seed(recipe.seed)  # for the weights of the new layers
     encoder = _start(recipe, tag_set(dict.fromkeys(chain(*annotated))), annotated)
-    development = _Development(encoder, validation)
+    development = _Development(encoder, *validation)
     trainer = GroupedTrainer(
         model=encoder.model,
-        args=checkpoints.arguments(recipe, out, "strict_f1" if validation else None),
-        train_dataset=_read(encoder, training)[2],
-        eval_dataset=development.rows if validation else None,
+        args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
+        train_dataset=_read(encoder, training, types)[2],
+        eval_dataset=development.rows if recipe.validation else None,
         data_collator=partial(batch, padding=encoder.tokenizer.pad_token_id or 0),
         compute_metrics=development.scores,
         callbacks=checkpoints.callbacks(recipe),
@@ -72,7 +72,7 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         recipe,
         trainer,
         lambda model: _save(model, encoder.tokenizer, out),
-        {"sentences": len(training), "mentions": sum(len(sentence.entities) for _, sentence in training)},
+        {"sentences": len(training), "mentions": sum(len(sentence.entities) for sentence in training)},
         {"begin_from": packaged.revision(recipe.begin_from)} if recipe.begin_from else None,
     )
     return out
@@ -90,16 +90,17 @@ def _annotated(recipe: EncoderRecipe) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(found))
 
 
-Typed = tuple[Sequence[str], Sentence]
-"""A sentence with the types that its corpus annotates."""
-
-
-def _sentences(recipe: EncoderRecipe, tasks: Iterable[str], split: str) -> list[Typed]:
-    return [
-        (tuple(corpora.get(task).types), sentence)
-        for task in tasks
-        for sentence in corpora.loading.with_surroundings(task, split, recipe.context)
-    ]
+def _sentences(
+    recipe: EncoderRecipe, tasks: Iterable[str], split: str
+) -> tuple[list[Sentence], list[tuple[str, ...]]]:
+    """The sentences of a split of several corpora, and of each the types that its corpus annotates."""
+    sentences: list[Sentence] = []
+    types: list[tuple[str, ...]] = []
+    for task in tasks:
+        found = corpora.loading.with_surroundings(task, split, recipe.context)
+        sentences += found
+        types += [tuple(corpora.get(task).types)] * len(found)
+    return sentences, types
 
 
 def _start(recipe: EncoderRecipe, tags: Sequence[str], annotated: Sequence[Sequence[str]] = ()) -> Encoder:
@@ -235,18 +236,18 @@ def _optimizer(model: Any, recipe: EncoderRecipe) -> torch.optim.Optimizer:
 
 
 def _read(
-    encoder: Encoder, sentences: Sequence[Typed]
+    encoder: Encoder, sentences: Sequence[Sentence], types: Sequence[tuple[str, ...]]
 ) -> tuple[list[list[str]], list[Input], list[Mapping[str, Any]]]:
     """The gold tags of every sentence, its windows, and what the Trainer is given for each of them."""
-    spans, inputs = read([s for _, s in sentences], encoder.tokenizer, encoder.max_length)
+    spans, inputs = read(sentences, encoder.tokenizer, encoder.max_length)
     numbers = encoder.model.config.label2id
-    gold = [to_tags(found, s.entities) for found, (_, s) in zip(spans, sentences, strict=True)]
-    allowed = {types: encoder.allowed(types) for types in dict.fromkeys(types for types, _ in sentences)}
+    gold = [to_tags(found, s.entities) for found, s in zip(spans, sentences, strict=True)]
+    allowed = {each: encoder.allowed(each) for each in dict.fromkeys(types)}
     rows: list[Mapping[str, Any]] = []
     for item in inputs:
         place = item.window.sentence
         row = encoder.row(item) | {"labels": _labels(item, [numbers[tag] for tag in gold[place]])}
-        if (possible := allowed[sentences[place][0]]) is not None:
+        if (possible := allowed[types[place]]) is not None:
             row["allowed"] = possible
         rows.append(row)
     return gold, inputs, rows
@@ -265,9 +266,11 @@ def _labels(item: Input, labels: Sequence[int]) -> list[int]:
 class _Development:
     """The development split, and the Trainer's function that scores it as evaluation would."""
 
-    def __init__(self, encoder: Encoder, sentences: Sequence[Typed]) -> None:
+    def __init__(
+        self, encoder: Encoder, sentences: Sequence[Sentence], types: Sequence[tuple[str, ...]]
+    ) -> None:
         self.encoder = encoder
-        self.gold, inputs, rows = _read(encoder, sentences)
+        self.gold, inputs, rows = _read(encoder, sentences, types)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
         self.inputs = [inputs[index] for index in order]
         self.rows = [rows[index] for index in order]

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, set_seed
 
 from bioner_bench import corpora
+from bioner_bench.corpora.loading import with_surroundings
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
@@ -56,14 +57,15 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             return out
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, context=recipe.context)
+    beside = [row for task in recipe.auxiliary for row in rows.rows_of(task, context=recipe.context)]
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
     set_seed(recipe.seed)
     model = learners.load(recipe, chat)
-    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
+    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in [*chosen, *beside]]
     trainer = _Trainer(
         model=_with_loss(model),
         args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
@@ -79,6 +81,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         )
     trainer.development = _development(recipe)
     trainer.chat = chat
+    trainer.context = recipe.context
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
@@ -96,7 +99,8 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             "negatives": sum(not row.positive for row in chosen),
             "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
             "tokens": sum(len(row["input_ids"]) for row in learned),
-        },
+        }
+        | ({"auxiliary_rows": len(beside)} if beside else {}),
         {
             "chat_template": chat.template is not None,
             "rendered_prompt_sha256": chat.sha256,
@@ -146,7 +150,7 @@ def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
     pool = [
         (task, sentence)
         for task in recipe.validation
-        for sentence in corpora.load(task, "validation").sentences
+        for sentence in with_surroundings(task, "validation", recipe.context)
     ]
     number = min(recipe.validation_sentences or len(pool), len(pool))
     return Random(recipe.seed).sample(pool, number)
@@ -159,6 +163,7 @@ class _Trainer(GroupedTrainer):
     chat: Chat
     share: bool
     rows_at_once: int
+    context: int
 
     def compute_loss(
         self,
@@ -181,7 +186,7 @@ class _Trainer(GroupedTrainer):
         mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
-            counted = answer_and_count(model, self.chat, mine, self.rows_at_once)
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.context)
         everything = gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -238,12 +243,12 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
 
 
 def answer_and_count(
-    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0
+    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0, context: int = 0
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
-    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
+    prompts = [chat.prompt(rows.asked(s, corpora.get(task).types, context)) for task, s in asked]
     room = 16 + max(
         len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
     )

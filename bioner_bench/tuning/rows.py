@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bioner_bench import corpora
-from bioner_bench.corpora.loading import needs_split
+from bioner_bench.corpora.loading import needs_split, with_surroundings
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.prompt import Message
+from bioner_bench.schema import Sentence
 from bioner_bench.writing import write_text
 
 
@@ -30,11 +31,12 @@ class Row:
         return sum(map(len, json.loads(self.target).values()))
 
 
-def rows_of(task: str, split: str = "train") -> list[Row]:
-    """A row for each sentence of a split, in the corpus's order.
+def rows_of(task: str, split: str = "train", context: int = 0) -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order; with `context` sentences on each side.
 
     Raises:
-        BenchmarkError: the corpus has no such split of its own, or is never to be trained on.
+        BenchmarkError: the corpus has no such split of its own, is never to be trained on, or is to be shown
+            with context and its documents are not known.
     """
     needs_split(task, split, "--tasks")
     types = corpora.get(task).types
@@ -42,17 +44,23 @@ def rows_of(task: str, split: str = "train") -> list[Row]:
         Row(
             id=f"{task}/{sentence.id}",
             task=task,
-            messages=prompt.messages(sentence.text, types),
+            messages=asked(sentence, types, context),
             target=prompt.target(sentence.text, sentence.entities, types),
             positive=bool(sentence.entities),
         )
-        for sentence in corpora.load(task, split).sentences
+        for sentence in with_surroundings(task, split, context)
     ]
 
 
-def prompt_hashes(tasks: Iterable[str]) -> dict[str, str]:
+def asked(sentence: Sentence, types: Mapping[str, str], context: int) -> list[Message]:
+    """The zero-shot prompt of a sentence, with its context if that is more than 0."""
+    turns = prompt.messages(sentence.text, types)
+    return prompt.in_context(turns, [sentence]) if context else turns
+
+
+def prompt_hashes(tasks: Iterable[str], context: int = 0) -> dict[str, str]:
     """Task -> the hash of the prompt that its rows have."""
-    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
+    return {task: prompt.prompt_hash(corpora.get(task).types, context=context) for task in tasks}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

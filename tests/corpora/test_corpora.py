@@ -31,6 +31,10 @@ BUILT_IN = {
     "bioner_nlmchem": ("out-of-domain", ["Chemical"]),
     "bioner_nlmgene": ("out-of-domain", ["Gene"]),
     "bioner_sample": ("demo", ["Disease", "Chemical", "Gene"]),
+    "bioner_wnut17": (
+        "auxiliary",
+        ["person", "location", "corporation", "product", "creative-work", "group"],
+    ),
 }
 PUBLIC = sorted(set(BUILT_IN) - {"bioner_sample"})
 
