@@ -62,13 +62,14 @@ def card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         tags=["biomedical", "named-entity-recognition", "bioner_bench"],
         eval_results=results or None,
     )
+    beside = f" beside {', '.join(recipe.auxiliary)}" if recipe.auxiliary else ""
     found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
     found += f", on {sampled:,} sentences of it" if kept and sampled else ""
     return (
         f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
         f"{packaged.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
         f"bioner_bench {__version__}.\n\n"
-        f"- Training data: {', '.join(recipe.train)} (training split"
+        f"- Training data: {', '.join(recipe.train)}{beside} (training split"
         f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
         f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
@@ -90,10 +91,11 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         source = f"pretrained={base},peft=.,tokenizer=."
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
+    context = f" --metadata context={recipe.context}" if recipe.context else ""
     template = " --apply_chat_template" if summary["chat_template"] else ""
     return (
         f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation} \\\n"
-        f"    --tasks {','.join(recipe.train)}\n```\n\n"
+        f"    --tasks {','.join(recipe.train)}{context}\n```\n\n"
     )
 
 
