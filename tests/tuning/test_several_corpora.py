@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_llm import write_llm
 from tiny_models import write_bert
 from two_corpora import ILLS, NAMES, TEXTS, write_two
 
@@ -14,8 +15,10 @@ from bioner_bench.harness.lm_models import Encoder
 from bioner_bench.models import encoder, heads
 from bioner_bench.models.tagging import tag_set
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import encoder_training
-from bioner_bench.tuning.recipes import EncoderRecipe, read_recipe
+from bioner_bench.tuning import encoder_training, llm_training
+from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Lora, read_recipe
+from bioner_bench.tuning.rows import prompt_hashes
+from bioner_bench.tuning.strategies import Choice
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +173,47 @@ def test_a_recipe_names_its_beginning_by_task_and_seed(tmp_path):
     path.write_text(path.read_text().replace("[names]", "[bioner_nlmchem]"))
     with pytest.raises(BenchmarkError, match="out of domain: it is never trained on"):
         read_recipe(path, task="ills")
+
+
+# --- language models -------------------------------------------------------------------------------------
+
+
+def test_a_language_model_learns_each_row_with_its_own_corpus_in_the_prompt(tmp_path, monkeypatch):
+    """All auxiliary rows beside the selected ones, with context where the recipe says so."""
+    seen = []
+    encode = llm_training.encode
+
+    def spy(row, chat, limit):
+        seen.append((row.task, row.messages[0]["content"], row.target))
+        return encode(row, chat, limit)
+
+    monkeypatch.setattr(llm_training, "encode", spy)
+    recipe = LlmRecipe(
+        name="both",
+        model=str(write_llm(tmp_path / "base")),
+        train=("ills",),
+        auxiliary=("names",),
+        context=1,
+        select=Choice(strategy="full", limit=5),
+        seed=1,
+        epochs=1,
+        steps=1,
+        learning_rate=1e-3,
+        batch_size=2,
+        precision="float32",
+        lora=Lora(r=2),
+    )
+    out = llm_training.train(recipe, tmp_path / "out")
+    told = json.loads((out / "training.json").read_text())
+    assert (told["data"]["rows"], told["data"]["auxiliary_rows"]) == (5, 12)
+    assert told["prompt"] == prompt_hashes(["ills", "names"], context=1)
+    assert [task for task, _, _ in seen] == ["ills"] * 5 + ["names"] * 12
+    for number, (task, asked, target) in enumerate(seen):
+        type_ = "Disease" if task == "ills" else "person"
+        place = number if task == "ills" else number - 5
+        assert f"- {type_}: a thing" in asked and f"Sentence: {TEXTS[place]}\n" in asked
+        assert ("Context before: " in asked) == (place % 6 > 0)
+        assert list(json.loads(target)) == [type_]
+    assert "--tasks ills --metadata context=1" in (out / "README.md").read_text()
+    (tmp_path / "again.yaml").write_text((out / "recipe.yaml").read_text())
+    assert read_recipe(tmp_path / "again.yaml") == recipe
