@@ -120,6 +120,13 @@ def how_to_run(card: Card | None) -> list[tuple[str, str]]:
     return list(zip(heads, made, strict=True))
 
 
+def how_it_was_trained(record: Record, path: str) -> list[tuple[str, str]]:
+    """The command that makes the checkpoint of a run again, seed and all; a record keeps its recipe."""
+    if not record.get("training"):
+        return []
+    return [("To train it again", f"bioner-bench train leaderboards/records/{path}")]
+
+
 def hardware(record: Record) -> str:
     """What a run ran on, in a word or two."""
     on = record["run"]["hardware"]

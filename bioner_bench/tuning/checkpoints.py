@@ -21,7 +21,7 @@ from transformers.trainer_callback import ExportableState
 from bioner_bench import __version__
 from bioner_bench.models import hardware
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import rows
+from bioner_bench.tuning import rows, spreading
 from bioner_bench.tuning.model_card import CURVE, card, curve
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
 from bioner_bench.writing import write_text
@@ -101,6 +101,8 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         options["gradient_checkpointing"] = True  # transformers warns of the name wherever it is given
     if isinstance(recipe, LlmRecipe):
         options["optim"] = recipe.optimizer
+    if isinstance(recipe, LlmRecipe) and recipe.fsdp:
+        options |= spreading.ARGUMENTS
     for package in recipe.report_to:
         if importlib.util.find_spec(package) is None:
             raise BenchmarkError(f"report_to: {package} is not installed; run: pip install {package}")
@@ -211,8 +213,9 @@ def finish(
         data: counts of what was learned from.
         more: further facts for the summary.
     """
+    model = spreading.brought_together(trainer)
     if trainer.is_world_process_zero():
-        save(trainer.accelerator.unwrap_model(trainer.model))
+        save(model)
         summary = _summary(recipe, trainer, data) | dict(more or {})
         write_text(out / CURVE, curve(summary))
         write_text(out / "README.md", card(recipe, summary))

@@ -23,9 +23,9 @@ from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
 from bioner_bench.models.heads import IGNORED
-from bioner_bench.models.shared_prefix import target_logits
+from bioner_bench.models.shared_prefix import is_spread, shared_tokens, target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints, learners, processes, rows
+from bioner_bench.tuning import checkpoints, learners, processes, rows, spreading
 from bioner_bench.tuning.grouped_trainer import GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
@@ -52,6 +52,11 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
 
 
 def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
+    if recipe.fsdp and processes.share()[1] == 1:
+        raise BenchmarkError(
+            "fsdp spreads weights over several processes, and there is one; start them by "
+            "`accelerate launch --num_processes N -m bioner_bench train`"
+        )
     with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
@@ -74,11 +79,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         data_collator=collate,
         callbacks=checkpoints.callbacks(recipe),
     )
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise BenchmarkError(
-            "weights that are spread over processes (FSDP, DeepSpeed) can be neither scored nor written "
-            "here; use data parallel processes"
-        )
+    spreading.settle(trainer, recipe)
     trainer.development = _development(recipe)
     trainer.chat = chat
     trainer.context = recipe.context
@@ -173,7 +174,10 @@ class _Trainer(GroupedTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
-        loss, count = model(batch=inputs, share=self.share)
+        share = self.share
+        if share and self.is_fsdp_enabled:  # a process that read twice would wait for one that reads once
+            share = spreading.all_agree(shared_tokens(model, *_rows_and_starts(inputs)) > 0)
+        loss, count = model(batch=inputs, share=share)
         if num_items_in_batch is None:
             return loss / count
         # Processes average their gradients, but the number is of all their tokens.
@@ -183,11 +187,13 @@ class _Trainer(GroupedTrainer):
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Called by the Trainer: strict F1 of greedy answers on the development sentences."""
-        mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
+        spread = is_spread(model)  # then all processes read the same, in step
+        first, step = (0, 1) if spread else (self.args.process_index, self.args.world_size)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
+            mine = self.development[first::step]
             counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.context)
-        everything = gather_object(counted)
+        everything = counted if spread else gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
         self.log(metrics)
@@ -234,12 +240,16 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
         share: read what all rows begin with only once.
     """
     labels = inputs["labels"]
-    sizes = inputs["attention_mask"].sum(dim=1).tolist()
-    batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
-    starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
     wanted = labels[labels != IGNORED]
-    loss = cross_entropy(target_logits(model, batch, starts, share).float(), wanted, reduction="sum")
-    return loss, wanted.numel()
+    logits = target_logits(model, *_rows_and_starts(inputs), share)
+    return cross_entropy(logits.float(), wanted, reduction="sum"), wanted.numel()
+
+
+def _rows_and_starts(inputs: Mapping[str, Tensor]) -> tuple[list[list[int]], list[int]]:
+    """The rows of a batch as they were before filling up, and the place of the token before each target."""
+    sizes = inputs["attention_mask"].sum(dim=1).tolist()
+    rows = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
+    return rows, ((inputs["labels"] != IGNORED).int().argmax(dim=1) - 1).tolist()
 
 
 def answer_and_count(
