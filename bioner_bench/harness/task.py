@@ -5,7 +5,8 @@ from the task name, or from `dataset_name` in a variant of a task under another 
 `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
 `--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
 `--metadata '{"demonstrations": "retrieved"}'`. With `{"constrained": true}` there, models that can be held to
-a form write nothing but valid answers. `{"context": 1}` shows one sentence on each side with each.
+a form write nothing but valid answers; `{"format": "tags"}` asks for the sentence with tags around mentions;
+`{"context": 1}` shows one sentence on each side with each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bioner_bench.corpora.documents import with_context
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.evaluation.bootstrap import standard_error
+from bioner_bench.evaluation.confidence import TOKENS, ScoredText
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, chooser
 from bioner_bench.harness.documents import Document, to_document, to_sentence
@@ -68,17 +70,14 @@ def load_datasets(task: str) -> dict[str, datasets.Dataset]:
     }
 
 
-def process_results(document: Document, results: Sequence[str]) -> dict[str, list[Any]]:
-    """Counts that each score of one answer needs, by score name, for `aggregation`."""
-    types = document["types"]
-    seen = [entity["seen"] for entity in document["entities"]]
-    counts = judge(to_sentence(document), results[0], types, seen).counts
-    items: dict[str, list[Any]] = {}
-    for name, score in scoring.scores(types).items():
-        items[name] = [counts[column] for column in score.columns]
-        if name in STDERR_SCORES:
-            items[f"{name}_stderr"] = [document["document"], *items[name]]
-    return items
+def room_for_sentence(task: str) -> int:
+    """Tokens in which any sentence of a task can be copied: half as many as its longest has characters.
+
+    Of the longest sentences of the corpora at hand a tokenizer for code needs one for 1.2 (NLM-Chem) to 2.7
+    characters (NCBI-disease); the room for an answer in JSON comes on top.
+    """
+    splits = [split for split in corpora.get(task).files if split != "train"]
+    return max(len(s.text) for split in splits for s in corpora.load(task, split).sentences) // 2
 
 
 def aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[int]]], float]:
@@ -113,7 +112,13 @@ def metric_list(types: Sequence[str]) -> list[dict[str, Any]]:
         metrics.append({"metric": name, "aggregation": aggregation(score), **kind})
         if name in STDERR_SCORES:
             metrics.append({"metric": f"{name}_stderr", "aggregation": stderr_aggregation(score), **kind})
-    return metrics
+    return [*metrics, {"metric": TOKENS, "aggregation": mean_logprob, "higher_is_better": True}]
+
+
+def mean_logprob(answers: Iterable[Sequence[tuple[str, float]]]) -> float:
+    """lm-eval's aggregation of tokens with their log-probabilities: the mean over all tokens."""
+    values = [logprob for tokens in answers for _, logprob in tokens]
+    return sum(values) / len(values) if values else 0.0
 
 
 # No methods of the task: lm-eval copies its configuration with all that hangs on it, and a task has its whole
@@ -123,19 +128,43 @@ class Question:
     """What is asked of a document."""
 
     types: Mapping[str, str]
+    form: str = prompt.JSON
 
     def __call__(self, doc: Document) -> str:
         """The instruction and the sentence."""
-        return prompt.plain_text(prompt.messages(doc["text"], self.types))
+        return prompt.plain_text(prompt.messages(doc["text"], self.types, form=self.form))
 
 
 @dataclass(frozen=True)
 class Target:
     """The right answer to a document."""
 
+    form: str = prompt.JSON
+
     def __call__(self, doc: Document) -> str:
-        """Its mentions as JSON."""
-        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
+        """Its mentions as JSON, or its sentence with tags."""
+        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"], self.form)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What an answer to a document counts."""
+
+    form: str = prompt.JSON
+
+    def __call__(self, document: Document, results: Sequence[str]) -> dict[str, list[Any]]:
+        """Counts that each score of one answer needs, by score name, for `aggregation`."""
+        types = document["types"]
+        seen = [entity["seen"] for entity in document["entities"]]
+        counts = judge(to_sentence(document), results[0], types, seen, self.form).counts
+        items: dict[str, list[Any]] = {}
+        for name, score in scoring.scores(types).items():
+            items[name] = [counts[column] for column in score.columns]
+            if name in STDERR_SCORES:
+                items[f"{name}_stderr"] = [document["document"], *items[name]]
+        if isinstance(results[0], ScoredText):
+            items[TOKENS] = results[0].tokens
+        return items
 
 
 class BioNERTask(ConfigurableTask):  # type: ignore[misc]
@@ -149,28 +178,34 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         self.corpus = corpora.get(config.get("dataset_name") or task)
         types = list(self.corpus.types)
         own = {key: value for key, value in config.items() if key != "class"}
+        metadata = own.get("metadata") or {}
+        self._form = prompt.check_form(metadata.get("format", prompt.JSON))
         training = "train" if "train" in self.corpus.files or self.corpus.training_corpus else None
         defaults = {
             "test_split": "test",
             "validation_split": "validation" if "validation" in self.corpus.files else None,
             "training_split": training,
             "fewshot_split": training,
-            "doc_to_text": Question(self.corpus.types),
-            "doc_to_target": Target(),
-            "process_results": process_results,
+            "doc_to_text": Question(self.corpus.types, self._form),
+            "doc_to_target": Target(self._form),
+            "process_results": Counted(self._form),
             "output_type": "generate_until",
             "metric_list": metric_list(types),
             "target_delimiter": " ",
             "fewshot_delimiter": prompt.TURN_SEPARATOR,
         }
         generation: dict[str, Any] = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
-        metadata = own.get("metadata") or {}
         constrained = metadata.get("constrained", False)
         if not isinstance(constrained, bool):
             raise BenchmarkError(f"constrained is {constrained!r} in --metadata; give true or false")
+        if constrained and self._form != prompt.JSON:
+            raise BenchmarkError(f"constrained answers are JSON, not {self._form}; leave one of both out")
         if constrained:
             generation["response_format"] = prompt.response_format(types)
-        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
+        generation |= own.get("generation_kwargs") or {}
+        if self._form == prompt.TAGS and "max_gen_toks" in generation:
+            generation["max_gen_toks"] += room_for_sentence(self.corpus.task)
+        own["generation_kwargs"] = generation
         self._context = metadata.get("context", 0)
         if type(self._context) is not int or self._context < 0:
             raise BenchmarkError(f"context is {self._context!r} in --metadata; give a number of sentences")
@@ -183,8 +218,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         self._strategy = metadata.get("demonstrations", STRATEGIES[0])
         own["metadata"] = metadata | {
             "corpus": self.corpus.task,
-            "prompt": prompt.VERSION,
-            "prompt_hash": prompt.prompt_hash(self.corpus.types, self._strategy, context=self._context),
+            "prompt": prompt.VERSIONS[self._form],
+            "prompt_hash": prompt.prompt_hash(self.corpus.types, self._strategy, self._form, self._context),
             "demonstrations": self._strategy,
             "bioner_bench": __version__,
         }
@@ -238,7 +273,7 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         demonstrations that depend on the order of documents.
         """
         shown = self.demonstrations(doc, num_fewshot) if num_fewshot else []
-        turns = prompt.messages(doc["text"], self.corpus.types, shown)
+        turns = prompt.messages(doc["text"], self.corpus.types, shown, self._form)
         if self._context:
             turns = prompt.in_context(turns, [*shown, self._sentence(doc)])
         if not (apply_chat_template and chat_template):

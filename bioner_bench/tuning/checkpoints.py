@@ -19,6 +19,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_callback import ExportableState
 
 from bioner_bench import __version__
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import hardware
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import rows, spreading
@@ -78,7 +79,8 @@ def _ended(out: Path, recipe: Recipe) -> bool:
 
 
 def _prompts(recipe: Recipe) -> dict[str, str]:
-    return rows.prompt_hashes((*recipe.train, *recipe.auxiliary), recipe.context)
+    form = recipe.format if isinstance(recipe, LlmRecipe) else prompt.JSON
+    return rows.prompt_hashes((*recipe.train, *recipe.auxiliary), form, recipe.context)
 
 
 def last(out: Path) -> str | None:

@@ -62,8 +62,9 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             return out
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, context=recipe.context)
-    beside = [row for task in recipe.auxiliary for row in rows.rows_of(task, context=recipe.context)]
+    asked = (recipe.format, recipe.context)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, 16, *asked)
+    beside = [row for task in recipe.auxiliary for row in rows.rows_of(task, "train", *asked)]
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -82,7 +83,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     spreading.settle(trainer, recipe)
     trainer.development = _development(recipe)
     trainer.chat = chat
-    trainer.context = recipe.context
+    trainer.asked = asked
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
@@ -164,7 +165,7 @@ class _Trainer(GroupedTrainer):
     chat: Chat
     share: bool
     rows_at_once: int
-    context: int
+    asked: tuple[str, int]  # the format of the answers, and the context that is shown
 
     def compute_loss(
         self,
@@ -192,7 +193,7 @@ class _Trainer(GroupedTrainer):
         first, step = (0, 1) if spread else (self.args.process_index, self.args.world_size)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
             mine = self.development[first::step]
-            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.context)
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, *self.asked)
         everything = counted if spread else gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -253,15 +254,19 @@ def _rows_and_starts(inputs: Mapping[str, Tensor]) -> tuple[list[list[int]], lis
 
 
 def answer_and_count(
-    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0, context: int = 0
+    model: Any,
+    chat: Chat,
+    asked: Sequence[tuple[str, Sentence]],
+    rows_at_once: int = 0,
+    form: str = prompt.JSON,
+    context: int = 0,
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
-    prompts = [chat.prompt(rows.asked(s, corpora.get(task).types, context)) for task, s in asked]
-    room = 16 + max(
-        len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
-    )
+    prompts = [chat.prompt(rows.asked(s, corpora.get(task).types, form, context)) for task, s in asked]
+    targets = [prompt.target(s.text, s.entities, corpora.get(task).types, form) for task, s in asked]
+    room = 16 + max(len(chat.target(target)) for target in targets)
     training = model.training
     model.eval()
     written = greedy(model, prompts, room, chat.end_of_turn, rows_at_once)
@@ -271,6 +276,6 @@ def answer_and_count(
         answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
     counts = []
     for (task, sentence), answer in zip(asked, answers, strict=True):
-        counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+        counted = judge(sentence, answer, list(corpora.get(task).types), form=form).counts
         counts.append({column: counted[column] for column in COUNTED})
     return counts

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from bioner_bench import __version__, corpora, plotting
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import packaged
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml
 
@@ -91,11 +92,13 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         source = f"pretrained={base},peft=.,tokenizer=."
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
-    context = f" --metadata context={recipe.context}" if recipe.context else ""
     template = " --apply_chat_template" if summary["chat_template"] else ""
+    told: dict[str, Any] = {} if recipe.format == prompt.JSON else {"format": recipe.format}
+    told |= {"context": recipe.context} if recipe.context else {}
+    asked = f" --metadata '{json.dumps(told)}'" if told else ""
     return (
-        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation} \\\n"
-        f"    --tasks {','.join(recipe.train)}{context}\n```\n\n"
+        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation}{asked} \\\n"
+        f"    --tasks {','.join(recipe.train)}\n```\n\n"
     )
 
 

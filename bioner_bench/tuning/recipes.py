@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from bioner_bench.corpora.loading import needs_split
+from bioner_bench.evaluation import prompt
 from bioner_bench.models.hardware import PRECISIONS
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.strategies import STRATEGIES, UNSCORED, Choice
@@ -96,6 +97,7 @@ LLM_SCHEMA: dict[str, Any] = {
             "required": ["strategy"],
             "additionalProperties": False,
         },
+        "format": {"enum": list(prompt.VERSIONS)},
         "method": {"enum": ["lora", "full"]},
         "lora": {
             "type": "object",
@@ -229,6 +231,7 @@ class LlmRecipe(Recipe):
 
     Attributes:
         select: the rows to learn from; all if left out.
+        format: of the answers, `json` or `tags`.
         method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well. A
             `model` that is a LoRA checkpoint is one to begin from.
         lora: the adapters.
@@ -250,6 +253,7 @@ class LlmRecipe(Recipe):
     warmup: float = 0.03
     weight_decay: float = 0.0
     select: Choice = field(default_factory=lambda: Choice(strategy="full"))
+    format: str = prompt.JSON
     method: str = "lora"
     lora: Lora = field(default_factory=Lora)
     steps: int | None = None

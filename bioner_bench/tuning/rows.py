@@ -28,11 +28,19 @@ class Row:
     @property
     def mentions(self) -> int:
         """How many mentions the target has."""
+        if any(prompt.asked_form(turn["content"]) == prompt.TAGS for turn in self.messages):
+            return sum(self.target.count(f"</{type_}>") for type_ in corpora.get(self.task).types)
         return sum(map(len, json.loads(self.target).values()))
 
 
-def rows_of(task: str, split: str = "train", context: int = 0) -> list[Row]:
-    """A row for each sentence of a split, in the corpus's order; with `context` sentences on each side.
+def rows_of(task: str, split: str = "train", form: str = prompt.JSON, context: int = 0) -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order.
+
+    Args:
+        task: the corpus's.
+        split: of it.
+        form: the format of the answers.
+        context: sentences on each side that are shown with each.
 
     Raises:
         BenchmarkError: the corpus has no such split of its own, is never to be trained on, or is to be shown
@@ -44,23 +52,23 @@ def rows_of(task: str, split: str = "train", context: int = 0) -> list[Row]:
         Row(
             id=f"{task}/{sentence.id}",
             task=task,
-            messages=asked(sentence, types, context),
-            target=prompt.target(sentence.text, sentence.entities, types),
+            messages=asked(sentence, types, form, context),
+            target=prompt.target(sentence.text, sentence.entities, types, form),
             positive=bool(sentence.entities),
         )
         for sentence in with_surroundings(task, split, context)
     ]
 
 
-def asked(sentence: Sentence, types: Mapping[str, str], context: int) -> list[Message]:
+def asked(sentence: Sentence, types: Mapping[str, str], form: str, context: int) -> list[Message]:
     """The zero-shot prompt of a sentence, with its context if that is more than 0."""
-    turns = prompt.messages(sentence.text, types)
+    turns = prompt.messages(sentence.text, types, form=form)
     return prompt.in_context(turns, [sentence]) if context else turns
 
 
-def prompt_hashes(tasks: Iterable[str], context: int = 0) -> dict[str, str]:
+def prompt_hashes(tasks: Iterable[str], form: str, context: int = 0) -> dict[str, str]:
     """Task -> the hash of the prompt that its rows have."""
-    return {task: prompt.prompt_hash(corpora.get(task).types, context=context) for task in tasks}
+    return {task: prompt.prompt_hash(corpora.get(task).types, form=form, context=context) for task in tasks}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench import __version__, corpora
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import ifd, processes, rows, score_files
@@ -44,6 +45,7 @@ def select_rows(
     out: Path,
     scores_from: Path | None = None,
     batch_size: int = 16,
+    form: str = prompt.JSON,
     context: int = 0,
 ) -> list[Row]:
     """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
@@ -58,13 +60,14 @@ def select_rows(
         scores_from: a folder that this function wrote with the same weak model for all these rows, to score
             nothing again.
         batch_size: rows that the weak model reads at once.
+        form: the format of the answers.
         context: sentences on each side that are shown with each.
 
     Raises:
         BenchmarkError: a corpus has no training split, there is no weak model where one is needed, or the
             scores that were found are of another setting.
     """
-    found = [row for task in tasks for row in rows.rows_of(task, context=context)][: choice.limit]
+    found = [row for task in tasks for row in rows.rows_of(task, "train", form, context)][: choice.limit]
     check(choice.strategy, choice.ratio)
     if choice.weak_model is None and choice.strategy not in UNSCORED:
         raise BenchmarkError(
@@ -75,14 +78,15 @@ def select_rows(
         scores: dict[str, Score] = {}
         scoring: dict[str, Any] = {}
         if choice.weak_model is not None:
-            scores, scoring = _scores(found, choice, out, scores_from, batch_size, context)
+            scores, scoring = _scores(found, choice, out, scores_from, batch_size, form, context)
         made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
         kept = [row for row in found if row.id in made.kept]
         if processes.share()[0] == 0:
             rows.write(out / "rows.jsonl", kept)
             write_text(out / "scores.jsonl", _lines(found, scores, made))
             report = _report(tasks, choice, found, scores, made)
-            report |= {"prompt": rows.prompt_hashes(tasks, context), "scoring": scoring}
+            hashes = rows.prompt_hashes(tasks, form, context)
+            report |= {"format": form, "prompt": hashes, "scoring": scoring}
             write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
             if scores:
                 write_text(out / "distribution.svg", _picture(found, scores, made))
@@ -98,6 +102,7 @@ def _scores(
     out: Path,
     scores_from: Path | None,
     batch_size: int,
+    form: str,
     context: int,
 ) -> tuple[dict[str, Score], dict[str, Any]]:
     """The score of every row, from files where they have them, and what scoring cost.
@@ -131,7 +136,7 @@ def _scores(
         groups.setdefault(row.task, []).append(row)
     files = {
         task: settings | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
-        for task, prompt_hash in rows.prompt_hashes(groups, context).items()
+        for task, prompt_hash in rows.prompt_hashes(groups, form, context).items()
     }
     this, number_of_processes = processes.share()
     if this == 0:

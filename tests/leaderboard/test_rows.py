@@ -243,7 +243,7 @@ def test_committed_records_fit_the_tasks_of_today():
 
 
 def test_every_checkpoint_of_a_committed_record_is_trained_again_from_the_record():
-    """`bioner-bench train RECORD` reads the recipe that it keeps, and writes the folder that its run names."""
+    """`bioner-bench train RECORD` reads the recipe in it, and writes the folder that its run names."""
     trained = 0
     for path in sorted((ROOT / "leaderboards" / "records").glob("*/*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))

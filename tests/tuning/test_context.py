@@ -231,7 +231,7 @@ def test_prompts_with_context_have_a_hash_of_their_own(folder):
     assert len(set(hashes)) == 3 and hashes[0] == prompt.prompt_hash(TYPES)
     for size, wanted in enumerate(hashes):
         assert build(folder, context=size).config.metadata["prompt_hash"] == wanted
-        assert prompt_hashes(["ills"], size) == {"ills": wanted}
+        assert prompt_hashes(["ills"], "json", size) == {"ills": wanted}
     for wrong in (-1, True, "one"):
         with pytest.raises(BenchmarkError, match="give a number of sentences"):
             build(folder, context=wrong)

@@ -206,7 +206,7 @@ def test_a_language_model_learns_each_row_with_its_own_corpus_in_the_prompt(tmp_
     out = llm_training.train(recipe, tmp_path / "out")
     told = json.loads((out / "training.json").read_text())
     assert (told["data"]["rows"], told["data"]["auxiliary_rows"]) == (5, 12)
-    assert told["prompt"] == prompt_hashes(["ills", "names"], context=1)
+    assert told["prompt"] == prompt_hashes(["ills", "names"], "json", context=1)
     assert [task for task, _, _ in seen] == ["ills"] * 5 + ["names"] * 12
     for number, (task, asked, target) in enumerate(seen):
         type_ = "Disease" if task == "ills" else "person"
@@ -214,6 +214,6 @@ def test_a_language_model_learns_each_row_with_its_own_corpus_in_the_prompt(tmp_
         assert f"- {type_}: a thing" in asked and f"Sentence: {TEXTS[place]}\n" in asked
         assert ("Context before: " in asked) == (place % 6 > 0)
         assert list(json.loads(target)) == [type_]
-    assert "--tasks ills --metadata context=1" in (out / "README.md").read_text()
+    assert """ --metadata '{"context": 1}' """ in (out / "README.md").read_text()
     (tmp_path / "again.yaml").write_text((out / "recipe.yaml").read_text())
     assert read_recipe(tmp_path / "again.yaml") == recipe
