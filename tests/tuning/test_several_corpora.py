@@ -113,6 +113,24 @@ def test_one_corpus_is_learned_without_masks(together):
     assert encoder_training._annotated(alike) == [("Disease",)], "corpora of the same types need none"
 
 
+def test_all_parts_of_a_head_learn_with_masked_tags(together, tmp_path):
+    """The best epoch is kept with its head, and a run goes on from one with all of its parts."""
+    recipe, _ = together
+    whole = replace(recipe, name="whole", head="bilstm-crf", characters="cnn", epochs=15)
+    out = encoder_training.train(whole, tmp_path / "out")
+    assert json.loads((out / "training.json").read_text())["kept"]["strict_f1"] > 0.9
+    right = sum(
+        (text.split()[2], "Disease") in each
+        for text, each in zip(TEXTS, found(out, ["Disease"]), strict=True)
+    )
+    assert right > 0.9 * len(TEXTS)
+    again = encoder_training._start(replace(whole, begin_from=str(out)), tag_set(["Disease", "person"]))
+    for name, value in load_file(out / heads.FILE).items():
+        assert torch.equal(again.model.tagger.state_dict()[name], value)
+    other = encoder_training._start(replace(whole, begin_from=str(out)), tag_set(["Disease"]))
+    assert not other.model.tagger.crf.pairs.any(), "of other labels it starts anew"
+
+
 # --- then the target alone -------------------------------------------------------------------------------
 
 
