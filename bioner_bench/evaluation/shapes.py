@@ -230,6 +230,8 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     """A map from mention to type, to an object with a type, or, of one type, to offsets."""
     typed = []
     for key, item in value.items():
+        if isinstance(item, list) and fold(key) in LIST_KEYS:
+            return None  # spans without their texts
         if isinstance(item, str) and (labelled_type(item, types) is not None or item == "O"):
             typed.append(Typed(key, item))
         elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is not None:
