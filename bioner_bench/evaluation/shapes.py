@@ -230,7 +230,7 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     """A map from mention to type, to an object with a type, or, of one type, to offsets."""
     typed = []
     for key, item in value.items():
-        if isinstance(item, list) and fold(key) in LIST_KEYS:
+        if isinstance(item, list) and (fold(key) in LIST_KEYS or match_type(key, types)):
             return None  # spans without their texts
         if isinstance(item, str) and (labelled_type(item, types) is not None or item == "O"):
             typed.append(Typed(key, item))
