@@ -46,6 +46,7 @@ def select_rows(
     scores_from: Path | None = None,
     batch_size: int = 16,
     form: str = prompt.JSON,
+    context: int = 0,
 ) -> list[Row]:
     """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
 
@@ -60,12 +61,13 @@ def select_rows(
             nothing again.
         batch_size: rows that the weak model reads at once.
         form: the format of the answers.
+        context: sentences on each side that are shown with each.
 
     Raises:
         BenchmarkError: a corpus has no training split, there is no weak model where one is needed, or the
             scores that were found are of another setting.
     """
-    found = [row for task in tasks for row in rows.rows_of(task, form=form)][: choice.limit]
+    found = [row for task in tasks for row in rows.rows_of(task, "train", form, context)][: choice.limit]
     check(choice.strategy, choice.ratio)
     if choice.weak_model is None and choice.strategy not in UNSCORED:
         raise BenchmarkError(
@@ -76,13 +78,15 @@ def select_rows(
         scores: dict[str, Score] = {}
         scoring: dict[str, Any] = {}
         if choice.weak_model is not None:
-            scores, scoring = _scores(found, choice, out, scores_from, batch_size, form)
+            scores, scoring = _scores(found, choice, out, scores_from, batch_size, form, context)
         made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
         kept = [row for row in found if row.id in made.kept]
         if processes.share()[0] == 0:
             rows.write(out / "rows.jsonl", kept)
             write_text(out / "scores.jsonl", _lines(found, scores, made))
-            report = _report(tasks, choice, found, scores, made, form) | {"scoring": scoring}
+            report = _report(tasks, choice, found, scores, made)
+            hashes = rows.prompt_hashes(tasks, form, context)
+            report |= {"format": form, "prompt": hashes, "scoring": scoring}
             write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
             if scores:
                 write_text(out / "distribution.svg", _picture(found, scores, made))
@@ -93,7 +97,13 @@ def select_rows(
 
 
 def _scores(
-    found: Sequence[Row], choice: Choice, out: Path, scores_from: Path | None, batch_size: int, form: str
+    found: Sequence[Row],
+    choice: Choice,
+    out: Path,
+    scores_from: Path | None,
+    batch_size: int,
+    form: str,
+    context: int,
 ) -> tuple[dict[str, Score], dict[str, Any]]:
     """The score of every row, from files where they have them, and what scoring cost.
 
@@ -126,7 +136,7 @@ def _scores(
         groups.setdefault(row.task, []).append(row)
     files = {
         task: settings | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
-        for task, prompt_hash in rows.prompt_hashes(groups, form).items()
+        for task, prompt_hash in rows.prompt_hashes(groups, form, context).items()
     }
     this, number_of_processes = processes.share()
     if this == 0:
@@ -210,13 +220,10 @@ def _report(
     found: Sequence[Row],
     scores: Mapping[str, Score],
     made: Selection,
-    form: str,
 ) -> dict[str, Any]:
     report: dict[str, Any] = {
         "bioner_bench": __version__,
         "tasks": list(tasks),
-        "format": form,
-        "prompt": rows.prompt_hashes(tasks, form),
         "choice": asdict(choice) | {"weak_model": packaged.public_name(choice.weak_model or "") or None},
         "partial": choice.limit is not None,
         "corpora": {
