@@ -147,9 +147,9 @@ _QUOTES = str.maketrans({"'": "\ue001", "’": "\ue002"} | dict.fromkeys('"“�
 _APOSTROPHES_BACK = {0xE001: "'", 0xE002: "’"}
 """Apostrophes of bare words, which the repair would take for quotes."""
 _BETWEEN = re.compile(r"\\+[nrt](?![a-z])|\\+|\.\.\.|…|(?<!\w)[uUbBrR]\Z")
-_CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
+_CONSTANTS = {"None": "null", "True": "true", "False": "false", "nan": "NaN"}
 _ARROW = re.compile(r"=>?|->")
-_CONSTANT = re.compile(r"\b(?:None|True|False|nan|inf)\b")
+_CONSTANT = re.compile(r"\b(?:None|True|False|nan)\b")
 _STRAY = "]}) \t\r\n`\"'”’"
 _RUN = re.compile(r"[\[{(\s]*+")
 _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")

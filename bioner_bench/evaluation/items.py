@@ -20,8 +20,8 @@ TEXT_KEYS = (
     *("surfaceform", "token", "literal", "exact", "content", "matchedtext", "match"),
 )
 TYPE_KEYS = (
-    *("type", "label", "category", "entitytype", "entitygroup", "class", "entity", "tag", "nertag", "group"),
-    *("semantictype", "entitylabel", "entitycategory", "entityclass", "kind", "annotationtype"),
+    *("type", "label", "category", "group", "class", "entity", "tag", "nertag", "semantictype", "kind"),
+    "annotationtype",
 )
 LIST_KEYS = frozenset(
     [
