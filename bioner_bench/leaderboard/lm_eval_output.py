@@ -22,7 +22,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READER
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
-from bioner_bench.harness.demonstrations import chooser
+from bioner_bench.harness.demonstrations import chooser, public
 from bioner_bench.harness.masking import masked, secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
@@ -176,7 +176,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
     strategy = metadata.get("demonstrations", "random")
-    now = prompt.prompt_hash(wanted.corpus.types, strategy)
+    now = prompt.prompt_hash(wanted.corpus.types, public(strategy))
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
@@ -224,7 +224,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
-            "demonstrations": strategy,
+            "demonstrations": public(strategy),
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
@@ -378,7 +378,7 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
     """The options of `lm_eval run` that a run was made with, without secrets and folders."""
     config = results["config"]
     shots = results["n-shot"][task] or 0
-    strategy = results["configs"][task]["metadata"].get("demonstrations", "random")
+    strategy = public(results["configs"][task]["metadata"].get("demonstrations", "random"))
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.
     chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
