@@ -20,7 +20,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.harness import demonstrations
 from bioner_bench.harness.cards import read_card
 from bioner_bench.harness.demonstrations import STRATEGIES, chooser
-from bioner_bench.leaderboard import lm_eval_output, records
+from bioner_bench.leaderboard import lm_eval_output, records, rows
 from bioner_bench.models import embedding, packaged
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
@@ -443,6 +443,8 @@ def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_
     name, _, revision = at.removeprefix("dense:").partition("@sha256:")
     assert records.place(made).name == f"bioner_sample-5-shot-dense-{name}-{revision[:8]}-seed-1234.json"
     assert f"--metadata demonstrations={at}" in made["run"]["command"]
+    row = {"kind": "llm", "shots": 5, "demonstrations": at}
+    assert rows.asked(row) == f", 5-shot, dense {name}"
     assert str(Path(dense.removeprefix("dense:")).parent) not in json.dumps(made)
     call_it_random(tmp_path / "out", demonstrations.pinned(dense))
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):

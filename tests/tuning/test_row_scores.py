@@ -150,6 +150,7 @@ def toy(tmp_path):
     return write_toy_corpus(tmp_path, ["Alpha", "Beta", "Gamma"], ("train", "validation", "test"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(llm, toy, tmp_path):
     options = ["--tasks", "toy", "--weak-model", llm, "--score", "gradient", "--out", tmp_path / "out"]
     call("select", *options, **toy)
@@ -170,6 +171,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(llm, toy, tmp_path):
     assert "was made with another seed" in said
 
 
+@pytest.mark.slow
 def test_a_warm_checkpoint_scores_and_another_base_model_is_another_score(llm, warm, toy, tmp_path):
     options = ["--tasks", "toy", "--score", "gradient"]
     call("select", *options, "--weak-model", llm, "--out", tmp_path / "cold", **toy)
@@ -185,6 +187,7 @@ def test_a_warm_checkpoint_scores_and_another_base_model_is_another_score(llm, w
     assert settings_["adapter"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("score", "strategy"), [("mentions", "densest"), ("length", "longest")])
 def test_counts_need_no_model_and_select_as_the_strategies_of_their_names(score, strategy, tmp_path):
     by_score, by_name = tmp_path / "by-score", tmp_path / "by-name"
@@ -236,6 +239,7 @@ def test_what_does_not_go_together_is_one_line(llm, options, said, tmp_path):
 # --- training --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_recipe_selects_by_a_score_and_takes_that_of_select(llm, toy, tmp_path):
     call(
         "select", "--tasks", "toy", "--weak-model", llm, "--score", "gradient", "--out", tmp_path / "s", **toy
