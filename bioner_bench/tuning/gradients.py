@@ -16,7 +16,7 @@ about 1 / sqrt(DIMENSIONS) for a cosine, in one pass over the numbers; a full ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,15 +90,10 @@ def prepare(model: Any, chat: Chat, adapter: Path | None, seed: int) -> Gradient
     return Gradients(adapted, chat, weights, places, signs)
 
 
-def mean(
-    rows: Sequence[Row], gradients: Gradients, progress: Callable[[int], object] = lambda done: None
-) -> Tensor:
+def mean(rows: Iterable[Row], gradients: Gradients) -> Tensor:
     """The mean projected gradient of rows; each row counts alike, however long its target."""
-    found = torch.zeros(DIMENSIONS, dtype=torch.double)
-    for row in rows:
-        found += gradients.of(row)
-        progress(1)
-    return found / len(rows)
+    found = [gradients.of(row) for row in rows]
+    return torch.stack(found).mean(dim=0)
 
 
 def score(

@@ -25,7 +25,11 @@ DEVELOPMENT = 200
 
 Json = dict[str, Any]
 
-Score = Callable[[Sequence[Row]], Iterator[AnyScore]]
+Progress = Callable[[int], object]
+"""Called with the number of rows that were scored since its last call."""
+
+Score = Callable[[str, Sequence[Row]], Iterator[AnyScore]]
+"""A task and rows of it -> their scores, in any order."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,12 @@ class _Scorer:
     Attributes:
         settings: what scores depend on; scores of other settings are not taken.
         of_task: the same, of one corpus alone.
-        begin: given what to call with the number of rows done, how to score the rows of a corpus. It loads
-            the model, so it is called only where a row has no score yet.
+        begin: load what scores; called only where a row has no score yet.
     """
 
     settings: Json
     of_task: Callable[[str], Json]
-    begin: Callable[[Callable[[int], object]], Callable[[str], Score]]
+    begin: Callable[[Progress], Score]
 
 
 def find(
@@ -90,13 +93,12 @@ def find(
         with tqdm(
             total=len(found), initial=len(found) - number, desc=name, unit="row", disable=this > 0
         ) as bar:
-            score_of = scorer.begin(bar.update)
+            score = scorer.begin(bar.update)
             for task, rows_ in waiting.items():
                 if rows_:
                     path = out / paths[task]
                     file = _part(path, this) if number_of_processes > 1 else path
-                    scored = score_of(task)(rows_[this::number_of_processes])
-                    score_files.append(file, files[task], scored)
+                    score_files.append(file, files[task], score(task, rows_[this::number_of_processes]))
         processes.meet()
         if this == 0:
             for task, settings in files.items():
@@ -121,8 +123,8 @@ def find(
 def _by_counting(choice: Choice) -> _Scorer:
     from bioner_bench.tuning import surface
 
-    def begin(progress: Callable[[int], object]) -> Callable[[str], Score]:
-        return lambda _: lambda waiting: surface.score(waiting, choice.score, progress)
+    def begin(progress: Progress) -> Score:
+        return lambda _, waiting: surface.score(waiting, choice.score, progress)
 
     return _Scorer({"score": choice.score}, lambda _: {}, begin)
 
@@ -135,7 +137,6 @@ def _by_model(choice: Choice, out: Path, batch_size: int) -> _Scorer:
     from bioner_bench.models.chat import Chat
 
     assert choice.weak_model is not None
-    by_gradient = choice.score == "gradient"
     source = packaged.resolve(choice.weak_model)
     options: Json = {"revision": choice.revision} if choice.revision else {}
     with packaged.loading(choice.weak_model):
@@ -152,62 +153,70 @@ def _by_model(choice: Choice, out: Path, batch_size: int) -> _Scorer:
         "rendered_prompt_sha256": chat.sha256,
     }
 
-    def load(name: str) -> Any:
+    def load(source: str) -> Any:
         several = processes.share()[1] > 1
         device = str(processes.together().device) if several else hardware.device()
-        with packaged.loading(name):
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                packaged.resolve(name), dtype=dtype, **options
-            )
+        with packaged.loading(source):
+            model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
         return model.to(device).eval()
 
-    def by_ifd(progress: Callable[[int], object]) -> Callable[[str], Score]:
+    def begin(progress: Progress) -> Score:
         from bioner_bench.tuning import ifd
 
-        model = load(str(choice.weak_model))
-        return lambda _: lambda waiting: ifd.score(waiting, model, chat, batch_size, progress)
+        model = load(source)
+        return lambda _, waiting: ifd.score(waiting, model, chat, batch_size, progress)
 
-    if not by_gradient:
-        return _Scorer(settings, lambda _: {}, by_ifd)
+    if choice.score == "gradient":
+        return _by_gradients(choice, out, source, chat, settings, load)
+    return _Scorer(settings, lambda _: {}, begin)
 
+
+def _by_gradients(
+    choice: Choice, out: Path, source: str, chat: Any, of_model: Json, load: Callable[[str], Any]
+) -> _Scorer:
     from bioner_bench.tuning import gradients
 
     base, adapter = packaged.base_and_adapter(source)
-    settings |= {
-        "score": "gradient",
-        "base": packaged.revision(packaged.resolve(base), choice.revision) if adapter else None,
+    base = packaged.resolve(base)
+    settings = of_model | {
+        "score": choice.score,
+        "base": packaged.revision(base, choice.revision) if adapter else None,
         "adapter": None if adapter else {"r": gradients.ADAPTER.r, "alpha": gradients.ADAPTER.alpha},
         "dimensions": gradients.DIMENSIONS,
         "development": DEVELOPMENT,
         "seed": choice.seed,
     }
 
-    def development(task: str) -> list[Row]:
-        pool = rows.rows_of(task, "validation")
-        return Random(f"{choice.seed}:{task}").sample(pool, min(DEVELOPMENT, len(pool)))
-
     def of_task(task: str) -> Json:
-        development(task)  # refuses a corpus that has no such split
-        return {"development_sha256": corpora.get(task).files["validation"].sha256}
+        split = corpora.get(task).files.get("validation")
+        if split is None:
+            raise BenchmarkError(
+                f"{task} has no development split, with which the score {choice.score} compares rows; "
+                "take another score"
+            )
+        return {"development_sha256": split.sha256}
 
-    def by_gradients(progress: Callable[[int], object]) -> Callable[[str], Score]:
+    def begin(progress: Progress) -> Score:
         import torch
+        from tqdm import tqdm
 
         prepared = gradients.prepare(load(base), chat, adapter, choice.seed)
 
-        def of(task: str) -> Score:
+        def score(task: str, waiting: Sequence[Row]) -> Iterator[AnyScore]:
             path = out / choice.score / f"{task}.development.json"
             told = json.loads(json.dumps(settings | of_task(task)))
             if processes.share()[0] == 0 and _content(path).get("settings") != told:
-                found = gradients.mean(development(task), prepared)
+                pool = rows.rows_of(task, "validation")
+                drawn = Random(f"{choice.seed}:{task}").sample(pool, min(DEVELOPMENT, len(pool)))
+                found = gradients.mean(tqdm(drawn, desc="development", unit="row"), prepared)
                 write_text(path, json.dumps({"settings": told, "gradient": found.tolist()}) + "\n")
             processes.meet()
             wanted = torch.tensor(_content(path)["gradient"], dtype=torch.double)
-            return lambda waiting: gradients.score(waiting, prepared, wanted, progress)
+            return gradients.score(waiting, prepared, wanted, progress)
 
-        return of
+        return score
 
-    return _Scorer(settings, of_task, by_gradients)
+    return _Scorer(settings, of_task, begin)
 
 
 def _content(path: Path) -> Json:

@@ -228,7 +228,7 @@ def test_counts_are_those_of_the_sentences():
             ["--score", "gradient", "--weak-model", "LLM", "--dtype", "bfloat16"],
             "computed in float32, not in",
         ),
-        (["--score", "gradient", "--weak-model", "LLM"], "bioner_sample has no validation split"),
+        (["--score", "gradient", "--weak-model", "LLM"], "bioner_sample has no development split"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(llm, options, said, tmp_path):
