@@ -11,7 +11,7 @@ import yaml
 
 from bioner_bench import corpora
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import lm_eval_output, records
+from bioner_bench.leaderboard import records, run_facts
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, read_recipe
 from bioner_bench.tuning.strategies import UNSCORED, Choice
@@ -333,7 +333,7 @@ def record_of(run: Run, folder: Path) -> records.Record | None:
         # A record from before a field was there was trained with what is its default now.
         needed = {name: getattr(run.recipe, name) for name in _needed()}
         defaults, planned = (json.loads(json.dumps(asdict(r))) for r in (LlmRecipe(**needed), run.recipe))
-        if defaults | record["training"]["recipe"] != lm_eval_output.without_folders(planned):
+        if defaults | record["training"]["recipe"] != run_facts.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )

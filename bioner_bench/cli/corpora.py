@@ -121,16 +121,20 @@ def verify(tasks: Tasks = None, as_json: Json = False) -> None:
 
 
 @app.command(epilog="Example: bioner-bench corpora ceiling bioner_ncbi --json")
-def ceiling(tasks: Tasks = None, as_json: Json = False) -> None:
+def ceiling(
+    tasks: Tasks = None,
+    format_: Annotated[str, typer.Option("--format", help="Of the answers: json or tags.")] = "json",
+    as_json: Json = False,
+) -> None:
     """The format ceiling: what the test split's own gold scores, written as an answer and read back."""
     from bioner_bench.evaluation.ceiling import ceiling as ceiling_of
 
-    found = {corpus.task: ceiling_of(corpus.task) for corpus in _corpora(tasks)}
+    found = {corpus.task: ceiling_of(corpus.task, form=format_) for corpus in _corpora(tasks)}
     if as_json:
         print_json(found)
         return
     print_table(
-        "format ceiling, test split",
+        f"format ceiling, test split, {format_}",
         ["task", "strict F1", "relaxed F1", "sentences", "mentions"],
         [
             [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,18 +66,24 @@ def score(
     A prediction has text, types, gold (a list of {"start": 0, "end": 6, "type": "Disease"}) and either output
     (what a model wrote) or predicted (a list like gold). JSON of several files is an object of their paths.
     """
-    from bioner_bench.cli.results import print_summary
+    from bioner_bench.cli.results import print_summary, print_sureness
     from bioner_bench.evaluation import predictions
-    from bioner_bench.evaluation.summary import summarise_judged
+    from bioner_bench.evaluation.confidence import as_json as sureness_as_json
+    from bioner_bench.evaluation.summary import summarise_judged, sureness
 
-    printed = {}
+    printed: dict[str, dict[str, Any]] = {}
     for file, judged in [(file, predictions.read(file)) for file in predictions.files(files)]:
         summary = summarise_judged(judged, resamples, seed)
         mentions = sum(len(item.sentence.entities) for item in judged)
         printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
+        sure = sureness(judged)
+        if sure is not None:
+            printed[str(file)]["confidence"] = sureness_as_json(*sure)
         if not as_json:
             title = f"{file.name}: {len(judged):,} sentences, {mentions:,} mentions"
             print_summary(console(), title, summary, judged[0].types)
+            if sure is not None:
+                print_sureness(console(), *sure)
     if as_json:
         print_json(printed if len(printed) > 1 else next(iter(printed.values())))
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bioner_bench.control_characters import printable
 from bioner_bench.evaluation.alignment import Aligned, Fate
+from bioner_bench.evaluation.confidence import Covered
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.evaluation.summary import Summary
 from bioner_bench.schema import Entity
@@ -71,7 +72,7 @@ _FURTHER = {
         "strict_recall_unseen": "whose string it has not",
     },
     "how the answers were read": {
-        "json_valid": "valid JSON as they came",
+        "json_valid": "what was asked for",
         "json_extracted": "once text around them was gone",
         "json_repaired": "after a repair",
         "json_failed": "not at all: no mentions",
@@ -84,6 +85,16 @@ _FURTHER = {
     },
 }
 """Heading -> score -> what it says."""
+
+
+def print_sureness(console: Console, rows: Sequence[Covered], error: float | None) -> None:
+    """What the most confident mentions score."""
+    console.print(f"\n{'most confident':<14} {'mentions':>9} {'P':>7} {'R':>7} {'F1':>7}", style="dim")
+    for row in rows:
+        scores = (percent(value) for value in (row.precision, row.recall, row.f1))
+        line = f"{row.share:>12.0%}   {row.mentions:>9,}" + "".join(f" {value:>7}" for value in scores)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"calibration error {percent(error)}", markup=False, highlight=False)
 
 
 def print_comparison(console: Console, summaries: Mapping[str, tuple[int, Summary]]) -> None:

@@ -52,11 +52,13 @@ def select(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that are scored at once.")] = 16,
     seed: Annotated[int, typer.Option(help="Of what is drawn by chance.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="Of the answers: json or tags.")] = "json",
 ) -> None:
     """Choose training rows by IFD or another score: the highest of those with a mention, and all others.
 
     Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
     """
+    from bioner_bench.evaluation.prompt import check_form
     from bioner_bench.tuning.strategies import Choice
 
     choice = Choice(
@@ -74,7 +76,8 @@ def select(
     try:
         from bioner_bench.tuning.selection import select_rows
 
-        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size)
+        form = check_form(format_)
+        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size, form)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])

@@ -105,7 +105,7 @@ class _Squeezed:
     @cached_property
     def folded(self) -> str:
         """Folded one character by one, so that offsets stay."""
-        return _fold(self.exact)
+        return fold(self.exact)
 
     def offset(self, position: int) -> int:
         """The offset in the text of a character of `exact`."""
@@ -139,7 +139,7 @@ def _squeeze(text: str) -> str:
     return "".join(text.split())
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Case folded, character by character, so that offsets stay: one that would grow is lowered or kept."""
     folded = text.casefold()
     if len(folded) == len(text):
@@ -164,7 +164,7 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
         searched_to: dict[str, int] = {}
         left = []
         for index in waiting:
-            needle = _fold(exact[index]) if folds else exact[index]
+            needle = fold(exact[index]) if folds else exact[index]
             at = haystack.find(needle, searched_to.get(needle, 0))
             while at >= 0:
                 start = squeezed.offset(at)
@@ -187,7 +187,7 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
         if not waiting:
             break
         if on_boundaries and not folds:  # what the text lacks however it is written is not searched for again
-            waiting = [index for index in waiting if _fold(exact[index]) in squeezed.folded]
+            waiting = [index for index in waiting if fold(exact[index]) in squeezed.folded]
     for index in waiting:
         results[index] = Aligned(mentions[index], Fate.SURPLUS)
     return [

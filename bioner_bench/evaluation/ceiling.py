@@ -1,6 +1,6 @@
-"""The format ceiling: what a model scores that writes the gold itself as target JSON.
+"""The format ceiling: what a model scores that writes the gold itself as its answer.
 
-It is below one where a repeated or nested string leaves open which occurrence is meant. It exercises
+In JSON it is below one where a repeated or nested string leaves open which occurrence is meant. It exercises
 loader, target, parser, aligner and scorer in one go.
 """
 
@@ -12,11 +12,16 @@ from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
 
 
-def ceiling(task: str, split: str = "test") -> dict[str, float | int]:
-    """`strict_f1` and `relaxed_f1` of a split's own gold, and its numbers of `sentences` and `mentions`."""
+def ceiling(task: str, split: str = "test", form: str = prompt.JSON) -> dict[str, float | int]:
+    """`strict_f1` and `relaxed_f1` of a split's own gold, and its numbers of `sentences` and `mentions`.
+
+    `form` is the format that the gold is written in.
+    """
+    prompt.check_form(form)
     types = list(corpora.get(task).types)
     sentences = corpora.load(task, split).sentences
-    rows = [judge(s, prompt.target(s.text, s.entities, types), types).counts for s in sentences]
+    answers = [prompt.target(s.text, s.entities, types, form) for s in sentences]
+    rows = [judge(s, answer, types, form=form).counts for s, answer in zip(sentences, answers, strict=True)]
     sums = total(tabulate(rows))
     named = scores(types)
     return {

@@ -57,8 +57,16 @@ LIST_KEYS = frozenset(
     ]
 )
 """Wrappers whose list is an answer even if it is empty or one of strings; singular."""
-_START = ("start", "startoffset", "startchar", "startindex", "startpos", "begin", "offset", "from", "s")
-_END = ("end", "endoffset", "endchar", "endindex", "endpos", "stop", "to", "e")
+_START = tuple(
+    fold(name)
+    for name in (
+        *("start", "start_offset", "start_char", "start_index", "start_pos"),
+        *("begin", "offset", "from", "s"),
+    )
+)
+_END = tuple(
+    fold(name) for name in ("end", "end_offset", "end_char", "end_index", "end_pos", "stop", "to", "e")
+)
 INDEX = re.compile(r"(?:[a-z_ -]{0,20}?)?#?\d{1,4}|first|second|third|fourth|fifth", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*[;\n]\s*|, +")
 DEEPEST = 40

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from bioner_bench.evaluation.alignment import Aligned, align
 from bioner_bench.evaluation.parsing import Parsed, parse
+from bioner_bench.evaluation.prompt import JSON, TAGS
 from bioner_bench.evaluation.scoring import Counts, count
+from bioner_bench.evaluation.tag_reading import parse_tagged
 from bioner_bench.schema import Sentence
 
-READER = "2"
-"""Version of parsing and alignment together. Another reading of any answer is a new one."""
+READERS = {JSON: "3", TAGS: "1"}
+"""Format of the answers -> version of parsing and alignment together. Another reading of any is a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,11 @@ class Answer:
 
 
 def judge(
-    sentence: Sentence, output: str, types: Sequence[str], seen: Sequence[bool | None] | None = None
+    sentence: Sentence,
+    output: str,
+    types: Sequence[str],
+    seen: Sequence[bool | None] | None = None,
+    form: str = JSON,
 ) -> Answer:
     """Score a model's raw output on one sentence.
 
@@ -33,8 +39,16 @@ def judge(
         output: what the model wrote.
         types: the corpus's entity types.
         seen: for each gold entity, whether the training split has its string.
+        form: the format that was asked for.
     """
-    parsed = parse(output, types)
+    parsed = parse_tagged(output, sentence.text, types) if form == TAGS else parse(output, types)
+    return judge_parsed(sentence, parsed, types, seen)
+
+
+def judge_parsed(
+    sentence: Sentence, parsed: Parsed, types: Sequence[str], seen: Sequence[bool | None] | None = None
+) -> Answer:
+    """Score what an output was read as."""
     aligned = align(sentence.text, parsed.mentions)
     counts = count(sentence, aligned, types, seen, parsed.level, parsed.cut, parsed.ambiguous)
     return Answer(parsed, aligned, counts)

@@ -126,7 +126,7 @@ def _valid_mentions(value: Mapping[str, list[Any]]) -> Iterator[Mention]:
                 yield Mention(item, type_)
 
 
-_NEXT_ITEM = re.compile(
+NEXT_ITEM = re.compile(
     rf"""
       ^ [\s>*_\#\d.)-]{{0,8}} (?: {ITEM[:-1]} (?:\s\d{{1,3}})? [*_]{{0,2}} \s?: | Find\ every\ mention\ of )
     | (?<=[\]}}]) \s? {re.escape(ITEM)}
@@ -140,7 +140,7 @@ _NEXT_ITEM = re.compile(
 
 def _first_item(text: str, types: tuple[str, ...]) -> tuple[Answer | None, bool]:
     """The answer before the model goes on with a question of its own, and whether it is cut."""
-    starts = [match.start() for match in _NEXT_ITEM.finditer(text)]
+    starts = [match.start() for match in NEXT_ITEM.finditer(text)]
     position = 0
     for start in starts:
         answer, _ = find_answer(text[position:start], types)

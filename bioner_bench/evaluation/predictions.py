@@ -2,8 +2,9 @@
 
 Two formats, JSON lines both: lm-eval's `samples_<task>_<time>.jsonl` (of `--log_samples`), and any
 system's predictions with, a line a sentence, `text`, `types`, `gold` (a list of `start`, `end`, `type`) and
-either `output` (raw model text) or `predicted` (a list of `start`, `end`, `type`); `id` and `document` are
-optional.
+either `output` (raw model text) or `predicted` (a list of `start`, `end`, `type`); `id`, `document` and the
+`format` of the output (`json`, which is meant without it, or `tags`) are optional. So is `answer_logprob`, in
+both kinds of files: the pieces of the output with their log-probabilities.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.alignment import Aligned, align
+from bioner_bench.evaluation.confidence import TOKENS, Tokens
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.run_files import check_size, size_beside
 from bioner_bench.evaluation.scoring import Counts, count
@@ -45,6 +48,7 @@ _PREDICTION = Draft202012Validator(
             "types": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
             "gold": _SPANS,
             "output": {"type": "string"},
+            "format": {"enum": list(prompt.VERSIONS)},
             "predicted": _SPANS,
         },
         "required": ["text", "types", "gold"],
@@ -54,13 +58,18 @@ _PREDICTION = Draft202012Validator(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A sentence, what was answered (None if spans were predicted), and what that counts."""
+    """A sentence, what was answered (None if spans were predicted), and what that counts.
+
+    `form` is the format of the answer, `tokens` its pieces with their log-probabilities, if they are known.
+    """
 
     sentence: Sentence
     types: tuple[str, ...]
     output: str | None
     aligned: list[Aligned]
     counts: Counts
+    form: str = prompt.JSON
+    tokens: Tokens | None = None
 
 
 def files(given: Sequence[Path]) -> list[Path]:
@@ -138,8 +147,21 @@ def _judge_sample(row: Mapping[str, Any]) -> Judged:
     output = row["filtered_resps"][0]
     if not isinstance(output, str):
         raise TypeError("the response is not a string")
-    answer = judge(sentence, output, types, [entity["seen"] for entity in doc["entities"]])
-    return Judged(sentence, types, output, answer.aligned, answer.counts)
+    # Each format has another target, of every sentence.
+    tags = row.get("target") == prompt.target(doc["text"], gold, types, prompt.TAGS)
+    seen = [entity["seen"] for entity in doc["entities"]]
+    form = prompt.TAGS if tags else prompt.JSON
+    answer = judge(sentence, output, types, seen, form)
+    return Judged(sentence, types, output, answer.aligned, answer.counts, form, _tokens(row, output))
+
+
+def _tokens(row: Mapping[str, Any], output: str) -> Tokens | None:
+    if TOKENS not in row:
+        return None
+    tokens = [(str(piece), float(logprob)) for piece, logprob in row[TOKENS]]
+    if "".join(piece for piece, _ in tokens) != output:
+        raise ValueError(f"the tokens of {TOKENS} are not those of the answer")
+    return tokens
 
 
 def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
@@ -151,8 +173,10 @@ def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
     gold = _spans(text, row["gold"], types)
     sentence = Sentence(str(row.get("id", name)), text, tuple(gold), row.get("document"))
     if "output" in row:
-        answer = judge(sentence, row["output"], types)
-        return Judged(sentence, types, row["output"], answer.aligned, answer.counts)
+        form = row.get("format", prompt.JSON)
+        answer = judge(sentence, row["output"], types, form=form)
+        tokens = _tokens(row, row["output"])
+        return Judged(sentence, types, row["output"], answer.aligned, answer.counts, form, tokens)
     predicted = _spans(text, row["predicted"], types)
     aligned = align(text, [Mention(text[e.start : e.end], e.type, e.start, e.end) for e in predicted])
     return Judged(sentence, types, None, aligned, count(sentence, aligned, types))

@@ -4,6 +4,8 @@ Evaluation, data selection and fine-tuning all build their prompts here. A promp
 messages; the instruction opens the first user turn (not a system turn, which several chat templates
 refuse), every demonstration is a user and an assistant turn. Models without a chat template get the
 same turns as one plain text.
+
+Answers have one of two formats: `json`, a line of JSON, or `tags`, the sentence with tags around mentions.
 """
 
 from __future__ import annotations
@@ -13,16 +15,25 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from bioner_bench.schema import Entity, Sentence
+from bioner_bench.evaluation.tagged_text import tagged
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
-VERSION = "json-v1"
-"""Name of the prompt text below. New wording is a new name, and bumps every task's version."""
+VERSIONS = {"json": "json-v1", "tags": "tags-v1"}
+"""Format of the answers -> name of the prompt text that asks for it.
+
+New wording is a new name, and bumps every task's version.
+"""
+
+JSON, TAGS = VERSIONS
 
 TURN_SEPARATOR = "\n\n"
 """Between the turns of a plain-text prompt; a completion has ended when it writes this."""
 
 ITEM = "Sentence:"
 """Opens a question; a model that goes on after its answer may write the next one."""
+
+_CUES = {JSON: "JSON:", TAGS: "Tagged:"}
+"""Closes a question."""
 
 IF_NONE = "If there is no mention:"
 """Before the form of the empty answer, which a model may repeat."""
@@ -35,12 +46,37 @@ class Message(TypedDict):
     content: str
 
 
-def target(text: str, entities: Iterable[Entity], types: Iterable[str]) -> str:
-    """The gold answer: one line of JSON with every type as a key, mentions in order of appearance.
+def check_form(form: Any) -> str:
+    """The name of a format, if it is one.
+
+    Raises:
+        BenchmarkError: there is no such format.
+    """
+    if form not in VERSIONS:
+        raise BenchmarkError(f"unknown format of answers: {form!r}; there are: {', '.join(VERSIONS)}")
+    return str(form)
+
+
+def form_of(version: str | None) -> str:
+    """The format that a prompt of this version asks for; JSON where there was no prompt."""
+    return next((form for form, name in VERSIONS.items() if name == version), JSON)
+
+
+def asked_form(text: str) -> str:
+    """The format that the text of a prompt asks for."""
+    return TAGS if f"\n{_CUES[TAGS]}" in text else JSON
+
+
+def target(text: str, entities: Iterable[Entity], types: Iterable[str], form: str = JSON) -> str:
+    """The gold answer.
+
+    As JSON one line with every type as a key, mentions in order of appearance; in tags the sentence.
 
     >>> target("A - T and ataxia", [Entity(0, 5, "Disease"), Entity(10, 16, "Disease")], ["Disease"])
     '{"Disease": ["A - T", "ataxia"]}'
     """
+    if form == TAGS:
+        return tagged(text, entities)
     mentions: dict[str, list[str]] = {type_: [] for type_ in types}
     for entity in sorted(entities):
         mentions[entity.type].append(text[entity.start : entity.end])
@@ -85,30 +121,43 @@ def response_format(types: Sequence[str]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "mentions", "strict": True, "schema": schema}}
 
 
-def instruction(definitions: Mapping[str, str]) -> str:
+def instruction(definitions: Mapping[str, str], form: str = JSON) -> str:
     """The task in words, for entity types given as type -> definition."""
     types = list(definitions)
     described = "\n".join(f"- {type_}: {definition}" for type_, definition in definitions.items())
-    form = json.dumps({type_: ["...", "..."] for type_ in types})
+    if form == TAGS:
+        opening, closing = (_either([f"<{slash}{type_}>" for type_ in types]) for slash in ("", "/"))
+        return (
+            f"Tag every mention of the following in the sentence:\n{described}\n"
+            f"Copy the sentence word for word, and put {opening} before each mention and {closing} after it, "
+            "also where a mention occurs twice.\n"
+            "Answer with one line, the tagged sentence, and nothing else. If there is no mention, copy the "
+            "sentence without tags."
+        )
+    shape = json.dumps({type_: ["...", "..."] for type_ in types})
     empty = json.dumps({type_: [] for type_ in types})
     return (
         f"Find every mention of the following in the sentence:\n{described}\n"
         "Copy each mention exactly as the sentence writes it. List mentions in order of appearance, "
         "and a mention that occurs twice, twice.\n"
-        f"Answer with one line of JSON and nothing else: {form}. {IF_NONE} {empty}"
+        f"Answer with one line of JSON and nothing else: {shape}. {IF_NONE} {empty}"
     )
 
 
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def messages(
-    text: str, definitions: Mapping[str, str], demonstrations: Sequence[Sentence] = ()
+    text: str, definitions: Mapping[str, str], demonstrations: Sequence[Sentence] = (), form: str = JSON
 ) -> list[Message]:
     """The chat that asks for the mentions in `text`, after solved `demonstrations`."""
     turns: list[Message] = []
     for shot in demonstrations:
-        turns.append({"role": "user", "content": _question(shot.text)})
-        turns.append({"role": "assistant", "content": target(shot.text, shot.entities, definitions)})
-    turns.append({"role": "user", "content": _question(text)})
-    turns[0]["content"] = instruction(definitions) + TURN_SEPARATOR + turns[0]["content"]
+        turns.append({"role": "user", "content": _question(shot.text, form)})
+        turns.append({"role": "assistant", "content": target(shot.text, shot.entities, definitions, form)})
+    turns.append({"role": "user", "content": _question(text, form)})
+    turns[0]["content"] = instruction(definitions, form) + TURN_SEPARATOR + turns[0]["content"]
     return turns
 
 
@@ -120,17 +169,17 @@ def plain_text(turns: Sequence[Message]) -> str:
     return "".join(parts)
 
 
-def prompt_hash(definitions: Mapping[str, str], demonstrations: str = "random") -> str:
+def prompt_hash(definitions: Mapping[str, str], demonstrations: str = "random", form: str = JSON) -> str:
     """Sixteen hexadecimal digits that change whenever a prompt for these types would.
 
     `demonstrations` is how they are chosen (`demonstrations.STRATEGIES`).
     """
     shot = Sentence("", "A B", (Entity(0, 1, next(iter(definitions))),))
-    turns = messages("C", definitions, [shot])
+    turns = messages("C", definitions, [shot], form)
     chosen = [] if demonstrations == "random" else [demonstrations]
-    content = json.dumps([VERSION, turns, plain_text(turns), *chosen], ensure_ascii=False)
+    content = json.dumps([VERSIONS[form], turns, plain_text(turns), *chosen], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _question(text: str) -> str:
-    return f"{ITEM} {text}\nJSON:"
+def _question(text: str, form: str) -> str:
+    return f"{ITEM} {text}\n{_CUES[form]}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bioner_bench.evaluation.alignment import align
 from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED
 from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.prompt import JSON, check_form
 from bioner_bench.evaluation.scoring import Counts, count, tabulate
 from bioner_bench.evaluation.summary import summarise
 from bioner_bench.schema import Entity, Mention, Sentence
@@ -73,6 +74,7 @@ def score_answers(
     outputs: Sequence[str],
     types: Sequence[str],
     *,
+    form: str = JSON,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Scores:
@@ -86,17 +88,20 @@ def score_answers(
         sentences: text and gold, such as those of `load_corpus`; their documents are used if all have one.
         outputs: what the model wrote, in the same order.
         types: the entity types that the model was asked for.
+        form: the format of the answers, `json` or `tags`.
         resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
         ValueError: the lists are of different lengths or empty, or the gold has another type.
+        BenchmarkError: there is no such format.
     """
     _same_length(sentences=sentences, outputs=outputs)
+    check_form(form)
     rows = []
     for sentence, output in zip(sentences, outputs, strict=True):
         _known_types(sentence.entities, types)
-        rows.append(judge(sentence, output, types).counts)
+        rows.append(judge(sentence, output, types, form=form).counts)
     mentions = sum(len(sentence.entities) for sentence in sentences)
     documents = [sentence.document for sentence in sentences]
     return _summary(rows, mentions, types, documents, resamples, seed)

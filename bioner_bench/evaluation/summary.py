@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, Documents, intervals
+from bioner_bench.evaluation.confidence import (
+    Covered,
+    calibration_error,
+    mention_confidences,
+    precision_at_coverage,
+)
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.evaluation.scoring import Table, scores, tabulate, total
 
@@ -38,6 +44,20 @@ def summarise(
         low, high = found.get(name, (None, None))
         summary |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return summary
+
+
+def sureness(judged: Sequence[Judged]) -> tuple[list[Covered], float | None] | None:
+    """What the most confident mentions score, and the calibration error; None if no answer has its tokens."""
+    if all(item.tokens is None for item in judged):
+        return None
+    confidences: list[float | None] = []
+    correct: list[bool] = []
+    for item in judged:
+        strings = [each.mention.text for each in item.aligned]
+        confidences += mention_confidences(item.tokens or [], strings)
+        correct += [each.span is not None and each.span in item.sentence.entities for each in item.aligned]
+    gold = sum(len(item.sentence.entities) for item in judged)
+    return precision_at_coverage(confidences, correct, gold), calibration_error(confidences, correct)
 
 
 def summarise_judged(judged: Sequence[Judged], resamples: int = RESAMPLES, seed: int = SEED) -> Summary:

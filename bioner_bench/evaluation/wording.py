@@ -66,21 +66,27 @@ _DECORATION = frozenset(
 )
 """Words beside a type's name that say nothing more of it, as in `disease_mentions`; singular."""
 
-_SYNONYMS = {
-    "disease": ("disorder", "illness", "medicalcondition"),
-    "chemical": ("drug", "compound", "chemicalcompound", "medication", "chemicalsubstance"),
-    "gene": ("protein", "geneproduct"),
-    "species": ("organism", "taxon"),
-}
-"""Other names, singular, that count only where the type itself is not named."""
-
 
 def fold(name: str) -> str:
     """Case, separators and the plural taken away: "Cell Lines" and "cell_line" become one."""
     letters = re.sub(r"[\W_]+", "", name[:100].casefold())
     if letters.endswith("ies") and letters != "species":
         return letters[:-3] + "y"
+    if letters.endswith("sses"):
+        letters = letters[:-2]
     return letters.removesuffix("s")
+
+
+_SYNONYMS = {
+    type_: frozenset(map(fold, names))
+    for type_, names in {
+        "disease": ("disorder", "illness", "medical condition"),
+        "chemical": ("drug", "compound", "chemical compound", "medication", "chemical substance"),
+        "gene": ("protein", "gene product"),
+        "species": ("organism", "taxon"),
+    }.items()
+}
+"""Other names that count only where the type itself is not named."""
 
 
 @lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import bioner_bench
+from bioner_bench.evaluation.confidence import ScoredText
 from bioner_bench.schema import BenchmarkError
 
 NAME = ".answers.sqlite"
@@ -103,6 +104,8 @@ class AnswerStore:
             answer = json.loads(found[0])
         if found[1] != self._sitting:
             self._taken_from.add(found[1])
+        if isinstance(answer, dict):
+            return ScoredText(answer["text"], answer["tokens"])
         return tuple(answer) if isinstance(answer, list) else answer  # of likelihoods
 
     def _found(self, request: str) -> tuple[str, int] | None:
@@ -114,7 +117,8 @@ class AnswerStore:
         return (str(row[0]), int(row[1])) if row else None
 
     def __setitem__(self, request: str, answer: Any) -> None:
-        text = json.dumps(answer)
+        scored = isinstance(answer, ScoredText)
+        text = json.dumps({"text": answer, "tokens": answer.tokens} if scored else answer)
         if self._written.get(request) == text:  # lm-eval sets all of them again at the end
             return
         seconds = time.monotonic() - self._start

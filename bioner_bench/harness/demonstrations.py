@@ -72,10 +72,10 @@ def pinned(strategy: str) -> str:
     return f"{DENSE}{model}@{embedding.revision(model, at or None)}"
 
 
-def public(strategy: str) -> str:
+def as_recorded(strategy: str) -> str:
     """A strategy as prompts' hashes and records have it: without the folders of the machine it is on.
 
-    >>> public("dense:/home/me/models/medcpt@sha256:12ab")
+    >>> as_recorded("dense:/home/me/models/medcpt@sha256:12ab")
     'dense:medcpt@sha256:12ab'
     """
     model, at = _model(strategy)

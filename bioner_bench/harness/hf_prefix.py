@@ -18,6 +18,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 from tqdm import tqdm
 
+from bioner_bench.evaluation.confidence import ScoredText
 from bioner_bench.models.constraint import Constraint
 from bioner_bench.models.decoding import Batching, can_decode, write
 from bioner_bench.schema import BenchmarkError
@@ -51,6 +52,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         sort: begin with the longest prompts (default True).
         batch_tokens: tokens of the rows at once, their common beginning left out (default 8192).
         merge_adapter: add the adapter to the weights; by default in float32, where it changes no answer.
+        confidence: give the log-probability of each token with an answer (default False); for `score`.
         stop_at_json: end an answer where its JSON object closes (default False). Not for thinking models.
 
     lm-eval's `batch_size` sets the most rows at once; its default of 1, and `auto`, set none.
@@ -65,6 +67,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         batch_tokens: int = 8192,
         merge_adapter: bool | None = None,
         stop_at_json: bool = False,
+        confidence: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -75,6 +78,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         rows = int(self.batch_size) if str(self.batch_size).isdigit() else 0
         self._batching = Batching(int(batch_tokens), rows if rows > 1 else 0, share_prefix, refill, sort)
         self._stop_at_json = bool(stop_at_json)
+        self._confidence = bool(confidence)
         if merge_adapter is None:
             merge_adapter = self.model.dtype == torch.float32
         if merge_adapter and hasattr(self.model, "merge_and_unload"):
@@ -89,6 +93,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         for group in groups.values():
             asked = [requests[index] for index in group]
             texts = self._answers(asked, disable_tqdm)
+            if texts is None and self._confidence:
+                raise BenchmarkError("confidence=True needs greedy answers of a model that hf-prefix can run")
             if texts is None:
                 texts = super().generate_until(asked, disable_tqdm=disable_tqdm)
             for index, text in zip(group, texts, strict=True):
@@ -133,10 +139,13 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
                 return None
             finished = _Finished(self.tokenizer, until, ends, self._stop_at_json)
             texts = [""] * len(requests)
+            logprobs: list[list[float]] = [[] for _ in requests]
             with tqdm(total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Answers") as bar:
 
                 def keep(index: int, tokens: list[int]) -> None:
                     texts[index] = self._text(tokens, until)
+                    if self._confidence:
+                        texts[index] = self._scored(texts[index], tokens, logprobs[index])
                     self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
                     bar.update()
 
@@ -149,6 +158,7 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
                     float(penalty or settings.repetition_penalty or 1),
                     keep,
                     constraint,
+                    logprobs if self._confidence else None,
                 )
         return texts
 
@@ -167,6 +177,22 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             text = self.tok_decode(tokens)
         marks = thought if isinstance(thought, str) else None
         return str(postprocess_generated_text(text, stop=until, think_end_token=marks))
+
+    def _scored(self, text: str, tokens: list[int], logprobs: Sequence[float]) -> ScoredText:
+        """An answer with the log-probabilities of its tokens; without thinking, as `text` is."""
+        decoded = [self.tok_decode(tokens[: place + 1]) for place in range(len(tokens))]
+        whole = decoded[-1]
+        # Half a character shows as another one, until the next token completes it.
+        ends = [len(part.rstrip("\N{REPLACEMENT CHARACTER}")) for part in decoded[:-1]] + [len(whole)]
+        start = whole.rfind(text)
+        if start < 0:  # no part of it: lm-eval has changed it
+            return ScoredText(text, [(text, round(sum(logprobs) / len(logprobs), 4))])
+        pieces, before = [], start
+        for end, logprob in zip(ends, logprobs, strict=True):
+            if before < (until := min(end, start + len(text))):
+                pieces.append((whole[before:until], round(logprob, 4)))
+                before = until
+        return ScoredText(text, pieces)
 
 
 class _Finished:

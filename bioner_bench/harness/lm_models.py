@@ -38,13 +38,13 @@ class _SentenceModel(LM):  # type: ignore[misc]
         super().__init__()
         self._seed = int(seed)
 
-    def answer(self, doc: dict[str, Any]) -> str:
-        """The model's output for a document."""
+    def answer(self, doc: dict[str, Any], form: str) -> str:
+        """The model's output for a document, in the format that was asked for."""
         raise NotImplementedError
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Called by lm-eval."""
-        return [self.answer(request.doc) for request in requests]
+        return [self.answer(request.doc, prompt.asked_form(str(request.args[0]))) for request in requests]
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Not offered: the tasks of this benchmark generate."""
@@ -74,18 +74,18 @@ class _SentenceModel(LM):  # type: ignore[misc]
 class Oracle(_SentenceModel):
     """The gold target: its score is the format ceiling."""
 
-    def answer(self, doc: dict[str, Any]) -> str:
-        """The target JSON."""
-        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
+    def answer(self, doc: dict[str, Any], form: str) -> str:
+        """The target."""
+        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"], form)
 
 
 @register_model("bioner-empty")
 class Empty(_SentenceModel):
-    """An empty list for every type."""
+    """An empty list for every type, or the sentence as it is."""
 
-    def answer(self, doc: dict[str, Any]) -> str:
-        """JSON without mentions."""
-        return prompt.target(doc["text"], [], doc["types"])
+    def answer(self, doc: dict[str, Any], form: str) -> str:
+        """A target without mentions."""
+        return prompt.target(doc["text"], [], doc["types"], form)
 
 
 @register_model("bioner-garbage")
@@ -95,8 +95,8 @@ class Garbage(_SentenceModel):
     Model argument `seed` (default 0). An answer depends on the seed and the document alone.
     """
 
-    def answer(self, doc: dict[str, Any]) -> str:
-        """One of six kinds of noise."""
+    def answer(self, doc: dict[str, Any], form: str) -> str:
+        """One of six kinds of noise, whatever was asked for."""
         random = Random(f"{self._seed}:{doc['id']}:{doc['text']}")
         words = random.choices(doc["text"].split() or [""], k=random.randint(1, 4))
         guess = json.dumps({random.choice(doc["types"]): words}, ensure_ascii=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
+from bioner_bench.evaluation.prompt import JSON
 from bioner_bench.harness import masking, systems
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
@@ -22,6 +23,9 @@ from bioner_bench.schema import BenchmarkError
 
 QUICK = frozenset(name for name, kind in systems.OWN_MODELS.items() if kind != "llm")
 """Models that answer so fast that nothing is worth keeping."""
+
+LOCATED = ("encoder", "dictionary")
+"""Models that say where their mentions are, in JSON."""
 
 CONSTRAINED = ("hf-prefix", "local-chat-completions", "openai-chat-completions")
 """Models that take a `response_format`."""
@@ -63,6 +67,8 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
         raise BenchmarkError(
             f"{chosen.model} cannot hold answers to a schema here; there are: {', '.join(CONSTRAINED)}"
         )
+    if (chosen.metadata or {}).get("format", JSON) != JSON and chosen.model in LOCATED:
+        raise BenchmarkError(f"{chosen.model} reads no prompt and answers with spans; leave the format out")
     default_store = not chosen.use_cache and bool(chosen.output_path) and chosen.model not in QUICK
     if default_store:
         arguments.use_cache = str(store_path(chosen.output_path))
@@ -171,6 +177,8 @@ def _wrong_use(error: Exception) -> str | None:
         return "no task is named; for example: --tasks bioner_ncbi"
     if isinstance(error, ValueError) and "Attempted to load model" in reason:
         return f"{reason}; this project's own are {', '.join(systems.OWN_MODELS)}"
+    if isinstance(error, TypeError) and (twice := re.search(r"multiple values .* argument '(\w+)'", reason)):
+        return f"{twice[1]} is an option of its own: --{twice[1]}; take it out of --model_args"
     if isinstance(error, TypeError) and "__init__()" in reason:
         return f"--model_args do not fit the model: {reason}"
     if isinstance(error, OSError) and "huggingface.co" in reason:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench import corpora
+from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
 from bioner_bench.harness.task_folders import PACKAGE, include_paths, task_manager
@@ -181,7 +182,10 @@ def options(
     if source is not None and source in card.checkpoints:
         model_args["pretrained"] = card.checkpoints[source]
     elif card.recipe and "pretrained" not in model_args:
-        model_args |= _trained(card, folder / card.recipe, model_args.get("peft"), source)
+        trained, form = _trained(card, folder / card.recipe, model_args.get("peft"), source)
+        model_args |= trained
+        if form != prompt.JSON:
+            merged["metadata"] = {"format": form} | merged["metadata"]
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
             # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
             plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
@@ -218,8 +222,9 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> Options:
-    """The model arguments that load what the recipe trained: adapters with their base model, or weights.
+def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> tuple[Options, str]:
+    """The model arguments that load what the recipe trained, adapters with their base model, or weights;
+    and the format of its answers.
 
     `adapter` is the folder that the user named in place of the recipe's; `source` the task of a family's
     checkpoint. A card that names one is that checkpoint, on whatever task it is run.
@@ -238,9 +243,10 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
     if isinstance(read, LlmRecipe) and read.method == "lora":
         pretrained = base_and_adapter(read.model)[0]
         base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
-        return base | ({"revision": read.revision} if read.revision else {})
+        return base | ({"revision": read.revision} if read.revision else {}), read.format
     windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
-    return {"pretrained": str(folder)} | windows
+    form = read.format if isinstance(read, LlmRecipe) else prompt.JSON
+    return {"pretrained": str(folder)} | windows, form
 
 
 def given_options(given: Sequence[str]) -> Options:

@@ -5,7 +5,7 @@ from the task name, or from `dataset_name` in a variant of a task under another 
 `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
 `--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
 `--metadata '{"demonstrations": "retrieved"}'`. With `{"constrained": true}` there, models that can be held to
-a form write nothing but valid answers.
+a form write nothing but valid answers; `{"format": "tags"}` asks for the sentence with tags around mentions.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from bioner_bench import __version__, corpora
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.evaluation.bootstrap import standard_error
+from bioner_bench.evaluation.confidence import TOKENS, ScoredText
 from bioner_bench.evaluation.judging import judge
-from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, chooser, pinned, public
+from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, as_recorded, chooser, pinned
 from bioner_bench.harness.documents import Document, to_document, to_sentence
 from bioner_bench.schema import BenchmarkError, Sentence
 
@@ -67,17 +68,14 @@ def load_datasets(task: str) -> dict[str, datasets.Dataset]:
     }
 
 
-def process_results(document: Document, results: Sequence[str]) -> dict[str, list[Any]]:
-    """Counts that each score of one answer needs, by score name, for `aggregation`."""
-    types = document["types"]
-    seen = [entity["seen"] for entity in document["entities"]]
-    counts = judge(to_sentence(document), results[0], types, seen).counts
-    items: dict[str, list[Any]] = {}
-    for name, score in scoring.scores(types).items():
-        items[name] = [counts[column] for column in score.columns]
-        if name in STDERR_SCORES:
-            items[f"{name}_stderr"] = [document["document"], *items[name]]
-    return items
+def room_for_sentence(task: str) -> int:
+    """Tokens in which any sentence of a task can be copied: half as many as its longest has characters.
+
+    Of the longest sentences of the corpora at hand a tokenizer for code needs one for 1.2 (NLM-Chem) to 2.7
+    characters (NCBI-disease); the room for an answer in JSON comes on top.
+    """
+    splits = [split for split in corpora.get(task).files if split != "train"]
+    return max(len(s.text) for split in splits for s in corpora.load(task, split).sentences) // 2
 
 
 def aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[int]]], float]:
@@ -112,7 +110,13 @@ def metric_list(types: Sequence[str]) -> list[dict[str, Any]]:
         metrics.append({"metric": name, "aggregation": aggregation(score), **kind})
         if name in STDERR_SCORES:
             metrics.append({"metric": f"{name}_stderr", "aggregation": stderr_aggregation(score), **kind})
-    return metrics
+    return [*metrics, {"metric": TOKENS, "aggregation": mean_logprob, "higher_is_better": True}]
+
+
+def mean_logprob(answers: Iterable[Sequence[tuple[str, float]]]) -> float:
+    """lm-eval's aggregation of tokens with their log-probabilities: the mean over all tokens."""
+    values = [logprob for tokens in answers for _, logprob in tokens]
+    return sum(values) / len(values) if values else 0.0
 
 
 # No methods of the task: lm-eval copies its configuration with all that hangs on it, and a task has its whole
@@ -122,19 +126,43 @@ class Question:
     """What is asked of a document."""
 
     types: Mapping[str, str]
+    form: str = prompt.JSON
 
     def __call__(self, doc: Document) -> str:
         """The instruction and the sentence."""
-        return prompt.plain_text(prompt.messages(doc["text"], self.types))
+        return prompt.plain_text(prompt.messages(doc["text"], self.types, form=self.form))
 
 
 @dataclass(frozen=True)
 class Target:
     """The right answer to a document."""
 
+    form: str = prompt.JSON
+
     def __call__(self, doc: Document) -> str:
-        """Its mentions as JSON."""
-        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"])
+        """Its mentions as JSON, or its sentence with tags."""
+        return prompt.target(doc["text"], to_sentence(doc).entities, doc["types"], self.form)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What an answer to a document counts."""
+
+    form: str = prompt.JSON
+
+    def __call__(self, document: Document, results: Sequence[str]) -> dict[str, list[Any]]:
+        """Counts that each score of one answer needs, by score name, for `aggregation`."""
+        types = document["types"]
+        seen = [entity["seen"] for entity in document["entities"]]
+        counts = judge(to_sentence(document), results[0], types, seen, self.form).counts
+        items: dict[str, list[Any]] = {}
+        for name, score in scoring.scores(types).items():
+            items[name] = [counts[column] for column in score.columns]
+            if name in STDERR_SCORES:
+                items[f"{name}_stderr"] = [document["document"], *items[name]]
+        if isinstance(results[0], ScoredText):
+            items[TOKENS] = results[0].tokens
+        return items
 
 
 class BioNERTask(ConfigurableTask):  # type: ignore[misc]
@@ -148,28 +176,34 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         self.corpus = corpora.get(config.get("dataset_name") or task)
         types = list(self.corpus.types)
         own = {key: value for key, value in config.items() if key != "class"}
+        metadata = own.get("metadata") or {}
+        self._form = prompt.check_form(metadata.get("format", prompt.JSON))
         training = "train" if "train" in self.corpus.files or self.corpus.training_corpus else None
         defaults = {
             "test_split": "test",
             "validation_split": "validation" if "validation" in self.corpus.files else None,
             "training_split": training,
             "fewshot_split": training,
-            "doc_to_text": Question(self.corpus.types),
-            "doc_to_target": Target(),
-            "process_results": process_results,
+            "doc_to_text": Question(self.corpus.types, self._form),
+            "doc_to_target": Target(self._form),
+            "process_results": Counted(self._form),
             "output_type": "generate_until",
             "metric_list": metric_list(types),
             "target_delimiter": " ",
             "fewshot_delimiter": prompt.TURN_SEPARATOR,
         }
         generation: dict[str, Any] = {"until": [prompt.TURN_SEPARATOR], "do_sample": False}
-        metadata = own.get("metadata") or {}
         constrained = metadata.get("constrained", False)
         if not isinstance(constrained, bool):
             raise BenchmarkError(f"constrained is {constrained!r} in --metadata; give true or false")
+        if constrained and self._form != prompt.JSON:
+            raise BenchmarkError(f"constrained answers are JSON, not {self._form}; leave one of both out")
         if constrained:
             generation["response_format"] = prompt.response_format(types)
-        own["generation_kwargs"] = generation | (own.get("generation_kwargs") or {})
+        generation |= own.get("generation_kwargs") or {}
+        if self._form == prompt.TAGS and "max_gen_toks" in generation:
+            generation["max_gen_toks"] += room_for_sentence(self.corpus.task)
+        own["generation_kwargs"] = generation
         now = prompt.prompt_hash(self.corpus.types)
         if metadata.get("prompt_hash", now) != now:
             raise BenchmarkError(
@@ -179,8 +213,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         self._strategy = pinned(metadata.get("demonstrations", STRATEGIES[0]))
         own["metadata"] = metadata | {
             "corpus": self.corpus.task,
-            "prompt": prompt.VERSION,
-            "prompt_hash": prompt.prompt_hash(self.corpus.types, public(self._strategy)),
+            "prompt": prompt.VERSIONS[self._form],
+            "prompt_hash": prompt.prompt_hash(self.corpus.types, as_recorded(self._strategy), self._form),
             "demonstrations": self._strategy,
             "bioner_bench": __version__,
         }
@@ -221,9 +255,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         into a system turn, which it drops with a warning where the template has none, and draws
         demonstrations that depend on the order of documents.
         """
-        turns = prompt.messages(
-            doc["text"], self.corpus.types, self.demonstrations(doc, num_fewshot) if num_fewshot else []
-        )
+        shown = self.demonstrations(doc, num_fewshot) if num_fewshot else []
+        turns = prompt.messages(doc["text"], self.corpus.types, shown, self._form)
         if not (apply_chat_template and chat_template):
             before = f"{system_instruction}{prompt.TURN_SEPARATOR}" if system_instruction else ""
             return before + prompt.plain_text(turns) + (f" {gen_prefix}" if gen_prefix else "")

@@ -11,8 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from bioner_bench.evaluation import prompt
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.records import Json, Training
@@ -37,6 +39,7 @@ FREE = {
     *("dp_size", "mem_fraction_static", "seed", "base_url", "num_concurrent", "max_retries", "timeout"),
     *("verify_certificate", "ca_cert_path", "header", "api_key", "auth_token", "tokenizer_backend"),
     *("tokenized_requests", "max_images", "share_prefix", "refill", "sort", "batch_tokens", "merge_adapter"),
+    "confidence",
 }
 """Model arguments that say how a system ran, not which it is. All are recorded, secrets aside."""
 
@@ -65,6 +68,10 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 }
 """Values that say the same as leaving the argument out; None does for every argument."""
 
+ASKED = MappingProxyType({"constrained": False, "format": prompt.JSON})
+"""Of a task's metadata: whether answers are held to a form while they are written, and which format they
+have. Where a run, or a card, says nothing, they are these."""
+
 _SNAPSHOT = re.compile(r"(?:^|/)models--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{7,64})$")
 
 
@@ -75,7 +82,7 @@ def check_card(
     arguments: Json,
     generation: Json,
     training: Training | None,
-    constrained: bool = False,
+    asked: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Raise a `BenchmarkError` if a run is of another system than the card's.
 
@@ -86,10 +93,14 @@ def check_card(
         arguments: of the backend, as the run had them.
         generation: options of the generation, the same for all sentences.
         training: how a checkpoint of this project was trained, if it is one.
-        constrained: whether the answers were held to the task's form while they were written.
+        asked: what of `ASKED` the run had.
     """
-    declared = bool(card.run.get("metadata", {}).get("constrained"))
-    pairs: list[tuple[str, Any, Any]] = [("constrained", constrained, declared)]
+    declared = dict(card.run.get("metadata", {}))
+    if training:  # it answers as it was trained to
+        declared["format"] = training["recipe"].get("format", prompt.JSON)
+    pairs: list[tuple[str, Any, Any]] = [
+        (name, asked.get(name, usual), declared.get(name, usual)) for name, usual in ASKED.items()
+    ]
     if source in systems.OWN_MODELS:
         pairs += [("kind", systems.OWN_MODELS[source], card.kind)]
     described = str(card.run.get("model", source))

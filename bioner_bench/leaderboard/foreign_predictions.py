@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bioner_bench import __version__
 from bioner_bench.evaluation import predictions
-from bioner_bench.evaluation.judging import READER, judge
+from bioner_bench.evaluation.judging import READERS, judge
+from bioner_bench.evaluation.prompt import JSON
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.lm_models import located_answer
 from bioner_bench.leaderboard import kept_answers
@@ -65,7 +66,7 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
         "task": task,
         "task_version": task_version(task),
         "rescored": False,
-        "parser": READER,
+        "parser": READERS[JSON],
         "prompt": None,
         "prompt_hash": None,
         "split": "test",
@@ -140,6 +141,10 @@ def _of_json(path: Path, task: Expected) -> list[str]:
         if set(item.types) != set(types):
             raise BenchmarkError(
                 f"{path}: types {', '.join(item.types)}, but {task.corpus.task} has {', '.join(types)}"
+            )
+        if item.form != JSON:
+            raise BenchmarkError(
+                f"{path}: answers in {item.form}; give the spans that they mean, in `predicted`"
             )
         given = item.sentence
         place = places.get(sentence_hash(Sentence(given.id, given.text, tuple(sorted(given.entities)))))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioner_bench.evaluation import predictions
-from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.record_scores import expected, sentence_hash
@@ -88,6 +87,6 @@ def _of_record(path: Path) -> Answers:
             raise BenchmarkError(
                 f"{kept}: the local corpus {record['task']} has no sentence {digest}; run the system again"
             )
-        answer = judge(sentences[digest], output, list(types))
+        answer = kept_answers.judged(record, sentences[digest], output)
         judged.append(Judged(sentences[digest], tuple(types), output, answer.aligned, answer.counts))
     return Answers(f"{record['system']['name']}, {record['task']}, {records.variant(record)}", judged)

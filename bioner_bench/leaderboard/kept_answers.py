@@ -2,6 +2,8 @@
 
 A file is JSON lines, gzipped: the hash of a sentence and what the system wrote. No text of a corpus is in it,
 other than what a system copied. The same answers give the same bytes.
+
+A tagged answer repeats the sentence, so what is kept of it is the mentions that were read, and how.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.judging import Answer, judge, judge_parsed
+from bioner_bench.evaluation.parsing import Level, Parsed
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.schema import BenchmarkError
+from bioner_bench.schema import BenchmarkError, Mention, Sentence
 from bioner_bench.writing import write_bytes
 
 MAX_BYTES = 1 << 29
@@ -35,6 +40,45 @@ def write(outputs: Mapping[str, str], path: Path) -> None:
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as stream:
         stream.write(_text(outputs))
     write_bytes(path, packed.getvalue())
+
+
+def of_parsed(parsed: Parsed) -> str:
+    """What is kept of a tagged answer.
+
+    >>> of_parsed(Parsed((Mention("ataxia", "Disease", 3, 9),), Level.VALID))
+    '{"mentions": [["Disease", "ataxia", 3, 9]], "level": "valid", "cut": false, "ambiguous": false}'
+    """
+    said = {
+        "mentions": [[each.type, each.text, each.start, each.end] for each in parsed.mentions],
+        "level": parsed.level.name.lower(),
+        "cut": parsed.cut,
+        "ambiguous": parsed.ambiguous,
+    }
+    return json.dumps(said, ensure_ascii=False)
+
+
+def judged(
+    record: Record, sentence: Sentence, kept: str, seen: Sequence[bool | None] | None = None
+) -> Answer:
+    """Score a kept answer of a record on its sentence.
+
+    Raises:
+        BenchmarkError: it is of a tagged answer, but not what `of_parsed` gives.
+    """
+    types = record["types"]
+    if prompt.form_of(record["prompt"]) == prompt.JSON:
+        return judge(sentence, kept, types, seen)
+    try:
+        said = json.loads(kept)
+        mentions = tuple(Mention(text, type_, start, end) for type_, text, start, end in said["mentions"])
+        if any(type(each.text) is not str or each.type not in types for each in mentions):
+            raise ValueError("a mention without a string, or of another type")
+        parsed = Parsed(mentions, Level[said["level"].upper()], bool(said["cut"]), bool(said["ambiguous"]))
+        return judge_parsed(sentence, parsed, types, seen)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BenchmarkError(
+            f"{records.place(record)}: what is kept of a tagged answer is not as it was written: {error}"
+        ) from error
 
 
 def digest(outputs: Mapping[str, str]) -> str:

@@ -12,35 +12,33 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bioner_bench import __version__, corpora
+from bioner_bench import corpora
 from bioner_bench.corpora.files import sha256
 from bioner_bench.evaluation import prompt
-from bioner_bench.evaluation.judging import READER
+from bioner_bench.evaluation.judging import READERS
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
-from bioner_bench.harness.demonstrations import chooser, public
-from bioner_bench.harness.masking import masked, secrets_of_environment
+from bioner_bench.harness.demonstrations import as_recorded, chooser
+from bioner_bench.harness.masking import secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
-from bioner_bench.leaderboard.card_check import check_card, public_arguments
+from bioner_bench.leaderboard.card_check import check_card
 from bioner_bench.leaderboard.lm_eval_samples import read_answers
 from bioner_bench.leaderboard.prompt_markup import Declared, fingerprint
 from bioner_bench.leaderboard.record_scores import expected, scored
 from bioner_bench.leaderboard.records import (
     SCHEMA_VERSION,
     Json,
-    Model,
     Record,
-    Run,
     System,
     Training,
     read_json,
     validator,
 )
+from bioner_bench.leaderboard.run_facts import arguments_of, model_of, public, run_of
 from bioner_bench.schema import BenchmarkError
 
 _TIME = re.compile(r"_\d{4}-\d\d-\d\dT[\d.-]+$")
@@ -77,7 +75,7 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
     models: dict[str, dict[str, Path]] = {}  # a family has one for each corpus that is trained on
     for task, path, results in chosen:
         with _refusing(path):
-            model = json.dumps([results["config"].get("model"), _arguments(results)], default=str)
+            model = json.dumps([results["config"].get("model"), arguments_of(results)], default=str)
         models.setdefault(repr(systems.member(card, task)), {})[model] = path
     for paths in models.values():
         if len(paths) > 1:
@@ -108,7 +106,7 @@ def keep(run: Evaluated, folder: Path) -> Path:
 
 def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
     """Of each task and setup the newest whole run: its task, and the results with their path."""
-    chosen: dict[tuple[str, int, str, int], tuple[bool, str, str, Path, Json]] = {}
+    chosen: dict[tuple[str, int, str, str, int], tuple[bool, str, str, Path, Json]] = {}
     for path in _results_files(given):
         results = read_json(path)
         with _refusing(path):
@@ -119,7 +117,14 @@ def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
                 size = results["n-samples"][task]
                 whole = size["effective"] == size["original"]
                 strategy = str(config["metadata"].get("demonstrations", "random"))
-                key = (task, shots, strategy, results["config"].get("fewshot_seed") or 0 if shots else 0)
+                form = str(config["metadata"].get("format", prompt.JSON))
+                key = (
+                    task,
+                    shots,
+                    strategy,
+                    form,
+                    results["config"].get("fewshot_seed") or 0 if shots else 0,
+                )
                 # A whole run before a limited one, then the newest.
                 if key not in chosen or (whole, _time(path)) >= chosen[key][:2]:
                     chosen[key] = (whole, _time(path), task, path, results)
@@ -176,7 +181,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
     strategy = metadata.get("demonstrations", "random")
-    now = prompt.prompt_hash(wanted.corpus.types, public(strategy))
+    form = prompt.check_form(metadata.get("format", prompt.JSON))
+    now = prompt.prompt_hash(wanted.corpus.types, as_recorded(strategy), form)
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
@@ -188,8 +194,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     samples_path = path.with_name(f"samples_{task}_{_time(path)}.jsonl")
     choose = chooser(wanted.training, strategy, seed or 0)
     declared = Declared.of_results(results, task)
-    answers = read_answers(samples_path, wanted, shots, choose, declared, rescore)
-    arguments = _arguments(results)
+    answers = read_answers(samples_path, wanted, shots, choose, declared, form, rescore)
+    arguments = arguments_of(results)
     training = _training(arguments, card)
     constrained = bool(metadata.get("constrained"))
     generation = dict(answers.generation)
@@ -197,7 +203,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         list(wanted.corpus.types)
     ):
         raise BenchmarkError(f"{path}: the answers were held to another form than the task's; run it again")
-    check_card(path, card, str(results["config"].get("model")), arguments, generation, training, constrained)
+    asked = {"constrained": constrained, "format": form}
+    check_card(path, card, str(results["config"].get("model")), arguments, generation, training, asked)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -208,7 +215,12 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
         if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
             raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
-    written = [answers.outputs[place] for place in sorted(answers.outputs)]
+    order = sorted(answers.outputs)
+    tagged = form == prompt.TAGS  # such an answer is the corpus's text
+    written = [
+        kept_answers.of_parsed(answers.judged[place].parsed) if tagged else answers.outputs[place]
+        for place in order
+    ]
     outputs = dict(zip(counted["sentence_hashes"], written, strict=True))
     record: Record = {
         "schema_version": SCHEMA_VERSION,
@@ -216,29 +228,29 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "task": task,
         "task_version": current,
         "rescored": answers.changed or version != current,
-        "parser": READER,
-        "prompt": metadata.get("prompt", prompt.VERSION),
+        "parser": READERS[form],
+        "prompt": prompt.VERSIONS[form],
         "prompt_hash": metadata["prompt_hash"],
         "split": "test",
         "types": list(wanted.corpus.types),
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
-            "demonstrations": public(strategy),
+            "demonstrations": as_recorded(strategy),
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),
             "gen_prefix": declared.gen_prefix or None,
-            "generation": _public("gen_kwargs", answers.generation),
+            "generation": public("gen_kwargs", answers.generation),
         },
         "markup": {
             "around": answers.around,
             "dates": sorted(answers.dates),
             "sha256": fingerprint(answers.around),
         },
-        "training": _public("training", training),
-        "model": _model(results),
-        "run": _run(results, task),
+        "training": public("training", training),
+        "model": model_of(results),
+        "run": run_of(results, task),
         "samples_sha256": sha256(samples_path),
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
@@ -283,28 +295,6 @@ def task_version(task: str, config_source: str | None = None) -> str:
     )
 
 
-def _arguments(results: Mapping[str, Any]) -> Json:
-    """The model arguments of a run; lm-eval keeps a string as it was given to its Python function."""
-    from lm_eval.utils import simple_parse_args_string
-
-    given = results["config"].get("model_args") or {}
-    arguments = simple_parse_args_string(given) if isinstance(given, str) else dict(given)
-    return {str(name): value for name, value in arguments.items()}
-
-
-def _model(results: Mapping[str, Any]) -> Model:
-    config = results["config"]
-    arguments = public_arguments(_arguments(results))
-    return {
-        "source": config.get("model"),
-        "arguments": {key: _public(key, value) for key, value in arguments.items()},
-        "parameters": config.get("model_num_parameters"),
-        "dtype": str(config.get("model_dtype") or "") or None,
-        "revision": config.get("model_revision"),
-        "sha": config.get("model_sha") or None,
-    }
-
-
 def _training(arguments: Mapping[str, Any], card: Card) -> Training | None:
     """How the checkpoint was trained, if the run was of one that `bioner-bench train` wrote.
 
@@ -323,78 +313,3 @@ def _training(arguments: Mapping[str, Any], card: Card) -> Training | None:
         return None
     summary = read_json(path)
     return cast(Training, {name: summary[name] for name in Training.__annotations__})
-
-
-def _public(key: str, value: Any) -> Any:
-    """A model argument without secrets and without the folders of the machine it ran on."""
-    return without_folders(masked(key, value))
-
-
-def without_folders(value: Any) -> Any:
-    """A JSON value with the last part in place of each absolute path."""
-    if isinstance(value, Mapping):
-        return {name: without_folders(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [without_folders(item) for item in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
-    return value
-
-
-def _run(results: Mapping[str, Any], task: str) -> Run:
-    config = results["config"]
-    environment = results.get("pretty_env_info") or ""
-    seconds = float(results.get("total_evaluation_time_seconds") or 0)
-    evaluated = sum(int(size["effective"]) for size in results["n-samples"].values())
-
-    def of_environment(label: str) -> str | None:
-        found = re.search(rf"^{label}:? *(.+)$", environment, re.MULTILINE)
-        return found[1].strip() if found else None
-
-    # A single GPU stands on the line of the heading, several on lines of their own.
-    gpus = [name.strip() for name in re.findall(r"\bGPU \d+: *(.+)$", environment, re.MULTILINE)]
-
-    return {
-        "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": systems.command(_options(results, task)),
-        "seconds": round(seconds, 1),
-        "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
-        "hardware": {
-            "cpu": of_environment("Model name"),
-            "gpu": f"{len(gpus)} x {gpus[0]}" if gpus else None,
-        },
-        "batch_size": str(config.get("batch_size")),
-        "versions": {
-            "bioner_bench": results["configs"][task]["metadata"].get("bioner_bench") or __version__,
-            "lm_eval": results.get("lm_eval_version"),
-            "transformers": results.get("transformers_version"),
-            "torch": of_environment("PyTorch version"),
-            "python": (of_environment("Python version") or "").split(" ")[0] or None,
-        },
-    }
-
-
-def _options(results: Mapping[str, Any], task: str) -> systems.Options:
-    """The options of `lm_eval run` that a run was made with, without secrets and folders."""
-    config = results["config"]
-    shots = results["n-shot"][task] or 0
-    strategy = public(results["configs"][task]["metadata"].get("demonstrations", "random"))
-    seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
-    # lm-eval knows no template of a chat API, but cannot do without the option there.
-    chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
-    given = {
-        "model": str(config.get("model")),
-        "model_args": _model(results)["arguments"],
-        "tasks": [task],
-        "num_fewshot": int(shots),
-        "seed": seeds if shots and seeds[-1] is not None else None,
-        "apply_chat_template": True if chat else None,
-        "fewshot_as_multiturn": False if results.get("fewshot_as_multiturn") is False else None,
-        "metadata": ({"demonstrations": strategy} if strategy != "random" else {})
-        | ({"constrained": True} if results["configs"][task]["metadata"].get("constrained") else {}),
-        "system_instruction": results.get("system_instruction") or None,
-        "gen_kwargs": _public("gen_kwargs", config.get("gen_kwargs") or None),
-        "batch_size": config.get("batch_size") or None,
-        "limit": config.get("limit") or None,
-    }
-    return {name: value for name, value in given.items() if value not in (None, {})}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import Answer, judge
+from bioner_bench.evaluation.prompt import Message
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.demonstrations import Chooser
 from bioner_bench.harness.documents import to_sentence
@@ -23,7 +24,7 @@ from bioner_bench.leaderboard.prompt_markup import (
 )
 from bioner_bench.leaderboard.record_scores import Expected
 from bioner_bench.leaderboard.records import Json
-from bioner_bench.schema import BenchmarkError, Sentence
+from bioner_bench.schema import BenchmarkError
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Answers:
 
 
 def read_answers(
-    path: Path, task: Expected, shots: int, choose: Chooser, declared: Declared, rescore: bool
+    path: Path, task: Expected, shots: int, choose: Chooser, declared: Declared, form: str, rescore: bool
 ) -> Answers:
     """Read the samples of a run, check each, and count its answer again.
 
@@ -58,6 +59,7 @@ def read_answers(
         shots: demonstrations in each prompt.
         choose: which they are.
         declared: what the run says that it wrote around the turns of the prompts.
+        form: the format that the answers have.
         rescore: take it that the run counted otherwise.
 
     Raises:
@@ -67,8 +69,10 @@ def read_answers(
     found = Answers({}, {}, {}, [], [], False)
     changed = False
     for where, sample in _samples(path):
-        doc_id = _check_sample(where, sample, task)
-        pieces, dates = _around(where, sample, task, task.sentences[doc_id], shots, choose)
+        doc_id = _check_sample(where, sample, task, form)
+        shown = choose(task.sentences[doc_id], shots) if shots else []
+        turns = prompt.messages(task.sentences[doc_id].text, task.corpus.types, shown, form)
+        pieces, dates = _around(where, sample, task.corpus.task, turns, shots)
         generation = sample["arguments"]["gen_args_0"]["arg_1"]
         if not found.outputs:
             found = replace(found, generation=generation, around=pieces)
@@ -92,7 +96,7 @@ def read_answers(
             raise BenchmarkError(f"{where}: sentence {doc_id} is there twice; give lm_eval no filter")
         output = _response(where, sample, declared.gen_prefix)
         seen = [entity["seen"] for entity in task.documents[doc_id]["entities"]]
-        answer = judge(task.sentences[doc_id], output, types, seen)
+        answer = judge(task.sentences[doc_id], output, types, seen, form)
         for name, score in scores(types).items():
             counted = [answer.counts[column] for column in score.columns]
             if sample.get(name) == counted:
@@ -108,7 +112,7 @@ def read_answers(
     return replace(found, changed=changed)
 
 
-def _check_sample(where: str, sample: Mapping[str, Any], task: Expected) -> int:
+def _check_sample(where: str, sample: Mapping[str, Any], task: Expected, form: str) -> int:
     """Compare document and target of a sample with the task; return the sentence's place."""
     try:
         doc_id = sample["doc_id"]
@@ -127,7 +131,7 @@ def _check_sample(where: str, sample: Mapping[str, Any], task: Expected) -> int:
         raise BenchmarkError(
             f"{where}: the document is not sentence {doc_id} of the corpus: other text or gold"
         )
-    if target != prompt.target(document["text"], to_sentence(document).entities, document["types"]):
+    if target != prompt.target(document["text"], to_sentence(document).entities, document["types"], form):
         raise BenchmarkError(f"{where}: the target is not that of sentence {doc_id}")
     return doc_id
 
@@ -151,19 +155,16 @@ def _response(where: str, sample: Mapping[str, Any], gen_prefix: str) -> str:
 
 
 def _around(
-    where: str, sample: Mapping[str, Any], task: Expected, sentence: Sentence, shots: int, choose: Chooser
+    where: str, sample: Mapping[str, Any], task: str, turns: Sequence[Message], shots: int
 ) -> tuple[list[str], list[str]]:
     """The text around the turns of a sample's prompt without its dates, and these."""
     try:
         asked = text_of(sample["arguments"]["gen_args_0"]["arg_0"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BenchmarkError(f"{where}: not a sample of lm-eval ({type(error).__name__}: {error})") from error
-    shown = choose(sentence, shots) if shots else []
-    found = around(asked, prompt.messages(sentence.text, task.corpus.types, shown))
+    found = around(asked, turns)
     if found is None:
-        raise BenchmarkError(
-            f"{where}: the prompt is not that of {task.corpus.task} with {shots} demonstrations"
-        )
+        raise BenchmarkError(f"{where}: the prompt is not that of {task} with {shots} demonstrations")
     return without_dates(found)
 
 

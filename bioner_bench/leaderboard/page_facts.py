@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.baselines import commands
 from bioner_bench.leaderboard.records import Record
@@ -34,6 +35,7 @@ def of_report(row: Mapping[str, Any]) -> Facts:
 def of_record(record: Record) -> Facts:
     """What a record says of where its scores come from."""
     setup, model, run, drawn = record["setup"], record["model"], record["run"], record["bootstrap"]
+    form = prompt.form_of(record["prompt"])
     measured = [
         ("Task", f"{record['task']}, version {record['task_version']}"),
         (
@@ -46,6 +48,7 @@ def of_record(record: Record) -> Facts:
     ]
     asked = [
         ("Prompt", f"{record['prompt']}, hash {record['prompt_hash']}" if record["prompt"] else None),
+        ("Format of answers", None if form == prompt.JSON else "the sentence with tags around mentions"),
         (
             "Demonstrations",
             f"{setup['shots']}, {setup['demonstrations']}, seed {setup['fewshot_seed']}"
@@ -118,6 +121,13 @@ def how_to_run(card: Card | None) -> list[tuple[str, str]]:
     made = commands(card)
     heads = ["To train it", "To run it"][-len(made) :] if made else []
     return list(zip(heads, made, strict=True))
+
+
+def how_it_was_trained(record: Record, path: str) -> list[tuple[str, str]]:
+    """The command that makes the checkpoint of a run again, seed and all; a record keeps its recipe."""
+    if not record.get("training"):
+        return []
+    return [("To train it again", f"bioner-bench train leaderboards/records/{path}")]
 
 
 def hardware(record: Record) -> str:

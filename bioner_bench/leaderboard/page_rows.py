@@ -51,7 +51,7 @@ def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, C
             "facts": page_facts.of_record(record),
             "links": page_facts.links(card, row["record"]),
             "commands": [
-                *page_facts.how_to_run(card)[:-1],
+                *page_facts.how_it_was_trained(record, row["record"]),
                 ("The command of this run", record["run"]["command"]),
             ],
         }

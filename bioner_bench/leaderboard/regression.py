@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.bootstrap import (
     RESAMPLES,
     SEED,
@@ -273,6 +274,8 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     for what, ours, theirs in same:
         if ours != theirs:
             return f"other {what}: {ours} against {theirs}"
+    if prompt.form_of(new["prompt"]) != prompt.form_of(old["prompt"]):
+        return f"other format of answers: the prompt {new['prompt']} against {old['prompt']}"
     ours, theirs = _setup(new), _setup(old)
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)

@@ -2,7 +2,8 @@
 
 Without kept answers a record's counts stay, and only its intervals and documents are made anew. It says which
 version read its answers. One that is valid JSON reads the same in every version, so such a record stands if
-nearly all of its answers were; else it must be run again.
+nearly all of its answers were; else it must be run again. So does one of tagged answers, of which the
+mentions that were read are kept, not what was written.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from bioner_bench.evaluation import prompt
-from bioner_bench.evaluation.judging import READER, judge
+from bioner_bench.evaluation.judging import READERS
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.record_scores import Expected, expected, intervals, scored, sentence_hash
 from bioner_bench.leaderboard.records import Record, ScoreInterval
@@ -53,7 +54,7 @@ def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
         record = records.read(path)
         kept = folder / "answers" / kept_answers.place(record)
         if kept.is_file():
-            made = Rescored(record, from_answers(record, kept), "answers")
+            made = Rescored(record, from_answers(record, kept), "answers", _stale_reading(record))
         else:
             made = Rescored(record, from_counts(record), "counts", _stale(record))
         records.write(made.after, folder / "records")
@@ -68,7 +69,8 @@ def from_answers(record: Record, path: Path) -> Record:
         raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
     task = expected(record["task"])
     types = task.corpus.types
-    now = prompt.prompt_hash(types, record["setup"]["demonstrations"])
+    form = prompt.form_of(record["prompt"])
+    now = prompt.prompt_hash(types, record["setup"]["demonstrations"], form)
     if record["prompt_hash"] not in (now, None):
         raise BenchmarkError(
             f"{path}: answers to the prompt {record['prompt_hash']}, which is now {now}; run the system again"
@@ -76,10 +78,11 @@ def from_answers(record: Record, path: Path) -> Record:
     judged = {}
     for place, output in zip(_places(record, task), outputs.values(), strict=True):
         seen = [entity["seen"] for entity in task.documents[place]["entities"]]
-        judged[place] = judge(task.sentences[place], output, list(types), seen)
+        judged[place] = kept_answers.judged(record, task.sentences[place], output, seen)
     counted = scored(task, judged)
     changed = counted["counts"] != record["counts"]
-    return {**record, **counted, "parser": READER, "rescored": record["rescored"] or changed}
+    parser = READERS[form] if form == prompt.JSON else record["parser"]
+    return {**record, **counted, "parser": parser, "rescored": record["rescored"] or changed}
 
 
 def from_counts(record: Record) -> Record:
@@ -114,11 +117,17 @@ def _places(record: Record, task: Expected) -> list[int]:
         ) from error
 
 
+def _stale_reading(record: Record) -> str | None:
+    """Why what is kept of tagged answers does not do; None if it does, or the answers are kept as written."""
+    return None if prompt.form_of(record["prompt"]) == prompt.JSON else _stale(record)
+
+
 def _stale(record: Record) -> str | None:
+    reader = READERS[prompt.form_of(record["prompt"])]
     valid = record["scores"]["json_valid"]["value"] or 0.0
-    if record["parser"] == READER or 1 - valid <= MAX_OTHER:
+    if record["parser"] == reader or 1 - valid <= MAX_OTHER:
         return None
     return (
-        f"{1 - valid:.1%} of its answers were other than valid JSON, were read by version {record['parser']} "
-        f"(now {READER}), and are not kept"
+        f"{1 - valid:.1%} of its answers were other than valid, were read by version {record['parser']} "
+        f"(now {reader}), and are not kept"
     )

@@ -87,6 +87,7 @@ def write(
     repetition_penalty: float = 1.0,
     answered: Callable[[int, list[int]], object] = lambda prompt, tokens: None,
     constraint: Constraint | None = None,
+    logprobs: Sequence[list[float]] | None = None,
 ) -> list[list[int]]:
     """What the model writes after each prompt: the likeliest token, again and again.
 
@@ -100,6 +101,8 @@ def write(
             multiplied where they are negative.
         answered: called with the number of a prompt and its answer as soon as that is finished.
         constraint: makes tokens impossible that no valid answer goes on with.
+        logprobs: a list for each prompt, to which the log-probability of each token is added, in nats, as the
+            model gives it, before a penalty or a constraint.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     waiting = list(range(len(prompts)))
@@ -120,12 +123,17 @@ def write(
             else:
                 new = active
                 logits = rows.go_on(last)
+            plain = logits.log_softmax(dim=-1) if logprobs is not None else None
             if repetition_penalty != 1:
                 _penalise(logits, [[*prompts[i], *answers[i]] for i in new], repetition_penalty)
             if constraint is not None:
                 constraint(new, [answers[index] for index in new], logits)
             picked = logits.argmax(dim=-1).tolist()
             last = [*last, *picked] if number else picked
+            if logprobs is not None and plain is not None:
+                for index, row, token in zip(new, plain, picked, strict=True):
+                    if index not in over:
+                        logprobs[index].append(float(row[token]))
             for index, token in zip(new, picked, strict=True):
                 if index not in over:
                     answers[index].append(token)

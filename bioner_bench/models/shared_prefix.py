@@ -75,6 +75,11 @@ def shareable(model: Any, rows: Sequence[Sequence[int]]) -> int:
     return shared
 
 
+def shared_tokens(model: Any, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> int:
+    """How many of them `target_logits` reads once: those before the first token that it predicts from."""
+    return min(shareable(model, rows), *starts)
+
+
 @cache
 def _say_once(line: str) -> None:
     logging.getLogger(__name__).warning(line)
@@ -94,7 +99,7 @@ def target_logits(
     Returns:
         tokens x vocabulary, one row's tokens after the other's.
     """
-    shared = min(shareable(model, rows), *starts) if share else 0
+    shared = shared_tokens(model, rows, starts) if share else 0
     width = max(len(row) for row in rows) - shared
     device = model.device
     ids = torch.full((len(rows), width), PAD)
@@ -107,7 +112,7 @@ def target_logits(
         for index, (row, start) in enumerate(zip(rows, starts, strict=True))
         for place in range(start, len(row) - 1)
     ]
-    beginning = repeated_cache(model, rows[0][:shared], len(rows)) if shared else None
+    beginning, end = _beginning(model, rows[0][:shared], len(rows)) if shared else (None, None)
     with _only_at(model.get_output_embeddings(), torch.tensor(places, device=device)):
         output = model(
             input_ids=ids.to(device),
@@ -116,7 +121,17 @@ def target_logits(
             use_cache=beginning is not None,
             **{CACHE: beginning},
         )
-    return output.logits[0]
+    logits: Tensor = output.logits[0]
+    if end is not None and is_spread(model):
+        # Of the last layer the beginning gives keys and values only. Weights that are spread are brought
+        # together on the way back where the output of a layer gets a gradient, so it gets one of 0.
+        logits = logits + 0 * end.sum()
+    return logits
+
+
+def is_spread(model: Any) -> bool:
+    """Whether a process holds only its part of the weights (FSDP2), so that all must read in step."""
+    return callable(getattr(model, "unshard", None))
 
 
 @contextmanager
@@ -130,15 +145,15 @@ def _only_at(output_layer: torch.nn.Module, places: Tensor) -> Iterator[None]:
         hook.remove()
 
 
-def repeated_cache(model: Any, beginning: Sequence[int], number: int) -> DynamicCache:
-    """Keys and values of a beginning, computed once, for so many rows."""
+def _beginning(model: Any, tokens: Sequence[int], number: int) -> tuple[DynamicCache, Tensor]:
+    """Keys and values of a beginning, computed once, for so many rows; and the logits at its end."""
     kept = DynamicCache(config=model.config)
-    ids = torch.tensor([beginning], device=model.device)
-    model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: kept})
-    if kept.get_seq_length() != len(beginning):
+    ids = torch.tensor([tokens], device=model.device)
+    output = model(input_ids=ids, use_cache=True, logits_to_keep=1, **{CACHE: kept})
+    if kept.get_seq_length() != len(tokens):
         raise BenchmarkError(
             f"{model.config.model_type} does not fill the keys and values it is given as `{CACHE}`; "
             "evaluate it with --model hf"
         )
     kept.batch_repeat_interleave(number)
-    return kept
+    return kept, output.logits

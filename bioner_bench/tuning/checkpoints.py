@@ -19,9 +19,10 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_callback import ExportableState
 
 from bioner_bench import __version__
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import hardware
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import rows
+from bioner_bench.tuning import rows, spreading
 from bioner_bench.tuning.model_card import CURVE, card, curve
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml, read_recipe
 from bioner_bench.writing import write_text
@@ -70,7 +71,7 @@ def _ended(out: Path, recipe: Recipe) -> bool:
     if not (out / SUMMARY).is_file():
         return False
     learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
-    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train):
+    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train, recipe.format):
         raise BenchmarkError(
             f"{out} was trained with another prompt than this version has; name another folder"
         )
@@ -97,6 +98,8 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         options["gradient_checkpointing"] = True  # transformers warns of the name wherever it is given
     if isinstance(recipe, LlmRecipe):
         options["optim"] = recipe.optimizer
+    if isinstance(recipe, LlmRecipe) and recipe.fsdp:
+        options |= spreading.ARGUMENTS
     for package in recipe.report_to:
         if importlib.util.find_spec(package) is None:
             raise BenchmarkError(f"report_to: {package} is not installed; run: pip install {package}")
@@ -207,8 +210,9 @@ def finish(
         data: counts of what was learned from.
         more: further facts for the summary.
     """
+    model = spreading.brought_together(trainer)
     if trainer.is_world_process_zero():
-        save(trainer.accelerator.unwrap_model(trainer.model))
+        save(model)
         summary = _summary(recipe, trainer, data) | dict(more or {})
         write_text(out / CURVE, curve(summary))
         write_text(out / "README.md", card(recipe, summary))
@@ -235,7 +239,9 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
-        "prompt": rows.prompt_hashes(recipe.train),
+        "prompt": rows.prompt_hashes(
+            recipe.train, recipe.format if isinstance(recipe, LlmRecipe) else prompt.JSON
+        ),
         "steps": state.global_step,
         "kept": kept,
         "development": curve,

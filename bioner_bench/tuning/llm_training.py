@@ -21,9 +21,9 @@ from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
-from bioner_bench.models.shared_prefix import target_logits
+from bioner_bench.models.shared_prefix import is_spread, shared_tokens, target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
-from bioner_bench.tuning import checkpoints, learners, processes, rows
+from bioner_bench.tuning import checkpoints, learners, processes, rows, spreading
 from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
@@ -50,12 +50,17 @@ def train(recipe: LlmRecipe, out: Path, scores_from: Path | None = None) -> Path
 
 
 def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
+    if recipe.fsdp and processes.share()[1] == 1:
+        raise BenchmarkError(
+            "fsdp spreads weights over several processes, and there is one; start them by "
+            "`accelerate launch --num_processes N -m bioner_bench train`"
+        )
     with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, form=recipe.format)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -71,13 +76,10 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         data_collator=collate,
         callbacks=checkpoints.callbacks(recipe),
     )
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise BenchmarkError(
-            "weights that are spread over processes (FSDP, DeepSpeed) can be neither scored nor written "
-            "here; use data parallel processes"
-        )
+    spreading.settle(trainer, recipe)
     trainer.development = _development(recipe)
     trainer.chat = chat
+    trainer.form = recipe.format
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
@@ -156,6 +158,7 @@ class _Trainer(GroupedTrainer):
 
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
+    form: str
     share: bool
     rows_at_once: int
 
@@ -167,7 +170,10 @@ class _Trainer(GroupedTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Called by the Trainer: the mean loss over the target tokens of an optimiser step."""
-        loss, count = model(batch=inputs, share=self.share)
+        share = self.share
+        if share and self.is_fsdp_enabled:  # a process that read twice would wait for one that reads once
+            share = spreading.all_agree(shared_tokens(model, *_rows_and_starts(inputs)) > 0)
+        loss, count = model(batch=inputs, share=share)
         if num_items_in_batch is None:
             return loss / count
         # Processes average their gradients, but the number is of all their tokens.
@@ -177,11 +183,13 @@ class _Trainer(GroupedTrainer):
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Called by the Trainer: strict F1 of greedy answers on the development sentences."""
-        mine = self.development[self.args.process_index :: self.args.world_size]
         model = self.accelerator.unwrap_model(self.model)
+        spread = is_spread(model)  # then all processes read the same, in step
+        first, step = (0, 1) if spread else (self.args.process_index, self.args.world_size)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
-            counted = answer_and_count(model, self.chat, mine, self.rows_at_once)
-        everything = gather_object(counted)
+            mine = self.development[first::step]
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.form)
+        everything = counted if spread else gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
         self.log(metrics)
@@ -228,24 +236,31 @@ def target_loss(model: Any, inputs: Mapping[str, Tensor], share: bool = True) ->
         share: read what all rows begin with only once.
     """
     labels = inputs["labels"]
-    sizes = inputs["attention_mask"].sum(dim=1).tolist()
-    batch = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
-    starts = ((labels != IGNORED).int().argmax(dim=1) - 1).tolist()
     wanted = labels[labels != IGNORED]
-    loss = cross_entropy(target_logits(model, batch, starts, share).float(), wanted, reduction="sum")
-    return loss, wanted.numel()
+    logits = target_logits(model, *_rows_and_starts(inputs), share)
+    return cross_entropy(logits.float(), wanted, reduction="sum"), wanted.numel()
+
+
+def _rows_and_starts(inputs: Mapping[str, Tensor]) -> tuple[list[list[int]], list[int]]:
+    """The rows of a batch as they were before filling up, and the place of the token before each target."""
+    sizes = inputs["attention_mask"].sum(dim=1).tolist()
+    rows = [row[:size] for row, size in zip(inputs["input_ids"].tolist(), sizes, strict=True)]
+    return rows, ((inputs["labels"] != IGNORED).int().argmax(dim=1) - 1).tolist()
 
 
 def answer_and_count(
-    model: Any, chat: Chat, asked: Sequence[tuple[str, Sentence]], rows_at_once: int = 0
+    model: Any,
+    chat: Chat,
+    asked: Sequence[tuple[str, Sentence]],
+    rows_at_once: int = 0,
+    form: str = prompt.JSON,
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
-    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types)) for task, s in asked]
-    room = 16 + max(
-        len(chat.target(prompt.target(s.text, s.entities, corpora.get(task).types))) for task, s in asked
-    )
+    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types, form=form)) for task, s in asked]
+    targets = [prompt.target(s.text, s.entities, corpora.get(task).types, form) for task, s in asked]
+    room = 16 + max(len(chat.target(target)) for target in targets)
     training = model.training
     model.eval()
     written = greedy(model, prompts, room, chat.end_of_turn, rows_at_once)
@@ -255,6 +270,6 @@ def answer_and_count(
         answers = [answer.split(prompt.TURN_SEPARATOR)[0] for answer in answers]
     counts = []
     for (task, sentence), answer in zip(asked, answers, strict=True):
-        counted = judge(sentence, answer, list(corpora.get(task).types)).counts
+        counted = judge(sentence, answer, list(corpora.get(task).types), form=form).counts
         counts.append({column: counted[column] for column in COUNTED})
     return counts

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from bioner_bench import __version__, corpora, plotting
+from bioner_bench.evaluation import prompt
 from bioner_bench.models import packaged
 from bioner_bench.tuning.recipes import LlmRecipe, Recipe, as_yaml
 
@@ -91,8 +92,9 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
     template = " --apply_chat_template" if summary["chat_template"] else ""
+    asked = "" if recipe.format == prompt.JSON else f" --metadata '{json.dumps({'format': recipe.format})}'"
     return (
-        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation} \\\n"
+        f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation}{asked} \\\n"
         f"    --tasks {','.join(recipe.train)}\n```\n\n"
     )
 

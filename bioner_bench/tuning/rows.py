@@ -27,11 +27,13 @@ class Row:
     @property
     def mentions(self) -> int:
         """How many mentions the target has."""
+        if prompt.asked_form(self.messages[-1]["content"]) == prompt.TAGS:
+            return sum(self.target.count(f"</{type_}>") for type_ in corpora.get(self.task).types)
         return sum(map(len, json.loads(self.target).values()))
 
 
-def rows_of(task: str, split: str = "train") -> list[Row]:
-    """A row for each sentence of a split, in the corpus's order.
+def rows_of(task: str, split: str = "train", form: str = prompt.JSON) -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order, with answers of the format `form`.
 
     Raises:
         BenchmarkError: the corpus has no such split of its own, or is never to be trained on.
@@ -42,17 +44,17 @@ def rows_of(task: str, split: str = "train") -> list[Row]:
         Row(
             id=f"{task}/{sentence.id}",
             task=task,
-            messages=prompt.messages(sentence.text, types),
-            target=prompt.target(sentence.text, sentence.entities, types),
+            messages=prompt.messages(sentence.text, types, form=form),
+            target=prompt.target(sentence.text, sentence.entities, types, form),
             positive=bool(sentence.entities),
         )
         for sentence in corpora.load(task, split).sentences
     ]
 
 
-def prompt_hashes(tasks: Iterable[str]) -> dict[str, str]:
+def prompt_hashes(tasks: Iterable[str], form: str) -> dict[str, str]:
     """Task -> the hash of the prompt that its rows have."""
-    return {task: prompt.prompt_hash(corpora.get(task).types) for task in tasks}
+    return {task: prompt.prompt_hash(corpora.get(task).types, form=form) for task in tasks}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -136,6 +136,18 @@ def test_several_files_and_folders_are_scored_at_once(tmp_path):
         ),
         (["run", "--model", "encoder", "--tasks", "bioner_sample"], "--model_args do not fit the model"),
         (
+            [
+                "run",
+                "--model",
+                "encoder",
+                "--model_args",
+                "pretrained=x,batch_size=2",
+                "--tasks",
+                "bioner_sample",
+            ],
+            "an option of its own: --batch_size",
+        ),
+        (
             ["run", "--model", "hf", "--model_args", "pretrained=org/none", "--tasks", "bioner_sample"],
             "smollm2",
         ),

@@ -326,6 +326,21 @@ def test_brackets_in_prose_hold_no_mentions_where_the_corpus_has_one_type(output
             Level.EXTRACTED,
             (Mention("ataxia", "Disease", 3, 9),),
         ),
+        *(
+            (f'{{"Disease": [{{"text": "ataxia", "{start}": 3, "{end}": 9}}]}}', Level.EXTRACTED, at_3_to_9)
+            for at_3_to_9 in [(Mention("ataxia", "Disease", 3, 9),)]
+            for start, end in [
+                ("start_pos", "end_pos"),
+                ("startPos", "endPos"),
+                ("start_offset", "end_offset"),
+                ("start_char", "end_char"),
+                ("startIndex", "endIndex"),
+                ("begin", "stop"),
+                ("from", "to"),
+                ("s", "e"),
+                ("Start", "END"),
+            ]
+        ),
         ('{"Disease": [{"text": "ataxia", "start": 3}]}', Level.EXTRACTED, (Mention("ataxia", "Disease"),)),
         (
             '{"Disease": [{"text": "ataxia", "start": "3", "end": true}]}',

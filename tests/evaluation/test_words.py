@@ -73,7 +73,7 @@ def test_a_word_beside_a_type_says_nothing_more(word):
 
 def test_other_names_of_types():
     known = {
-        "Disease": "disorder medicalcondition",
+        "Disease": "disorder illness Illnesses medicalcondition medical_conditions",
         "Chemical": "drug compound chemicalcompound medication chemicalsubstance",
         "Gene": "protein geneproduct",
         "Species": "organism taxon",

@@ -263,8 +263,8 @@ def test_a_model_is_pinned_by_its_content_and_its_folder_stays_private(dense, tm
     at = demonstrations.pinned(dense)
     assert at.startswith(f"{dense}@sha256:")
     assert demonstrations.pinned(at) == at
-    assert demonstrations.public(at) == f"dense:{folder.name}@{at.partition('@')[2]}"
-    assert demonstrations.public("retrieved") == demonstrations.pinned("retrieved") == "retrieved"
+    assert demonstrations.as_recorded(at) == f"dense:{folder.name}@{at.partition('@')[2]}"
+    assert demonstrations.as_recorded("retrieved") == demonstrations.pinned("retrieved") == "retrieved"
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "README.md").write_text("Words about it change nothing.")
     assert demonstrations.pinned(f"dense:{other}").partition("@")[2] == at.partition("@")[2]
@@ -436,7 +436,7 @@ def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_
     metadata = json.dumps({"demonstrations": dense})
     call("run", "--model", "bioner-empty", "--num_fewshot", 5, "--metadata", metadata, *options)
     (made,) = lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
-    at = demonstrations.public(demonstrations.pinned(dense))
+    at = demonstrations.as_recorded(demonstrations.pinned(dense))
     assert made["setup"]["demonstrations"] == at
     types = corpora.get("bioner_sample").types
     assert made["prompt_hash"] == prompt.prompt_hash(types, at) != prompt.prompt_hash(types, "dense")

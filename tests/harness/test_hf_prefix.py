@@ -181,3 +181,32 @@ def test_a_run_that_was_killed_goes_on_with_the_answers_that_were_finished(folde
         monkeypatch.setattr(hf_prefix, "write", lambda *given: asked.append(len(given[1])) or written(*given))
         assert CachingLM(model, f"{tmp_path}/answers_rank0.db").generate_until(requests) == plain
     assert asked == [7]
+
+
+@pytest.mark.parametrize("until", ["\n\n", "e"])
+def test_an_answer_comes_with_its_tokens(folder, until):
+    """Also where a stop string, or a character of several bytes, ends within a token."""
+    found = answers(SharedPrefixLM, folder, {"until": [until]}, confidence=True)
+    assert found == answers(SharedPrefixLM, folder, {"until": [until]})
+    for text in found:
+        assert "".join(piece for piece, _ in text.tokens) == text
+        assert all(logprob <= 0 for _, logprob in text.tokens)
+
+
+def test_confidence_survives_the_store_and_reaches_score(folder, tmp_path):
+    out = tmp_path / "out"
+    run = ["run", "--model", "hf-prefix", "--device", "cpu", "--tasks", "bioner_sample", "--limit", 3]
+    run += ["--model_args", f"pretrained={folder},dtype=float32,confidence=true", "--log_samples"]
+    run += ["--gen_kwargs", "max_gen_toks=12", "--output_path", out]
+    kept = []
+    for _ in range(2):  # the second time from the store
+        call(*run)
+        samples = sorted(out.rglob("samples_*.jsonl"))[-1]
+        kept.append([json.loads(line)["answer_logprob"] for line in samples.read_text().splitlines()])
+    assert kept[0] == kept[1] and all(kept[0])
+    assert "confidence" in json.loads(call("score", samples, "--json").stdout)
+
+
+def test_confidence_of_what_is_not_greedy_is_one_line(folder):
+    with pytest.raises(BenchmarkError, match="confidence=True needs greedy answers"):
+        answers(SharedPrefixLM, folder, {"num_beams": 2}, confidence=True)

@@ -182,7 +182,7 @@ def test_stop_string_is_for_plain_text_and_the_users_own_always_holds(task_manag
 
 def test_a_changed_prompt_needs_a_new_task_version(task_manager, monkeypatch):
     monkeypatch.setattr(
-        "bioner_bench.evaluation.prompt.instruction", lambda definitions: "Another instruction."
+        "bioner_bench.evaluation.prompt.instruction", lambda definitions, form: "Another instruction."
     )
     with pytest.raises(corpora.loading.BenchmarkError, match="new task version"):
         task_manager.load(["bioner_sample"])

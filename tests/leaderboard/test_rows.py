@@ -18,9 +18,11 @@ from conftest import ROOT
 from leaderboard_data import HOSTILE, make_cards, make_record
 
 from bioner_bench import corpora, plotting
+from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.leaderboard import build, figures, lm_eval_output, records, rows
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.recipes import read_recipe
 
 CORE = ["bioner_ncbi", "bioner_bc5cdr_disease", "bioner_bc5cdr_chem", "bioner_bc2gm"]
 
@@ -238,6 +240,18 @@ def test_committed_records_fit_the_tasks_of_today():
         # What came as a file of predictions was asked by no prompt.
         assert record["prompt_hash"] == (record["prompt"] and prompt.prompt_hash(types, chosen))
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
+
+
+def test_every_checkpoint_of_a_committed_record_is_trained_again_from_the_record():
+    """`bioner-bench train RECORD` reads the recipe in it, and writes the folder that its run names."""
+    trained = 0
+    for path in sorted((ROOT / "leaderboards" / "records").glob("*/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["training"]:
+            folder = systems.checkpoint_folder(read_recipe(path))
+            assert folder.name in record["run"]["command"]
+            trained += 1
+    assert trained > 20
 
 
 @pytest.mark.slow

@@ -189,3 +189,19 @@ def test_a_model_whose_numbers_come_out_otherwise_is_not_decoded():
         lambda module, args, keys: keys if attention.config._attn_implementation == "sdpa" else -keys
     )
     assert not can_decode(model, 10)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_log_probabilities_are_those_of_one_pass_over_prompt_and_answer(way, penalty):
+    """Of the model itself: a penalty changes what is written, not how likely the model held it."""
+    model, prompts = make_model("Llama"), make_prompts()
+    logprobs: list[list[float]] = [[] for _ in prompts]
+    ended = lambda tokens: tokens[-1] in ENDS  # noqa: E731
+    written = write(model, prompts, 9, ended, WAYS[way], penalty, logprobs=logprobs)
+    assert written == write(model, prompts, 9, ended, WAYS[way], penalty)
+    for prompt, answer, found in zip(prompts, written, logprobs, strict=True):
+        with torch.no_grad():
+            chances = model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0].log_softmax(dim=-1)
+        wanted = [float(chances[len(prompt) - 1 + n, token]) for n, token in enumerate(answer)]
+        assert found == pytest.approx(wanted, abs=1e-4)

@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -338,19 +340,23 @@ def test_the_order_of_rows_depends_on_seed_and_epoch_and_groups_by_length():
     assert list(sampler) != first
 
 
-def launch_two(*arguments):
-    """`bioner-bench` on two processes."""
+def launch_two(*arguments, wait=True):
+    """`bioner-bench` on two processes, or with `wait=False` what still runs."""
     # On a processor `--cpu` starts several processes with MPI only; this way they are started as on GPUs.
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", "0", "-m", "bioner_bench", *arguments]
-    return subprocess.run(
+    running = subprocess.Popen(
         list(map(str, command)),
         env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+    if not wait:
+        return running
+    out, err = running.communicate()
+    return subprocess.CompletedProcess(command, running.returncode, out, err)
 
 
 @pytest.mark.slow
@@ -390,6 +396,60 @@ def test_two_processes_learn_as_one_with_twice_the_accumulation(base, tmp_path):
         assert together["loss"] == pytest.approx(alone["loss"], abs=2e-3)
     for name, tensor in adapter(tmp_path / "one").items():
         torch.testing.assert_close(adapter(tmp_path / "two")[name], tensor, rtol=1e-2, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def tied(tmp_path_factory):
+    """A model whose input and output layer are one, in bfloat16 as published ones are."""
+    folder = write_llm(tmp_path_factory.mktemp("tied"), tie_word_embeddings=True)
+    load_llm(folder, torch.bfloat16)[0].save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_weights_spread_over_two_processes_learn_as_in_one_also_after_a_kill(tied, mirror, tmp_path):
+    """FSDP: all weights, their gradients and moments; what rows begin with is read once there too."""
+    task = {"train": ["bioner_ncbi"], "validation": ["bioner_ncbi"], "validation_sentences": 3}
+    plain = fields(tied, method="full", learning_rate=1e-3, **task)
+    one = written(tmp_path / "one.yaml", plain | {"accumulate": 2})
+    two = written(tmp_path / "two.yaml", plain | {"fsdp": True})
+    call("train", one, "--out", tmp_path / "one")
+    out = tmp_path / "two"
+    running = launch_two("train", two, "--out", out, wait=False)
+    unfinished = out / "unfinished" / "checkpoint-2"
+    while not (unfinished / "trainer_state.json").exists():
+        assert running.poll() is None, running.communicate()[1][-2000:]
+        time.sleep(0.02)
+    launcher = psutil.Process(running.pid)
+    for process in [launcher, *launcher.children(recursive=True)]:
+        process.kill()
+    running.communicate()
+    assert not (out / "training.json").exists()
+    done = launch_two("train", two, "--out", out)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not (out / "unfinished").exists()
+    facts = [json.loads((folder / "training.json").read_text()) for folder in (tmp_path / "one", out)]
+    assert [fact["devices"] for fact in facts] == [1, 2]
+    assert facts[0]["steps"] == facts[1]["steps"] == 4
+    assert [score["step"] for score in facts[1]["development"]] == [2, 4]
+    losses = [[entry["loss"] for entry in fact["training_loss"]] for fact in facts]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    weights = [load_file(folder / "model.safetensors") for folder in (tmp_path / "one", out)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, tensor in weights[0].items():
+        assert weights[1][name].dtype == torch.bfloat16
+        torch.testing.assert_close(weights[1][name], tensor, rtol=2**-7, atol=1e-4)
+    for name in ("config.json", "generation_config.json", "chat_template.jinja"):
+        assert (out / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_what_cannot_be_spread_is_refused_before_anything_is_read(base, tmp_path):
+    path = written(tmp_path / "lora.yaml", fields(base, fsdp=True))
+    with pytest.raises(BenchmarkError, match="fsdp spreads weights that all learn; write method: full"):
+        read_recipe(path)
+    with pytest.raises(BenchmarkError, match="there is one; start them by `accelerate launch"):
+        llm_training.train(make_recipe("no-such-model", method="full", fsdp=True), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

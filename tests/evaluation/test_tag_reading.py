@@ -1,0 +1,283 @@
+"""Tagged copies of a sentence: written, read back, and read as models get them wrong."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bioner_bench import corpora
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.parsing import Level
+from bioner_bench.evaluation.tag_reading import parse_tagged
+from bioner_bench.evaluation.tagged_text import tagged
+from bioner_bench.schema import Entity, Sentence
+
+TEXT = "hereditary breast cancer and breast cancer in mice ."
+WHOLE, FIRST, SECOND = (0, 24), (11, 24), (29, 42)
+TYPES = ["Disease", "Gene"]
+
+
+def spans(output, text=TEXT, types=TYPES):
+    """Start and end of each mention, or the string of one without a span."""
+    return [
+        m.text if m.start is None else (m.start, m.end) for m in parse_tagged(output, text, types).mentions
+    ]
+
+
+def disease(*places):
+    return tagged(TEXT, [Entity(*place, "Disease") for place in places])
+
+
+MARKED = disease(SECOND)
+VECTORS = [
+    # as it was asked for; the second of two equal strings is the second one
+    (MARKED, [SECOND], "VALID"),
+    (TEXT, [], "VALID"),
+    (disease(WHOLE, SECOND), [WHOLE, SECOND], "VALID"),
+    (disease(WHOLE, FIRST), [WHOLE, FIRST], "VALID"),
+    # around it
+    (f"Here is the sentence:\n```xml\n{MARKED}\n```\nI tagged one disease.", [SECOND], "EXTRACTED"),
+    (f"Tagged: {MARKED}", [SECOND], "EXTRACTED"),
+    (f"<think>Is <Disease>mice</Disease> one?</think>{MARKED}", [SECOND], "EXTRACTED"),
+    (f"Sentence: {TEXT}\nTagged: {MARKED}", [SECOND], "EXTRACTED"),
+    (f"{MARKED}\n\nSentence: Lupus .\nTagged: <Disease>Lupus</Disease> .", [SECOND], "EXTRACTED"),
+    (f"{MARKED}\n{TEXT}", [SECOND], "EXTRACTED"),
+    # small changes of the text
+    (MARKED.replace(" .", "."), [SECOND], "EXTRACTED"),
+    (MARKED.upper(), [SECOND], "EXTRACTED"),
+    (MARKED.replace("> and <", ">\nand\n<").replace(" and ", "\nand "), [SECOND], "EXTRACTED"),
+    (MARKED.replace("hereditary ", ""), [SECOND], "REPAIRED"),
+    (MARKED.replace("hereditary", "heriditary familial"), [SECOND], "REPAIRED"),
+    (MARKED.replace("breast", "brest"), [SECOND], "REPAIRED"),
+    (MARKED.replace("cancer</", "cancers</"), [SECOND], "REPAIRED"),
+    (MARKED.replace("cancer</", "canc</"), [SECOND], "REPAIRED"),
+    (MARKED.replace(" .", ""), [SECOND], "REPAIRED"),
+    # tags in other words, spaces in them, brackets
+    (MARKED.replace("Disease", "diseases"), [SECOND], "EXTRACTED"),
+    (
+        MARKED.replace("<Disease>", "< Disease > ").replace("</Disease>", " </Disease >"),
+        [SECOND],
+        "EXTRACTED",
+    ),
+    (
+        MARKED.replace("<Disease>", '<entity type="Disease">').replace("/Disease", "/entity"),
+        [SECOND],
+        "REPAIRED",
+    ),
+    (MARKED.replace("<", "[").replace(">", "]"), [SECOND], "EXTRACTED"),
+    # tags that are not as they should be
+    (MARKED.replace("</Disease>", "<Disease>"), [SECOND], "REPAIRED"),
+    (MARKED.replace("</Disease>", "</Gene>"), [SECOND], "REPAIRED"),
+    (MARKED.replace("</Disease>", ""), [], "REPAIRED"),
+    (MARKED.replace("<Disease>", ""), [], "REPAIRED"),
+    (MARKED.replace("mice", "<Species>mice</Species>"), [SECOND], "REPAIRED"),
+    (MARKED.replace("mice", "<b>mice</b>"), [SECOND], "REPAIRED"),
+    (MARKED.replace("mice", "<Disease></Disease>mice"), [SECOND], "REPAIRED"),
+    # what the sentence does not say
+    (MARKED.replace("mice", "mice with <Disease>lupus</Disease>"), [SECOND, "lupus"], "REPAIRED"),
+    (f"{MARKED} <Disease>None</Disease>", [SECOND], "REPAIRED"),
+    # no copy
+    ("<Disease>breast cancer</Disease>", ["breast cancer"], "EXTRACTED"),
+    ('{"Disease": ["breast cancer"]}', ["breast cancer"], "EXTRACTED"),
+    ('{"Disease": []}', [], "EXTRACTED"),
+    ("<Disease>...</Disease>", [], "FAILED"),
+    (f"Sentence: {TEXT}", [], "FAILED"),
+    ("There is no disease in this sentence.", [], "FAILED"),
+    ("", [], "FAILED"),
+]
+
+
+@pytest.mark.parametrize(("output", "wanted", "level"), VECTORS)
+def test_an_answer_is_read_as_a_careful_person_would(output, wanted, level):
+    assert spans(output) == wanted
+    parsed = parse_tagged(output, TEXT, TYPES)
+    assert (parsed.level.name, parsed.cut, parsed.ambiguous) == (level, False, False)
+
+
+@pytest.mark.parametrize(
+    ("end", "wanted"),
+    [
+        ("<Disease>breast can", [WHOLE]),
+        ("<Disease>breast cancer</Dis", [WHOLE]),
+        ("<Disease>breast cancer</Disease> in mi", [WHOLE, SECOND]),
+        ("<Disease>breast cancer</Disease> in <", [WHOLE, SECOND]),
+    ],
+)
+def test_an_answer_that_stops_early_is_cut_and_what_it_has_is_kept(end, wanted):
+    output = disease(WHOLE).removesuffix("breast cancer in mice .") + end
+    parsed = parse_tagged(output, TEXT, TYPES)
+    assert spans(output) == wanted
+    assert (parsed.level, parsed.cut) == (Level.REPAIRED, True)
+    again = parse_tagged(f"{MARKED}\n{output}", TEXT, TYPES)  # no better than the whole one before it
+    assert [m.start for m in again.mentions] == [29] and not again.cut
+
+
+def test_thinking_that_never_ends_is_a_failed_answer():
+    parsed = parse_tagged(f"<think>{MARKED}", TEXT, TYPES)
+    assert (parsed.level, parsed.cut, parsed.mentions) == (Level.FAILED, True, ())
+
+
+def test_of_copies_that_differ_the_last_one_counts():
+    parsed = parse_tagged(f"{disease(FIRST)}\nCorrected:\n{MARKED}", TEXT, TYPES)
+    assert [m.start for m in parsed.mentions] == [29] and parsed.ambiguous
+
+
+def test_what_the_sentence_has_between_angle_brackets_is_text():
+    text = "p < 0.05 , <sup>2</sup> and n > 3 in ataxia ."
+    start = text.index("ataxia")
+    entity = Entity(start, start + 6, "Disease")
+    parsed = parse_tagged(tagged(text, [entity]), text, TYPES)
+    assert [(m.start, m.end) for m in parsed.mentions] == [(start, start + 6)]
+    assert parsed.level is Level.VALID
+    assert spans("p < 0.05 , <sup>2</sup> and n > 3 in <Disease>ataxia</Disease>", text) == [
+        (start, start + 6)
+    ]
+    assert parse_tagged("p < 0.05", "p < 0.05 .", TYPES).level is Level.REPAIRED
+
+
+def test_a_span_has_no_white_space_at_its_ends():
+    assert spans("in<Disease> ataxia </Disease>.", "in ataxia .") == [(3, 9)]
+
+
+def test_prose_that_has_the_words_of_a_short_sentence_is_no_copy():
+    for text in ("The 2 .", "I .", "There is none ."):
+        assert (
+            parse_tagged("I find that there is none of the 2 diseases in this sentence.", text, TYPES).level
+            == 3
+        )
+        assert parse_tagged(f"Tagged: {text}", text, TYPES).level == 1
+        assert parse_tagged(f"{text}\nThere is none of the diseases in it, I think.", text, TYPES).level == 1
+    assert parse_tagged(" ".join([TEXT] * 9), TEXT, TYPES).level is Level.EXTRACTED
+
+
+def test_a_sentence_without_words_or_without_anything():
+    assert parse_tagged(" - ", "-", TYPES).level is Level.VALID
+    assert parse_tagged("", "", TYPES).mentions == ()
+
+
+@st.composite
+def sentences(draw):
+    """A text with entities of two types that lie beside, within or across each other."""
+    words = draw(
+        st.lists(st.sampled_from(["ataxia", "T", "cell", "-", "(", "p53", "Ünü", "<", "'"]), max_size=9)
+    )
+    text = " ".join(words)
+    starts = [0] + [found.end() for found in re.finditer(" ", text)]
+    ends = [found.start() for found in re.finditer(" ", text)] + [len(text)]
+    entities = set()
+    for _ in range(draw(st.integers(0, 4)) if words else 0):
+        first, last = sorted(draw(st.tuples(*[st.integers(0, len(words) - 1)] * 2)))
+        entities.add(Entity(starts[first], ends[last], draw(st.sampled_from(TYPES))))
+    return Sentence("1", text, tuple(sorted(entities)))
+
+
+def cross(a, b):
+    return a.type == b.type and a.start < b.start < a.end < b.end
+
+
+@given(sentences())
+def test_any_gold_that_is_tagged_is_read_back(sentence):
+    assume(not any(cross(a, b) for a in sentence.entities for b in sentence.entities))
+    output = tagged(sentence.text, sentence.entities)
+    parsed = parse_tagged(output, sentence.text, TYPES)
+    assert {Entity(m.start, m.end, m.type) for m in parsed.mentions} == set(sentence.entities)
+    assert len(parsed.mentions) == len(sentence.entities)
+    if sentence.text:
+        assert parsed.level is Level.VALID
+
+
+WORDS = [
+    "hereditary",
+    "ataxia",
+    "and",
+    "the",
+    "T",
+    "cell",
+    "lymphoma",
+    "of",
+    "older",
+    "mice",
+    "with",
+    "ataxia",
+]
+
+
+@given(
+    st.permutations(WORDS),
+    st.integers(2, 8),
+    st.integers(1, 2),
+    st.sampled_from(["drop", "add", "letter", "case", "spaces", "quotes"]),
+    st.data(),
+)
+def test_a_small_change_elsewhere_moves_no_span(words, first, length, change, data):
+    """The words inside and beside the mention stay; one of the others changes."""
+    before = " ".join(words[:first]) + " "
+    entity = Entity(len(before), len(before) + len(" ".join(words[first : first + length])), "Disease")
+    text = " ".join(words)
+    others = [n for n in range(len(words)) if not first - 1 <= n <= first + length]
+    chosen = data.draw(st.sampled_from(others))
+    copied = [*words]
+    copied[first] = f"<Disease>{copied[first]}"
+    copied[first + length - 1] += "</Disease>"
+    word = copied[chosen]
+    copied[chosen] = {
+        "drop": "",
+        "add": f"{word} really",
+        "letter": f"{word}s",
+        "case": word.swapcase(),
+        "spaces": f"  {word}\t",
+        "quotes": f"“{word}”",
+    }[change]
+    assert spans(" ".join(copied), text) == [(entity.start, entity.end)]
+
+
+@given(st.text(alphabet="<>/DiseaG [](){}.\n\"' `ataxia", max_size=120))
+def test_any_output_gives_a_result(output):
+    for text in ("", "a", TEXT):
+        parsed = parse_tagged(output, text, TYPES)
+        for mention in parsed.mentions:
+            assert mention.type in TYPES
+            if mention.start is not None:
+                assert text[mention.start : mention.end] == mention.text
+        assert not (parsed.mentions and parsed.level is Level.FAILED)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<", "<Disease>", TEXT, f"{TEXT}\n", f"{MARKED}\n", "a ", "the , ", "Sentence: ", "</", "<a ", "{", "`",
+     "\n", "<think>", "[Disease]", "breast cancer\n", "<Disease>breast</Disease> ", "Disease "],
+)  # fmt: skip
+def test_a_long_output_takes_no_long_time(unit):
+    output = unit * (100_000 // len(unit))
+    began = time.process_time()
+    parse_tagged(output, TEXT, TYPES)
+    assert time.process_time() - began < 2
+
+
+def test_the_ceiling_of_the_sample_is_one_though_its_mentions_are_nested():
+    corpus = corpora.get("bioner_sample")
+    types = list(corpus.types)
+    loaded = corpora.load("bioner_sample", "test").sentences
+    assert any(a.overlaps(b) for s in loaded for a in s.entities for b in s.entities if a != b)
+    for sentence in loaded:
+        counts = judge(sentence, tagged(sentence.text, sentence.entities), types, form="tags").counts
+        assert counts["strict"] == counts["gold"] == counts["predicted"]
+        assert counts["valid"] == 1
+
+
+def test_examples_of_the_page_are_read_as_it_says():
+    page = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text(encoding="utf-8")
+    table = next(part for part in page.split("\n\n") if part.startswith("| tagged output |"))
+    rows = [row.strip("| ").rsplit(" | ", 2) for row in table.splitlines()[2:]]
+    assert len(rows) == 10
+    for output, mentions, level in rows:
+        text = "mice with ataxia and severe ataxia ."
+        found = [
+            each if isinstance(each, str) else f"{each[0]}-{each[1]}"
+            for each in spans(output.strip("`"), text)
+        ]
+        assert found == ([] if mentions == "none" else [mentions]), output
+        assert parse_tagged(output.strip("`"), text, TYPES).level is Level[level.upper()], output
