@@ -34,8 +34,8 @@ class ScoredText(str):
 
     tokens: list[tuple[str, float]]
 
-    def __new__(cls, text: str, tokens: Iterable[tuple[str, float]]) -> ScoredText:
-        """An answer; `tokens` are its pieces."""
+    def __new__(cls, text: str, tokens: Iterable[tuple[str, float]] = ()) -> ScoredText:
+        """An answer; `tokens` are its pieces. Pickled, they follow it."""
         made = super().__new__(cls, text)
         made.tokens = [(str(piece), float(logprob)) for piece, logprob in tokens]
         return made

@@ -3,7 +3,8 @@
 A file is JSON lines, gzipped: the hash of a sentence and what the system wrote. No text of a corpus is in it,
 other than what a system copied. The same answers give the same bytes.
 
-A tagged answer repeats the sentence, so what is kept of it is the mentions that were read, and how.
+A tagged answer repeats the sentence, so what is kept of it is the mentions that were read, and how: type and
+span, or type and string of those that have no span.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import Answer, judge, judge_parsed
@@ -46,10 +48,13 @@ def of_parsed(parsed: Parsed) -> str:
     """What is kept of a tagged answer.
 
     >>> of_parsed(Parsed((Mention("ataxia", "Disease", 3, 9),), Level.VALID))
-    '{"mentions": [["Disease", "ataxia", 3, 9]], "level": "valid", "cut": false, "ambiguous": false}'
+    '{"mentions": [["Disease", 3, 9]], "level": "valid", "cut": false, "ambiguous": false}'
     """
     said = {
-        "mentions": [[each.type, each.text, each.start, each.end] for each in parsed.mentions],
+        "mentions": [
+            [each.type, each.text] if each.start is None else [each.type, each.start, each.end]
+            for each in parsed.mentions
+        ],
         "level": parsed.level.name.lower(),
         "cut": parsed.cut,
         "ambiguous": parsed.ambiguous,
@@ -70,7 +75,7 @@ def judged(
         return judge(sentence, kept, types, seen)
     try:
         said = json.loads(kept)
-        mentions = tuple(Mention(text, type_, start, end) for type_, text, start, end in said["mentions"])
+        mentions = tuple(_mention(sentence.text, *each) for each in said["mentions"])
         if any(type(each.text) is not str or each.type not in types for each in mentions):
             raise ValueError("a mention without a string, or of another type")
         parsed = Parsed(mentions, Level[said["level"].upper()], bool(said["cut"]), bool(said["ambiguous"]))
@@ -79,6 +84,14 @@ def judged(
         raise BenchmarkError(
             f"{records.place(record)}: what is kept of a tagged answer is not as it was written: {error}"
         ) from error
+
+
+def _mention(text: str, type_: str, *where: Any) -> Mention:
+    """A mention by its span, or by its string."""
+    if len(where) == 1:
+        return Mention(where[0], type_)
+    start, end = where
+    return Mention(text[start:end], type_, start, end)
 
 
 def digest(outputs: Mapping[str, str]) -> str:

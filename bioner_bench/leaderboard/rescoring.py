@@ -123,11 +123,13 @@ def _stale_reading(record: Record) -> str | None:
 
 
 def _stale(record: Record) -> str | None:
-    reader = READERS[prompt.form_of(record["prompt"])]
+    form = prompt.form_of(record["prompt"])
+    reader = READERS[form]
     valid = record["scores"]["json_valid"]["value"] or 0.0
     if record["parser"] == reader or 1 - valid <= MAX_OTHER:
         return None
+    asked = "JSON" if form == prompt.JSON else "tagged text"
     return (
-        f"{1 - valid:.1%} of its answers were other than valid, were read by version {record['parser']} "
-        f"(now {reader}), and are not kept"
+        f"{1 - valid:.1%} of its answers were other than valid {asked}, were read by version "
+        f"{record['parser']} (now {reader}), and are not kept"
     )

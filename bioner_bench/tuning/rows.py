@@ -27,7 +27,7 @@ class Row:
     @property
     def mentions(self) -> int:
         """How many mentions the target has."""
-        if prompt.asked_form(self.messages[-1]["content"]) == prompt.TAGS:
+        if any(prompt.asked_form(turn["content"]) == prompt.TAGS for turn in self.messages):
             return sum(self.target.count(f"</{type_}>") for type_ in corpora.get(self.task).types)
         return sum(map(len, json.loads(self.target).values()))
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 import logging
-from pathlib import Path
 
 import pytest
 from command_line import call, fails
@@ -12,10 +11,20 @@ from conftest import ROOT
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.ceiling import ceiling
+from bioner_bench.evaluation.judging import judge
+from bioner_bench.evaluation.parsing import Level
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import lm_eval_output, records, regression
+from bioner_bench.harness.lm_models import Garbage
+from bioner_bench.leaderboard import (
+    given_answers,
+    kept_answers,
+    lm_eval_output,
+    records,
+    regression,
+    rescoring,
+)
 from bioner_bench.leaderboard.page_facts import of_record
-from bioner_bench.schema import BenchmarkError
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 TAGS = '{"format": "tags"}'
 PLACE = "tagger/bioner_sample-0-shot"
@@ -122,25 +131,45 @@ def test_a_record_is_marked_and_keeps_mentions_in_place_of_the_corpus(out, board
     for row, sentence in zip(rows, sentences, strict=True):
         said = json.loads(row["output"])
         assert said["level"] == "valid"
-        assert sorted(said["mentions"]) == sorted(
-            [e.type, sentence.surface(e), e.start, e.end] for e in sentence.entities
-        )
+        assert sorted(said["mentions"]) == sorted([e.type, e.start, e.end] for e in sentence.entities)
         assert sentence.text not in kept
+        assert not any(
+            sentence.surface(e) in kept for e in sentence.entities if len(sentence.surface(e)) > 12
+        )
 
 
 def test_a_record_is_scored_again_from_what_is_kept(board, tmp_path):
     path = board / "records" / f"{PLACE}.json"
     before = path.read_bytes()
-    call("leaderboard", "rescore", "--folder", board)
+    (done,) = rescoring.rescore(board)
+    assert (done.source, done.run_again) == ("answers", None)
     assert path.read_bytes() == before
-    said = call("errors", path, "--json").stdout
-    assert json.loads(said)
+    answers = given_answers.read(path).judged
+    assert all(set(each.sentence.entities) == {a.span for a in each.aligned} for each in answers)
     other = json.loads(before)
     other["parser"] = "0"  # valid answers read the same in any version
     path.write_text(json.dumps(other))
-    call("leaderboard", "rescore", "--folder", board)
+    rescoring.rescore(board)
     assert json.loads(path.read_text())["parser"] == "0"
     path.write_bytes(before)
+
+
+def test_what_is_kept_of_other_answers_counts_the_same_and_says_who_read_it(board):
+    record = records.read(board / "records" / f"{PLACE}.json")
+    sentence = Sentence("1", "ataxia and ataxia in mice", (Entity(11, 17, "Disease"),))
+    for output in (
+        "ataxia and <Disease>ataxia</Disease> in mice",
+        "ataxia and <Disease>ataxia</Disease> in mi",
+        "<Disease>ataxia</Disease>, <Gene>TP53</Gene>",
+        "no",
+    ):
+        answer = judge(sentence, output, record["types"], form="tags")
+        again = kept_answers.judged(record, sentence, kept_answers.of_parsed(answer.parsed))
+        assert again == answer
+    with pytest.raises(BenchmarkError, match="not as it was written"):
+        kept_answers.judged(record, sentence, output)
+    stale = {**record, "parser": "0", "scores": {**record["scores"], "json_valid": {"value": 0.5}}}
+    assert "other than valid tagged text" in rescoring._stale_reading(stale)
 
 
 def test_formats_are_never_mixed(out, card, board, tmp_path):
@@ -155,11 +184,9 @@ def test_formats_are_never_mixed(out, card, board, tmp_path):
     verdict = regression.check(tagged, record, across=regression.ACROSS)
     assert verdict.outcome is regression.Outcome.INCOMPARABLE
     assert "other format of answers" in verdict.reason
-    other = Path(records.write({**record, "system": {**record["system"], "name": "plain"}}, tmp_path))
-    assert call("check", board / "records" / f"{PLACE}.json", "--against", other, code=2)
 
 
-def test_wrong_use_is_one_line(llm=None):
+def test_wrong_use_is_one_line():
     run = ["run", "--tasks", "bioner_sample", "--model"]
     both = '{"format": "tags", "constrained": true}'
     said = fails(
@@ -171,13 +198,10 @@ def test_wrong_use_is_one_line(llm=None):
     assert "there are: json, tags" in fails("corpora", "ceiling", "bioner_sample", "--format", "xml")
 
 
-def test_the_ceiling_of_each_format_is_a_command():
-    said = json.loads(call("corpora", "ceiling", "bioner_sample", "--format", "tags", "--json").stdout)
-    assert said["bioner_sample"]["strict_f1"] == 1
-
-
-def test_noise_is_counted_and_not_mended_into_mentions(tmp_path):
-    call("run", "--model", "bioner-garbage", "--tasks", "bioner_sample", "--metadata", TAGS, "--log_samples",
-         "--output_path", tmp_path)  # fmt: skip
-    found = json.loads(call("score", tmp_path, "--json").stdout)
-    assert found["json_valid"] == 0 and found["json_failed"] > 0
+def test_noise_is_never_a_valid_answer():
+    model = Garbage(seed=3)
+    types = list(corpora.get("bioner_sample").types)
+    for sentence in corpora.load("bioner_sample", "test").sentences:
+        noise = model.answer({"id": sentence.id, "text": sentence.text, "types": types}, "tags")
+        parsed = judge(sentence, noise, types, form="tags").parsed
+        assert parsed.level is not Level.VALID and not (parsed.mentions and parsed.level is Level.FAILED)
