@@ -34,7 +34,8 @@ class Entity:
 class Sentence:
     """One unit of evaluation: a text and its gold entities, in order of appearance.
 
-    `document` names the document it comes from where the corpus says so, else None.
+    `document` names the document it comes from where the corpus says so, else None. `before` and `after` are
+    the text around it there, where that was asked for; nothing in them is gold.
 
     Raises:
         ValueError: an entity lies outside the text, is empty, or is given twice.
@@ -44,6 +45,8 @@ class Sentence:
     text: str
     entities: tuple[Entity, ...]
     document: str | None = None
+    before: str = ""
+    after: str = ""
 
     def __post_init__(self) -> None:
         for entity in self.entities:

@@ -312,7 +312,7 @@ def rows_of(tasks: tuple[str, ...], strategy: str, ratio: float) -> int:
         return sum(corpora.get(task).files["train"].sentences for task in tasks)
     number = 0
     for task in tasks:
-        sentences = corpora.loading.sentences((task,), "train")
+        sentences = corpora.load(task, "train").sentences
         positives = sum(bool(sentence.entities) for sentence in sentences)
         kept, negatives = round(ratio * positives), len(sentences) - positives
         kinds = {"superfilter": round(ratio * len(sentences)), "positives": kept}

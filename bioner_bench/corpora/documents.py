@@ -6,6 +6,7 @@ sentences, in the order of the corpus file. A document in several pieces stands 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -48,3 +49,33 @@ def with_documents(corpus: Corpus, split: str, sentences: Sequence[Sentence]) ->
             f"{len(sentences)}; mend the file"
         )
     return [replace(sentence, document=name) for sentence, name in zip(sentences, names, strict=True)]
+
+
+def with_context(task: str, sentences: Sequence[Sentence], size: int) -> list[Sentence]:
+    """The sentences with the `size` ones before and after each in its document, as far as there are some.
+
+    Args:
+        task: whose they are, for the error.
+        sentences: a whole split; the order in it is that in the documents.
+        size: at least 1.
+
+    Raises:
+        BenchmarkError: it is not known which documents they are from.
+    """
+    documents: dict[str, list[int]] = defaultdict(list)
+    for place, sentence in enumerate(sentences):
+        if sentence.document is None:
+            raise BenchmarkError(
+                f"{task}: its sentences name no documents, so there is no context; leave context out"
+            )
+        documents[sentence.document].append(place)
+    made = list(sentences)
+    for places in documents.values():
+        texts = [sentences[place].text for place in places]
+        for index, place in enumerate(places):
+            made[place] = replace(
+                sentences[place],
+                before=" ".join(texts[max(0, index - size) : index]),
+                after=" ".join(texts[index + 1 : index + 1 + size]),
+            )
+    return made

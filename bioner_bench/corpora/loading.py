@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bioner_bench.corpora.documents import with_documents
+from bioner_bench.corpora.documents import with_context, with_documents
 from bioner_bench.corpora.files import locate
 from bioner_bench.corpora.formats import DAMAGED_LINE, READERS
 from bioner_bench.corpora.registry import Corpus, get, names
@@ -109,6 +109,11 @@ def needs_split(task: str, split: str, where: Path | str) -> None:
     raise BenchmarkError(f"{where}: {corpus}; {split} can be: {able}{without}")
 
 
-def sentences(tasks: tuple[str, ...], split: str) -> list[Sentence]:
-    """The sentences of a split of several corpora, one after another."""
-    return [sentence for task in tasks for sentence in load(task, split).sentences]
+def with_surroundings(task: str, split: str, context: int) -> Sequence[Sentence]:
+    """The sentences of a split, each with the `context` ones before and after it in its document.
+
+    Raises:
+        BenchmarkError: as `load`, or the corpus's documents are not known and `context` is not 0.
+    """
+    found = load(task, split).sentences
+    return with_context(task, found, context) if context else found

@@ -46,7 +46,7 @@ ENTRY_SCHEMA = {
     "properties": {
         "task": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
         "name": {"type": "string"},
-        "role": {"enum": ["core", "extended", "out-of-domain", "demo"]},
+        "role": {"enum": ["core", "extended", "out-of-domain", "auxiliary", "demo"]},
         "types": _NAMED | {"minProperties": 1, "additionalProperties": {"type": "string"}},
         "rename": _NAMED | {"additionalProperties": {"type": "string"}},
         "format": {"enum": ["iob2", "mark", "jsonl"]},

@@ -130,7 +130,7 @@ def _repeats_prompt(text: str, candidate: _Candidate) -> bool:
     """Whether a candidate is the form of an empty answer, said of a sentence without a mention."""
     before = text[max(0, candidate.start - _BEFORE) : candidate.start]
     if candidate.reading.mentions:
-        return bool(re.search(r"\b(?:instead of|rather than)[\s:`*]{0,5}\Z", before))
+        return bool(re.search(r"\b(?:instead of|rather than)[\s:`*]{0,5}\Z", before, re.IGNORECASE))
     if before.rstrip(' \t\r\n`*"').endswith(IF_NONE) or _CONDITION.search(before) is not None:
         return True
     return _CONDITION_AFTER.match(text[candidate.end : candidate.end + _AFTER]) is not None

@@ -245,12 +245,12 @@ def offsets_of(value: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def offsets_in(item: Any) -> tuple[Any, Any]:
-    """Start and end of a pair, or an object that has them."""
+    """Start and end of a pair, or an object that has them and no text of its own."""
     while isinstance(item, list) and len(item) == 1:
         item = item[0]
     if isinstance(item, list) and len(item) == 2:
         return item[0], item[1]
-    if isinstance(item, Mapping):
+    if isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is None:
         return item.get("start"), item.get("end")
     return None, None
 

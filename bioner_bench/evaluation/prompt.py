@@ -38,6 +38,12 @@ _CUES = {JSON: "JSON:", TAGS: "Tagged:"}
 IF_NONE = "If there is no mention:"
 """Before the form of the empty answer, which a model may repeat."""
 
+CONTEXT_NOTE = (
+    "Lines that begin with Context stand before and after the sentence in its document. They help to "
+    "understand it; list no mention of theirs."
+)
+"""Closes the instruction where sentences are shown with their context."""
+
 
 class Message(TypedDict):
     """One chat turn, in the form that chat templates take."""
@@ -161,6 +167,29 @@ def messages(
     return turns
 
 
+def in_context(turns: Sequence[Message], sentences: Sequence[Sentence]) -> list[Message]:
+    """The chat with the context of each sentence above it, marked as that.
+
+    Args:
+        turns: of `messages`.
+        sentences: the demonstrations, then the sentence that is asked about.
+    """
+    shown: list[Message] = []
+    left = iter(sentences)
+    for turn in turns:
+        content = turn["content"]
+        if turn["role"] == "user":
+            sentence = next(left)
+            above, opener, rest = content.partition(f"{ITEM} {sentence.text}")
+            if not shown:
+                above = f"{above.removesuffix(TURN_SEPARATOR)}\n{CONTEXT_NOTE}{TURN_SEPARATOR}"
+            around = (("Context before:", sentence.before), ("Context after:", sentence.after))
+            context = "".join(f"{mark} {text}\n" for mark, text in around if text)
+            content = f"{above}{context}{opener}{rest}"
+        shown.append({"role": turn["role"], "content": content})
+    return shown
+
+
 def plain_text(turns: Sequence[Message]) -> str:
     """The same chat for a model without a chat template: turns one after another, ready to be continued."""
     parts = []
@@ -169,14 +198,20 @@ def plain_text(turns: Sequence[Message]) -> str:
     return "".join(parts)
 
 
-def prompt_hash(definitions: Mapping[str, str], demonstrations: str = "random", form: str = JSON) -> str:
+def prompt_hash(
+    definitions: Mapping[str, str], demonstrations: str = "random", form: str = JSON, context: int = 0
+) -> str:
     """Sixteen hexadecimal digits that change whenever a prompt for these types would.
 
-    `demonstrations` is how they are chosen (`demonstrations.STRATEGIES`).
+    `demonstrations` is how they are chosen (`demonstrations.STRATEGIES`), `context` how many sentences on
+    each side are shown.
     """
     shot = Sentence("", "A B", (Entity(0, 1, next(iter(definitions))),))
     turns = messages("C", definitions, [shot], form)
     chosen = [] if demonstrations == "random" else [demonstrations]
+    if context:
+        turns = in_context(turns, [shot, Sentence("", "C", (), before="D", after="E")])
+        chosen.append(f"context {context}")
     content = json.dumps([VERSIONS[form], turns, plain_text(turns), *chosen], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

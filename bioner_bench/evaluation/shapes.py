@@ -230,6 +230,8 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     """A map from mention to type, to an object with a type, or, of one type, to offsets."""
     typed = []
     for key, item in value.items():
+        if isinstance(item, list) and (fold(key) in LIST_KEYS or match_type(key, types)):
+            return None  # spans without their texts
         if isinstance(item, str) and (labelled_type(item, types) is not None or item == "O"):
             typed.append(Typed(key, item))
         elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is not None:
@@ -270,11 +272,11 @@ def _read_list(value: list[Any], types: Types, depth: int) -> Reading | None:
 
 
 def _strings(value: list[str], types: Types) -> Reading | None:
+    if len(value) == 1 and (inner := inner_json(value[0])) is not None:
+        return read(inner, types, DEEPEST - 1)
     labelled = [of_labelled_string(item, types) for item in value]
     if all(labelled):
         return mentions_of_typed([item for item in labelled if item is not None], types)
-    if len(value) == 1 and (inner := inner_json(value[0])) is not None:
-        return read(inner, types, DEEPEST - 1)
     if all(says_none(item) for item in value):
         return Reading(Rank.EMPTY)
     if len(types) > 1:

@@ -19,11 +19,11 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import model_registry, register_model
 
 from bioner_bench import corpora
-from bioner_bench.corpora.loading import load_training
+from bioner_bench.corpora.loading import load_training, with_surroundings
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.documents import to_sentence
 from bioner_bench.models import dictionary as dictionaries
-from bioner_bench.schema import BenchmarkError, Entity
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 # Found when it is asked for, since it needs torch and transformers.
 model_registry.register("hf-prefix", target="bioner_bench.harness.hf_prefix:SharedPrefixLM")
@@ -151,6 +151,8 @@ class Dictionary(_SentenceModel):
 class Encoder(_SentenceModel):
     """A token classifier with IOB2 tags as labels; types that the task does not ask for are left out.
 
+    One that was trained with context reads it from the task's corpus.
+
     Model arguments: `pretrained` (a folder or hub id), `revision`, `dtype` (float32, bfloat16, or auto: the
     latter where the hardware computes in it), `max_length` (subwords of a window); lm-eval's `batch_size`
     counts windows, and its default of 1 is taken as 32.
@@ -183,12 +185,28 @@ class Encoder(_SentenceModel):
         """Called by lm-eval."""
         from bioner_bench.models import encoder
 
-        texts = [request.doc["text"] for request in requests]
-        found = encoder.predict(self._encoder, texts, self._batch_size, progress=not disable_tqdm)
-        return [
-            located_answer(text, entities, request.doc["types"])
-            for text, entities, request in zip(texts, found, requests, strict=True)
-        ]
+        by_task: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            by_task.setdefault(str(request.task_name), []).append(place)
+        answers = [""] * len(requests)
+        for task, places in by_task.items():
+            docs = [requests[place].doc for place in places]
+            found = encoder.predict(
+                self._encoder, self._read(task, docs), self._batch_size, not disable_tqdm, docs[0]["types"]
+            )
+            for place, doc, entities in zip(places, docs, found, strict=True):
+                answers[place] = located_answer(doc["text"], entities, doc["types"])
+        return answers
+
+    def _read(self, task: str, docs: Sequence[dict[str, Any]]) -> list[Sentence]:
+        """The sentences of docs, with their context where the model was trained with it."""
+        if not self._encoder.context:
+            return [to_sentence(doc) for doc in docs]
+        if task not in corpora.names():  # a variant of a task under its own name
+            raise BenchmarkError(f"{task} is no corpus, so the context of its sentences is not known")
+        whole = with_surroundings(task, "test", self._encoder.context)
+        found = {(sentence.id, sentence.text): sentence for sentence in whole}
+        return [found[doc["id"], doc["text"]] for doc in docs]
 
     def get_model_info(self) -> dict[str, Any]:
         """Called by lm-eval for the record of a run."""

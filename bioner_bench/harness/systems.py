@@ -182,10 +182,9 @@ def options(
     if source is not None and source in card.checkpoints:
         model_args["pretrained"] = card.checkpoints[source]
     elif card.recipe and "pretrained" not in model_args:
-        trained, form = _trained(card, folder / card.recipe, model_args.get("peft"), source)
+        trained, asked_for = _trained(card, folder / card.recipe, model_args.get("peft"), source)
         model_args |= trained
-        if form != prompt.JSON:
-            merged["metadata"] = {"format": form} | merged["metadata"]
+        merged["metadata"] = asked_for | merged["metadata"]
         if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
             # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
             plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
@@ -222,9 +221,9 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> tuple[Options, str]:
-    """The model arguments that load what the recipe trained, adapters with their base model, or weights;
-    and the format of its answers.
+def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> tuple[Options, Options]:
+    """The model arguments that load what the recipe trained, adapters with their base model, or weights; and
+    the metadata of a task that asks as the recipe did.
 
     `adapter` is the folder that the user named in place of the recipe's; `source` the task of a family's
     checkpoint. A card that names one is that checkpoint, on whatever task it is run.
@@ -240,13 +239,16 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
             f"run: bioner-bench train {recipe}{f' --task {source}' if source else ''} "
             f"(or name another one: --model_args {named}=...)"
         )
-    if isinstance(read, LlmRecipe) and read.method == "lora":
-        pretrained = base_and_adapter(read.model)[0]
-        base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
-        return base | ({"revision": read.revision} if read.revision else {}), read.format
-    windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
-    form = read.format if isinstance(read, LlmRecipe) else prompt.JSON
-    return {"pretrained": str(folder)} | windows, form
+    if isinstance(read, EncoderRecipe):
+        windows = {"max_length": read.max_length} if read.max_length else {}
+        return {"pretrained": str(folder)} | windows, {}
+    asked: Options = {} if read.format == prompt.JSON else {"format": read.format}
+    asked |= {"context": read.context} if read.context else {}
+    if read.method == "full":
+        return {"pretrained": str(folder)}, asked
+    pretrained = base_and_adapter(read.model)[0]
+    base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
+    return base | ({"revision": read.revision} if read.revision else {}), asked
 
 
 def given_options(given: Sequence[str]) -> Options:

@@ -5,7 +5,8 @@ from the task name, or from `dataset_name` in a variant of a task under another 
 `lm_eval` can set: `--num_fewshot`, `--seed` (its fourth number draws the demonstrations), `--gen_kwargs`,
 `--system_instruction`, `--apply_chat_template`, `--fewshot_as_multiturn`, and how demonstrations are chosen:
 `--metadata '{"demonstrations": "retrieved"}'`. With `{"constrained": true}` there, models that can be held to
-a form write nothing but valid answers; `{"format": "tags"}` asks for the sentence with tags around mentions.
+a form write nothing but valid answers; `{"format": "tags"}` asks for the sentence with tags around mentions;
+`{"context": 1}` shows one sentence on each side with each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from lm_eval.api.task import ConfigurableTask
 
 from bioner_bench import __version__, corpora
+from bioner_bench.corpora.documents import with_context
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.evaluation.bootstrap import standard_error
@@ -204,6 +206,9 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         if self._form == prompt.TAGS and "max_gen_toks" in generation:
             generation["max_gen_toks"] += room_for_sentence(self.corpus.task)
         own["generation_kwargs"] = generation
+        self._context = metadata.get("context", 0)
+        if type(self._context) is not int or self._context < 0:
+            raise BenchmarkError(f"context is {self._context!r} in --metadata; give a number of sentences")
         now = prompt.prompt_hash(self.corpus.types)
         if metadata.get("prompt_hash", now) != now:
             raise BenchmarkError(
@@ -214,7 +219,9 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         own["metadata"] = metadata | {
             "corpus": self.corpus.task,
             "prompt": prompt.VERSIONS[self._form],
-            "prompt_hash": prompt.prompt_hash(self.corpus.types, as_recorded(self._strategy), self._form),
+            "prompt_hash": prompt.prompt_hash(
+                self.corpus.types, as_recorded(self._strategy), self._form, self._context
+            ),
             "demonstrations": self._strategy,
             "bioner_bench": __version__,
         }
@@ -225,6 +232,17 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **_: Any) -> None:
         """Called by lm-eval to fill `dataset`."""
         self.dataset = load_datasets(self.corpus.task)
+        if self._context:
+            task, files = self.corpus.task, self.corpus.files
+            splits = [corpora.load(task, split).sentences for split in files if split != "train"]
+            around = [
+                with_context(task, split, self._context) for split in (load_training(self.corpus), *splits)
+            ]
+            self._in_document = {(one.id, one.text): one for split in around for one in split}
+
+    def _sentence(self, document: Document) -> Sentence:
+        """The sentence of a document, with its context if that is to be shown."""
+        return self._in_document[document["id"], document["text"]] if self._context else to_sentence(document)
 
     def set_fewshot_seed(self, seed: int | None = None) -> None:
         """Called by lm-eval with the fourth number of `--seed`."""
@@ -236,7 +254,7 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         """The `n` solved training sentences that a document's prompt shows."""
         if self._choose is None:
             pool = self.training_docs() if self.has_training_docs() else []
-            self._choose = chooser([to_sentence(doc) for doc in pool], self._strategy, self._seed)
+            self._choose = chooser([self._sentence(doc) for doc in pool], self._strategy, self._seed)
         return self._choose(to_sentence(document), n)
 
     def fewshot_context(
@@ -257,6 +275,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         """
         shown = self.demonstrations(doc, num_fewshot) if num_fewshot else []
         turns = prompt.messages(doc["text"], self.corpus.types, shown, self._form)
+        if self._context:
+            turns = prompt.in_context(turns, [*shown, self._sentence(doc)])
         if not (apply_chat_template and chat_template):
             before = f"{system_instruction}{prompt.TURN_SEPARATOR}" if system_instruction else ""
             return before + prompt.plain_text(turns) + (f" {gen_prefix}" if gen_prefix else "")

@@ -68,9 +68,9 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 }
 """Values that say the same as leaving the argument out; None does for every argument."""
 
-ASKED = MappingProxyType({"constrained": False, "format": prompt.JSON})
-"""Of a task's metadata: whether answers are held to a form while they are written, and which format they
-have. Where a run, or a card, says nothing, they are these."""
+ASKED = MappingProxyType({"constrained": False, "format": prompt.JSON, "context": 0})
+"""Of a task's metadata: whether answers are held to a form while they are written, which format they have,
+and how many sentences are shown on each side. Where a run, or a card, says nothing, they are these."""
 
 _SNAPSHOT = re.compile(r"(?:^|/)models--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{7,64})$")
 
@@ -98,6 +98,8 @@ def check_card(
     declared = dict(card.run.get("metadata", {}))
     if training:  # it answers as it was trained to
         declared["format"] = training["recipe"].get("format", prompt.JSON)
+    if training and card.kind == "llm":  # an encoder reads context by itself
+        declared["context"] = training["recipe"].get("context", 0)
     pairs: list[tuple[str, Any, Any]] = [
         (name, asked.get(name, usual), declared.get(name, usual)) for name, usual in ASKED.items()
     ]

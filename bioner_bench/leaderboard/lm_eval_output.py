@@ -173,38 +173,35 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     corpus = metadata.get("corpus", task)
     if task in corpora.built_in() and corpus != task:
         raise BenchmarkError(f"{path}: {task} was run on the corpus of {corpus}; give a variant its own name")
-    wanted = expected(corpus)
+    strategy, context = metadata.get("demonstrations", "random"), int(metadata.get("context") or 0)
+    wanted = expected(corpus, context)
     version = str(results["versions"][task])
     current = task_version(task, metadata.get("config_source"))
     if version != current and not rescore:
         raise BenchmarkError(
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
-    strategy = metadata.get("demonstrations", "random")
     form = prompt.check_form(metadata.get("format", prompt.JSON))
-    now = prompt.prompt_hash(wanted.corpus.types, as_recorded(strategy), form)
+    now = prompt.prompt_hash(wanted.corpus.types, as_recorded(strategy), form, context)
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
         )
     if config.get("repeats", 1) != 1:
         raise BenchmarkError(f"{path}: {config['repeats']} answers to a sentence; one is taken: no repeats")
-    shots = int(results["n-shot"][task] or 0)
-    seed = results["config"].get("fewshot_seed")
+    shots, seed = int(results["n-shot"][task] or 0), results["config"].get("fewshot_seed")
     samples_path = path.with_name(f"samples_{task}_{_time(path)}.jsonl")
-    choose = chooser(wanted.training, strategy, seed or 0)
-    declared = Declared.of_results(results, task)
+    choose, declared = chooser(wanted.training, strategy, seed or 0), Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, form, rescore)
-    arguments = arguments_of(results)
+    source, arguments = str(results["config"].get("model")), arguments_of(results)
     training = _training(arguments, card)
     constrained = bool(metadata.get("constrained"))
     generation = dict(answers.generation)
-    if constrained and generation.pop("response_format", None) != prompt.response_format(
-        list(wanted.corpus.types)
-    ):
+    schema = prompt.response_format(list(wanted.corpus.types))
+    if constrained and generation.pop("response_format", None) != schema:
         raise BenchmarkError(f"{path}: the answers were held to another form than the task's; run it again")
-    asked = {"constrained": constrained, "format": form}
-    check_card(path, card, str(results["config"].get("model")), arguments, generation, training, asked)
+    asked = {"constrained": constrained, "format": form, "context": context}
+    check_card(path, card, source, arguments, generation, training, asked)
     size = int(results["n-samples"][task]["effective"])
     if len(answers.judged) != size:
         raise BenchmarkError(
@@ -255,6 +252,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
+    if context:
+        record["setup"]["context"] = context
     if error := next(iter(validator().iter_errors(record)), None):
         raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bioner_bench import corpora
+from bioner_bench.corpora.documents import with_context
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED
 from bioner_bench.evaluation.judging import Answer
@@ -21,23 +22,29 @@ from bioner_bench.schema import Sentence
 
 @dataclass(frozen=True)
 class Expected:
-    """What the samples of a task must be: its documents, and sentences to draw demonstrations from."""
+    """What the samples of a task must be: its documents, and sentences to draw demonstrations from.
+
+    Sentences have as many others around them as the prompts show, `context` on each side.
+    """
 
     corpus: corpora.Corpus
     documents: tuple[Document, ...]
     sentences: tuple[Sentence, ...]
     training: tuple[Sentence, ...]
+    context: int = 0
 
 
 @cache
-def expected(name: str) -> Expected:
+def expected(name: str, context: int = 0) -> Expected:
     """The documents of a task's test split, and what demonstrations are drawn from."""
     corpus = corpora.get(name)
     training = load_training(corpus)
     seen = seen_mentions(training)
     sentences = corpora.load(name, "test").sentences
     documents = tuple(to_document(sentence, list(corpus.types), seen) for sentence in sentences)
-    return Expected(corpus, documents, sentences, training)
+    if context:
+        sentences, training = (tuple(with_context(name, s, context)) for s in (sentences, training))
+    return Expected(corpus, documents, sentences, training, context)
 
 
 def scored(task: Expected, judged: Mapping[int, Answer]) -> Scored:

@@ -21,7 +21,7 @@ from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
 from bioner_bench.harness.cards import Kind
 from bioner_bench.harness.demonstrations import in_a_file_name
-from bioner_bench.leaderboard.record_checks import MAX_COUNT, impossible
+from bioner_bench.leaderboard.record_checks import MAX_COUNT, gold_hashes, impossible
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
@@ -50,9 +50,7 @@ class System(TypedDict):
     trained_on: list[str]
 
 
-class Setup(TypedDict):
-    """How it was asked."""
-
+class _Setup(TypedDict):
     shots: int
     fewshot_seed: int | None
     demonstrations: str
@@ -61,6 +59,12 @@ class Setup(TypedDict):
     system_instruction: str | None
     gen_prefix: str | None
     generation: Json
+
+
+class Setup(_Setup, total=False):
+    """How it was asked; `context`, the sentences shown on each side, is absent where there were none."""
+
+    context: int
 
 
 class Training(TypedDict):
@@ -235,9 +239,8 @@ def _check_sentences(path: Path, record: Record) -> None:
     if documents is not None and not all(isinstance(each, str) for each in documents):
         raise BenchmarkError(f"{path}: a document without a name; make the record again")
     if (documents is None) != (record["bootstrap"]["unit"] == "sentence"):
-        raise BenchmarkError(
-            f"{path}: intervals by {record['bootstrap']['unit']}, but documents say otherwise"
-        )
+        unit = record["bootstrap"]["unit"]
+        raise BenchmarkError(f"{path}: intervals by {unit}, but documents say otherwise")
     pinned = gold_hashes().get(record["task"])
     if pinned and not record["partial"] and record["gold_sha256"] != pinned:
         raise BenchmarkError(
@@ -380,13 +383,6 @@ def read_json(path: Path) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
-
-
-@cache
-def gold_hashes() -> dict[str, str]:
-    """Task -> SHA-256 of the gold of its test split, for the tasks that come with this package."""
-    pinned = resources.files("bioner_bench.leaderboard").joinpath("gold.json").read_text("utf-8")
-    return cast(dict[str, str], json.loads(pinned))
 
 
 @cache

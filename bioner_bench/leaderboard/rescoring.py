@@ -69,8 +69,8 @@ def from_answers(record: Record, path: Path) -> Record:
         raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
     task = expected(record["task"])
     types = task.corpus.types
-    form = prompt.form_of(record["prompt"])
-    now = prompt.prompt_hash(types, record["setup"]["demonstrations"], form)
+    form, setup = prompt.form_of(record["prompt"]), record["setup"]
+    now = prompt.prompt_hash(types, setup["demonstrations"], form, setup.get("context", 0))
     if record["prompt_hash"] not in (now, None):
         raise BenchmarkError(
             f"{path}: answers to the prompt {record['prompt_hash']}, which is now {now}; run the system again"

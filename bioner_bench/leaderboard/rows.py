@@ -143,8 +143,8 @@ def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def task_order() -> list[str]:
-    """The built-in tasks as tables list them: core, extended, out of domain, then the sample."""
-    roles = ("core", "extended", "out-of-domain", "demo")
+    """The built-in tasks as tables list them: core, extended, out of domain, auxiliary, sample."""
+    roles = ("core", "extended", "out-of-domain", "auxiliary", "demo")
     return sorted(corpora.built_in(), key=lambda task: (roles.index(corpora.get(task).role), task))
 
 

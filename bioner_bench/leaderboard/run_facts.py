@@ -98,7 +98,7 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
     shots = results["n-shot"][task] or 0
     metadata = dict(results["configs"][task]["metadata"])
     metadata["demonstrations"] = demonstrations.as_recorded(metadata.get("demonstrations", "random"))
-    told = {"demonstrations": "random", "constrained": False, "format": prompt.JSON}
+    told = {"demonstrations": "random", "constrained": False, "format": prompt.JSON, "context": 0}
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.
     chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")

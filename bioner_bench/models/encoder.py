@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from bioner_bench.models import crf, hardware
+from bioner_bench.models import hardware, heads
 from bioner_bench.models.tagging import Transitions, Window, best_tags, tag_set, to_entities, windows, words
-from bioner_bench.schema import BenchmarkError, Entity
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 OVERLAP = 64
 """Subwords that neighbouring windows of a long sentence share."""
@@ -23,10 +23,18 @@ OVERLAP = 64
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a model reads at once; `first_subwords` are the places in `input_ids` of the owned words."""
+    """What a model reads at once.
+
+    Attributes:
+        window: the words of the sentence that it holds.
+        input_ids: their subwords, between special ones and perhaps subwords of the sentence's context.
+        of_words: the word that each of them is of; empty for a special one.
+        first_subwords: the places of the first subwords of the owned words.
+    """
 
     window: Window
     input_ids: list[int]
+    of_words: list[str]
     first_subwords: list[int]
 
 
@@ -46,8 +54,30 @@ class Encoder:
     @property
     def transitions(self) -> Transitions | None:
         """The weights of the model's CRF as they are now; None if it has none."""
-        own = getattr(self.model, "crf", None)
-        return own.transitions() if own is not None else None
+        own = getattr(self.model, "tagger", None)
+        return own.crf.transitions() if own is not None and own.crf is not None else None
+
+    @property
+    def context(self) -> int:
+        """How many sentences before and after each one the model was trained to read with it."""
+        return getattr(self.model.config, "context", 0)
+
+    def row(self, item: Input) -> dict[str, Any]:
+        """A window as the model takes it, before it is put into a batch."""
+        row: dict[str, Any] = {"input_ids": item.input_ids, "attention_mask": [1] * len(item.input_ids)}
+        if getattr(self.model.config, "characters", None):
+            row["characters"] = [heads.letters(word) for word in item.of_words]
+        return row
+
+    def allowed(self, types: Sequence[str]) -> list[bool] | None:
+        """Which tags a sentence can have that is asked for these types; None if all.
+
+        A model of several corpora tells a type from what the corpus in question annotates beside it, not from
+        the types of others: a word may well be of both.
+        """
+        of_corpora = getattr(self.model.config, "annotated", None)
+        known = heads.annotation(of_corpora, types) if of_corpora else None
+        return heads.allowed(self.tags, known) if known else None
 
 
 def load(
@@ -68,8 +98,9 @@ def load(
     model = AutoModelForTokenClassification.from_pretrained(source, **options)
     if device is None or (device.startswith("cuda") and not torch.cuda.is_available()):
         device = hardware.device()
-    if getattr(model.config, "head", None) == "crf":
-        model.crf = crf.of_checkpoint(source, model.config.num_labels, options.get("revision"))
+    head = heads.of_checkpoint(source, model.config, options.get("revision"))
+    if head is not None:
+        heads.put_on(model, head)
     model.to(device).eval()
     encoder = Encoder(model, tokenizer, longest(model.config, max_length or 512))
     tags = encoder.tags
@@ -94,10 +125,14 @@ def longest(config: Any, limit: int) -> int:
 
 
 def read(
-    texts: Sequence[str], tokenizer: Any, max_length: int, overlap: int = OVERLAP
+    sentences: Sequence[Sentence | str], tokenizer: Any, max_length: int, overlap: int = OVERLAP
 ) -> tuple[list[list[tuple[int, int]]], list[Input]]:
-    """The words of every text (start, end), and all texts cut into what a model can read at once."""
-    spans = [words(text) for text in texts]
+    """The words of every sentence (start, end), and all cut into what a model can read at once.
+
+    Where a sentence leaves room in its window, as much of its context as fits goes around it.
+    """
+    given = [Sentence("", item, ()) if isinstance(item, str) else item for item in sentences]
+    spans = [words(sentence.text) for sentence in given]
     whole, bare = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
     at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
     before, after = whole[:at], whole[at + len(bare) :]
@@ -105,18 +140,43 @@ def read(
     if size < 1:
         raise BenchmarkError(f"max_length {max_length} leaves no room for a word; give a larger one")
     inputs = []
-    for index, (text, text_spans) in enumerate(zip(texts, spans, strict=True)):
-        subwords = _subwords(tokenizer, [text[start:end] for start, end in text_spans])
+    for index, (sentence, text_spans) in enumerate(zip(given, spans, strict=True)):
+        text_words = [sentence.text[start:end] for start, end in text_spans]
+        subwords = _subwords(tokenizer, text_words)
         lengths = [len(pieces) for pieces in subwords]
-        for window in windows(index, lengths, size, min(overlap, size // 2)):
-            ids = list(before)
+        cut = windows(index, lengths, size, min(overlap, size // 2))
+        room = size - sum(lengths) if len(cut) == 1 else 0
+        left, right = _context(sentence, tokenizer, room)
+        for window in cut:
+            pieces = [("", id_) for id_ in before] + left
             firsts = []
             for word in range(window.first, window.last):
                 if window.owned_first <= word < window.owned_last:
-                    firsts.append(len(ids))
-                ids += subwords[word][:size]
-            inputs.append(Input(window, ids + after, firsts))
+                    firsts.append(len(pieces))
+                pieces += [(text_words[word], id_) for id_ in subwords[word][:size]]
+            pieces += right + [("", id_) for id_ in after]
+            of_words, ids = map(list, zip(*pieces, strict=True))
+            inputs.append(Input(window, ids, of_words, firsts))
     return spans, inputs
+
+
+def _context(
+    sentence: Sentence, tokenizer: Any, room: int
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """The subwords nearest to a sentence on both sides with their words, at most `room` of them.
+
+    Each side has half of the room, and what the other one leaves.
+    """
+    sides = []
+    for text in (sentence.before, sentence.after):
+        text_words = [text[start:end] for start, end in words(text)] if room > 0 else []
+        subwords = _subwords(tokenizer, text_words)
+        sides.append(
+            [(word, id_) for word, pieces in zip(text_words, subwords, strict=True) for id_ in pieces]
+        )
+    left, right = sides
+    kept = min(len(left), max(room // 2, room - len(right)))
+    return left[len(left) - kept :], right[: max(0, room - kept)]
 
 
 def _subwords(tokenizer: Any, text_words: list[str]) -> list[list[int]]:
@@ -131,26 +191,32 @@ def _subwords(tokenizer: Any, text_words: list[str]) -> list[list[int]]:
 
 
 def predict(
-    encoder: Encoder, texts: Sequence[str], batch_size: int = 32, progress: bool = False
+    encoder: Encoder,
+    sentences: Sequence[Sentence | str],
+    batch_size: int = 32,
+    progress: bool = False,
+    types: Sequence[str] = (),
 ) -> list[list[Entity]]:
-    """The entities of every text.
+    """The entities of every sentence.
 
     Args:
         encoder: the model.
-        texts: sentences of any length.
+        sentences: of any length; texts, or with their context (their own entities are not looked at).
         batch_size: windows that are read at once.
         progress: show a progress bar.
+        types: what is asked for; a model of several corpora then answers as for one that has these types.
     """
-    spans, inputs = read(texts, encoder.tokenizer, encoder.max_length)
+    allowed = encoder.allowed(types) if types else None
+    spans, inputs = read(sentences, encoder.tokenizer, encoder.max_length)
     scores: list[NDArray[np.float32] | None] = [None] * len(inputs)
     with tqdm(total=len(inputs), desc="tagging", unit="window", disable=not progress) as bar:
         for batch in _batches(inputs, batch_size):
             with torch.inference_mode():
-                found = _scores(encoder, [inputs[i] for i in batch])
+                found = _scores(encoder, [inputs[i] for i in batch], allowed)
             for index, rows in zip(batch, found, strict=True):
                 scores[index] = rows
             bar.update(len(batch))
-    found_tags = decode(inputs, scores, len(texts), encoder.tags, encoder.transitions)
+    found_tags = decode(inputs, scores, len(sentences), encoder.tags, encoder.transitions)
     return [to_entities(text_spans, tags) for text_spans, tags in zip(spans, found_tags, strict=True)]
 
 
@@ -176,14 +242,32 @@ def _batches(inputs: Sequence[Input], batch_size: int) -> Iterator[list[int]]:
         yield order[start : start + batch_size]
 
 
-def _scores(encoder: Encoder, inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
-    width = max(len(item.input_ids) for item in inputs)
-    ids = torch.full((len(inputs), width), encoder.tokenizer.pad_token_id or 0)
-    mask = torch.zeros((len(inputs), width), dtype=torch.long)
-    for row, item in enumerate(inputs):
-        ids[row, : len(item.input_ids)] = torch.tensor(item.input_ids)
-        mask[row, : len(item.input_ids)] = 1
-    device = encoder.model.device
-    output = encoder.model(input_ids=ids.to(device), attention_mask=mask.to(device))
+def _scores(
+    encoder: Encoder, inputs: Sequence[Input], allowed: list[bool] | None
+) -> list[NDArray[np.float32]]:
+    rows = batch([encoder.row(item) for item in inputs], encoder.tokenizer.pad_token_id or 0)
+    output = encoder.model(**{name: values.to(encoder.model.device) for name, values in rows.items()})
     logits = output.logits.float().cpu().numpy()
+    if allowed is not None:
+        logits[..., ~np.array(allowed)] = heads.FORBIDDEN
     return [logits[row, item.first_subwords] for row, item in enumerate(inputs)]
+
+
+def batch(rows: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
+    """Rows as tensors: what they have for each subword filled up on the right, `padding` with `input_ids`."""
+    width = max(len(row["input_ids"]) for row in rows)
+    nothing = {
+        "input_ids": padding,
+        "attention_mask": 0,
+        "labels": heads.IGNORED,
+        "characters": [0] * heads.LETTERS,
+    }
+    return {
+        name: torch.tensor(
+            [
+                [*row[name], *[nothing[name]] * (width - len(row[name]))] if name in nothing else row[name]
+                for row in rows
+            ]
+        )
+        for name in rows[0]
+    }

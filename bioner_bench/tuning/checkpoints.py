@@ -71,11 +71,16 @@ def _ended(out: Path, recipe: Recipe) -> bool:
     if not (out / SUMMARY).is_file():
         return False
     learned = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["prompt"]
-    if isinstance(recipe, LlmRecipe) and learned != rows.prompt_hashes(recipe.train, recipe.format):
+    if isinstance(recipe, LlmRecipe) and learned != _prompts(recipe):
         raise BenchmarkError(
             f"{out} was trained with another prompt than this version has; name another folder"
         )
     return True
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    form = recipe.format if isinstance(recipe, LlmRecipe) else prompt.JSON
+    return rows.prompt_hashes((*recipe.train, *recipe.auxiliary), form, recipe.context)
 
 
 def last(out: Path) -> str | None:
@@ -239,9 +244,7 @@ def _summary(recipe: Recipe, trainer: Trainer, data: Mapping[str, Any]) -> dict[
         "recipe": asdict(recipe),
         "adapter": isinstance(recipe, LlmRecipe) and recipe.method == "lora",
         "data": dict(data),
-        "prompt": rows.prompt_hashes(
-            recipe.train, recipe.format if isinstance(recipe, LlmRecipe) else prompt.JSON
-        ),
+        "prompt": _prompts(recipe),
         "steps": state.global_step,
         "kept": kept,
         "development": curve,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +17,18 @@ from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
-    DataCollatorForTokenClassification,
     EvalPrediction,
     set_seed,
 )
 
 from bioner_bench import corpora
-from bioner_bench.models import crf, packaged
-from bioner_bench.models.encoder import Encoder, Input, decode, longest, read
+from bioner_bench.models import heads, packaged
+from bioner_bench.models.encoder import Encoder, Input, batch, decode, longest, read
+from bioner_bench.models.heads import IGNORED
 from bioner_bench.models.tagging import tag_set, to_tags
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, processes
-from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
+from bioner_bench.tuning.grouped_trainer import GroupedTrainer
 from bioner_bench.tuning.recipes import EncoderRecipe
 
 
@@ -35,30 +38,30 @@ def train(recipe: EncoderRecipe, out: Path) -> Path:
     Of two runs at once in one folder the second waits, and finds what the first has made.
 
     Raises:
-        BenchmarkError: the training corpora have different types, or `out` holds another run.
+        BenchmarkError: the development split has types that no training corpus annotates, the checkpoint to
+            begin from is none of the same base model, or `out` holds another run.
     """
     with processes.claimed(out):
         return _train(recipe, out)
 
 
 def _train(recipe: EncoderRecipe, out: Path) -> Path:
-    types = _types(recipe)
+    annotated = _annotated(recipe)
     with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
         packaged.resolve(recipe.model)
-    training = corpora.loading.sentences(recipe.train, "train")
-    validation = corpora.loading.sentences(recipe.validation, "validation")
+    training, types = _sentences(recipe, (*recipe.train, *recipe.auxiliary), "train")
+    validation = _sentences(recipe, recipe.validation, "validation")
     set_seed(recipe.seed)  # for the weights of the new layers
-    encoder = _start(recipe, tag_set(types))
-    collator = DataCollatorForTokenClassification(encoder.tokenizer)
-    development = _Development(encoder, validation)
+    encoder = _start(recipe, tag_set(dict.fromkeys(chain(*annotated))), annotated)
+    development = _Development(encoder, *validation)
     trainer = GroupedTrainer(
         model=encoder.model,
-        args=checkpoints.arguments(recipe, out, "strict_f1" if validation else None),
-        train_dataset=_read(encoder, training)[2],
-        eval_dataset=development.rows if validation else None,
-        data_collator=collator,
+        args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
+        train_dataset=_read(encoder, training, types)[2],
+        eval_dataset=development.rows if recipe.validation else None,
+        data_collator=partial(batch, padding=encoder.tokenizer.pad_token_id or 0),
         compute_metrics=development.scores,
         callbacks=checkpoints.callbacks(recipe),
         optimizers=(_optimizer(encoder.model, recipe), None),
@@ -70,30 +73,65 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         trainer,
         lambda model: _save(model, encoder.tokenizer, out),
         {"sentences": len(training), "mentions": sum(len(sentence.entities) for sentence in training)},
+        {"begin_from": packaged.revision(recipe.begin_from)} if recipe.begin_from else None,
     )
     return out
 
 
-def _types(recipe: EncoderRecipe) -> list[str]:
-    types = {task: tuple(corpora.get(task).types) for task in (*recipe.train, *recipe.validation)}
-    if len(set(types.values())) > 1:
-        listed = "; ".join(f"{task}: {', '.join(names)}" for task, names in types.items())
-        raise BenchmarkError(
-            f"recipe {recipe.name}: an encoder takes what a corpus does not annotate for no mention, so its "
-            f"corpora must have the same types ({listed}); train one for each"
-        )
-    return list(next(iter(types.values())))
+def _annotated(recipe: EncoderRecipe) -> list[tuple[str, ...]]:
+    """What the training corpora annotate, each set of types once."""
+    found = [tuple(corpora.get(task).types) for task in (*recipe.train, *recipe.auxiliary)]
+    for task in recipe.validation:
+        if heads.annotation(found, corpora.get(task).types) is None:
+            raise BenchmarkError(
+                f"recipe {recipe.name}: no training corpus annotates all types of the validation corpus "
+                f"{task} ({', '.join(corpora.get(task).types)})"
+            )
+    return list(dict.fromkeys(found))
 
 
-def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
-    """The model before training: weights of the base model, a new head, what is fresh and what is frozen."""
+def _sentences(
+    recipe: EncoderRecipe, tasks: Iterable[str], split: str
+) -> tuple[list[Sentence], list[tuple[str, ...]]]:
+    """The sentences of a split of several corpora, and of each the types that its corpus annotates."""
+    sentences: list[Sentence] = []
+    types: list[tuple[str, ...]] = []
+    for task in tasks:
+        found = corpora.loading.with_surroundings(task, split, recipe.context)
+        sentences += found
+        types += [tuple(corpora.get(task).types)] * len(found)
+    return sentences, types
+
+
+def _start(recipe: EncoderRecipe, tags: Sequence[str], annotated: Sequence[Sequence[str]] = ()) -> Encoder:
+    """The model before training: weights of the base model, a new head, what is fresh and what is frozen.
+
+    Args:
+        recipe: what is trained.
+        tags: of all types.
+        annotated: the types of each corpus, where they differ.
+    """
     source = packaged.resolve(recipe.model)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    if recipe.begin_from:
+        source, options = _begin(recipe), {}
     with packaged.loading(recipe.model):
         config = AutoConfig.from_pretrained(source, **options)
     own = config.id2label
     config.id2label = dict(enumerate(tags))
     config.label2id = {tag: number for number, tag in enumerate(tags)}
+    before = {name: getattr(config, name, None) for name in ("head", "characters")}
+    asked = {
+        "head": recipe.head if recipe.head != "linear" else None,
+        "characters": recipe.characters,
+        "context": recipe.context or None,
+        "annotated": [list(types) for types in annotated] if len(annotated) > 1 else None,
+    }
+    for name, value in asked.items():
+        if value is not None:
+            setattr(config, name, value)
+        elif hasattr(config, name):
+            delattr(config, name)
     tokenizer = AutoTokenizer.from_pretrained(source, add_prefix_space=True, **options)
     model, found = AutoModelForTokenClassification.from_pretrained(
         source,
@@ -121,16 +159,34 @@ def _start(recipe: EncoderRecipe, tags: Sequence[str]) -> Encoder:
         kept = [_embeddings(model), *list(layers)[: recipe.freeze_layers]]
         for parameter in (parameter for module in kept for parameter in module.parameters()):
             parameter.requires_grad = False
-    if recipe.head == "crf":
-        crf.put_on(model, IGNORED)
+    head = heads.new(config, masked=len(annotated) > 1)
+    if head is not None:
+        if own == config.id2label and before == {name: asked[name] for name in before}:
+            heads.load(head, source)
+        heads.put_on(model, head)
     return Encoder(model, tokenizer, longest(config, recipe.max_length or 512))
 
 
+def _begin(recipe: EncoderRecipe) -> str:
+    """The checkpoint folder that training begins from.
+
+    Raises:
+        BenchmarkError: it is not there, or was trained on another base model.
+    """
+    folder = Path(str(recipe.begin_from))
+    path = folder / checkpoints.SUMMARY
+    if not path.is_file():
+        raise BenchmarkError(
+            f"begin_from: {folder} holds no checkpoint of `bioner-bench train`; train it first"
+        )
+    base = json.loads(path.read_text(encoding="utf-8"))["recipe"]["model"]
+    if packaged.public_name(base) != packaged.public_name(recipe.model):
+        raise BenchmarkError(f"begin_from: {folder} was trained on {base}, but model is {recipe.model}")
+    return str(folder)
+
+
 def _save(model: Any, tokenizer: Any, out: Path) -> None:
-    if hasattr(model, "crf"):
-        crf.save(model, out)
-    else:
-        model.save_pretrained(out)
+    heads.save(model, out)
     tokenizer.save_pretrained(out)
 
 
@@ -180,32 +236,41 @@ def _optimizer(model: Any, recipe: EncoderRecipe) -> torch.optim.Optimizer:
 
 
 def _read(
-    encoder: Encoder, sentences: Sequence[Sentence]
+    encoder: Encoder, sentences: Sequence[Sentence], types: Sequence[tuple[str, ...]]
 ) -> tuple[list[list[str]], list[Input], list[Mapping[str, Any]]]:
     """The gold tags of every sentence, its windows, and what the Trainer is given for each of them."""
-    spans, inputs = read([s.text for s in sentences], encoder.tokenizer, encoder.max_length)
+    spans, inputs = read(sentences, encoder.tokenizer, encoder.max_length)
     numbers = encoder.model.config.label2id
     gold = [to_tags(found, s.entities) for found, s in zip(spans, sentences, strict=True)]
-    rows = [_row(item, [numbers[tag] for tag in gold[item.window.sentence]]) for item in inputs]
+    allowed = {each: encoder.allowed(each) for each in dict.fromkeys(types)}
+    rows: list[Mapping[str, Any]] = []
+    for item in inputs:
+        place = item.window.sentence
+        row = encoder.row(item) | {"labels": _labels(item, [numbers[tag] for tag in gold[place]])}
+        if (possible := allowed[types[place]]) is not None:
+            row["allowed"] = possible
+        rows.append(row)
     return gold, inputs, rows
 
 
-def _row(item: Input, labels: Sequence[int]) -> Mapping[str, Any]:
-    """A window for the Trainer; only the first subwords of words that it owns have a label."""
+def _labels(item: Input, labels: Sequence[int]) -> list[int]:
+    """Labels of a window's subwords: only the first ones of words that it owns have one."""
     row = [IGNORED] * len(item.input_ids)
     for place, word in zip(
         item.first_subwords, range(item.window.owned_first, item.window.owned_last), strict=True
     ):
         row[place] = labels[word]
-    return {"input_ids": item.input_ids, "attention_mask": [1] * len(item.input_ids), "labels": row}
+    return row
 
 
 class _Development:
     """The development split, and the Trainer's function that scores it as evaluation would."""
 
-    def __init__(self, encoder: Encoder, sentences: Sequence[Sentence]) -> None:
+    def __init__(
+        self, encoder: Encoder, sentences: Sequence[Sentence], types: Sequence[tuple[str, ...]]
+    ) -> None:
         self.encoder = encoder
-        self.gold, inputs, rows = _read(encoder, sentences)
+        self.gold, inputs, rows = _read(encoder, sentences, types)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
         self.inputs = [inputs[index] for index in order]
         self.rows = [rows[index] for index in order]

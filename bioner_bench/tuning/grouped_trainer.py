@@ -13,9 +13,6 @@ from typing import Any
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
 
-IGNORED = -100
-"""The label of what is not learned."""
-
 
 class GroupedByLength(Sampler):  # type: ignore[misc]
     """Rows in a new order each epoch, such that those of one optimiser step are of similar length.

@@ -15,16 +15,18 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, set_seed
 
 from bioner_bench import corpora
+from bioner_bench.corpora.loading import with_surroundings
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
+from bioner_bench.models.heads import IGNORED
 from bioner_bench.models.shared_prefix import is_spread, shared_tokens, target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, learners, processes, rows, spreading
-from bioner_bench.tuning.grouped_trainer import IGNORED, GroupedTrainer
+from bioner_bench.tuning.grouped_trainer import GroupedTrainer
 from bioner_bench.tuning.recipes import LlmRecipe
 from bioner_bench.tuning.selection import select_rows
 
@@ -60,14 +62,16 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             return out
         base, begin = learners.origin(recipe)
         source = packaged.resolve(base)
-    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, form=recipe.format)
+    asked = (recipe.format, recipe.context)
+    chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, 16, *asked)
+    beside = [row for task in recipe.auxiliary for row in rows.rows_of(task, "train", *asked)]
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)
     set_seed(recipe.seed)
     model = learners.load(recipe, chat)
-    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in chosen]
+    learned = [encode(row, chat, recipe.max_length or positions(model.config)) for row in [*chosen, *beside]]
     trainer = _Trainer(
         model=_with_loss(model),
         args=checkpoints.arguments(recipe, out, "strict_f1" if recipe.validation else None),
@@ -79,7 +83,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     spreading.settle(trainer, recipe)
     trainer.development = _development(recipe)
     trainer.chat = chat
-    trainer.form = recipe.format
+    trainer.asked = asked
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
     # With dropout, and on the way back with checkpointing, each row needs a reading of its own.
     dropout = any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
@@ -97,7 +101,8 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             "negatives": sum(not row.positive for row in chosen),
             "target_tokens": sum(label != IGNORED for row in learned for label in row["labels"]),
             "tokens": sum(len(row["input_ids"]) for row in learned),
-        },
+        }
+        | ({"auxiliary_rows": len(beside)} if beside else {}),
         {
             "chat_template": chat.template is not None,
             "rendered_prompt_sha256": chat.sha256,
@@ -147,7 +152,7 @@ def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
     pool = [
         (task, sentence)
         for task in recipe.validation
-        for sentence in corpora.load(task, "validation").sentences
+        for sentence in with_surroundings(task, "validation", recipe.context)
     ]
     number = min(recipe.validation_sentences or len(pool), len(pool))
     return Random(recipe.seed).sample(pool, number)
@@ -158,9 +163,9 @@ class _Trainer(GroupedTrainer):
 
     development: Sequence[tuple[str, Sentence]]
     chat: Chat
-    form: str
     share: bool
     rows_at_once: int
+    asked: tuple[str, int]  # the format of the answers, and the context that is shown
 
     def compute_loss(
         self,
@@ -188,7 +193,7 @@ class _Trainer(GroupedTrainer):
         first, step = (0, 1) if spread else (self.args.process_index, self.args.world_size)
         with self.accelerator.autocast():  # as in training, for the parts of the model that are not wrapped
             mine = self.development[first::step]
-            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, self.form)
+            counted = answer_and_count(model, self.chat, mine, self.rows_at_once, *self.asked)
         everything = counted if spread else gather_object(counted)
         sums = total(tabulate(everything))
         metrics = {f"{metric_key_prefix}_strict_f1": float(scores([])["strict_f1"].of(sums))}
@@ -254,11 +259,12 @@ def answer_and_count(
     asked: Sequence[tuple[str, Sentence]],
     rows_at_once: int = 0,
     form: str = prompt.JSON,
+    context: int = 0,
 ) -> list[dict[str, int]]:
     """Greedy zero-shot answers to sentences of tasks -> what `COUNTED` names of each."""
     if not asked:  # more processes than sentences
         return []
-    prompts = [chat.prompt(prompt.messages(s.text, corpora.get(task).types, form=form)) for task, s in asked]
+    prompts = [chat.prompt(rows.asked(s, corpora.get(task).types, form, context)) for task, s in asked]
     targets = [prompt.target(s.text, s.entities, corpora.get(task).types, form) for task, s in asked]
     room = 16 + max(len(chat.target(target)) for target in targets)
     training = model.training

@@ -63,13 +63,14 @@ def card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         tags=["biomedical", "named-entity-recognition", "bioner_bench"],
         eval_results=results or None,
     )
+    beside = f" beside {', '.join(recipe.auxiliary)}" if recipe.auxiliary else ""
     found = f"{100 * kept['strict_f1']:.2f} % (epoch {kept['epoch']:g})" if kept else "not measured"
     found += f", on {sampled:,} sentences of it" if kept and sampled else ""
     return (
         f"---\n{front.to_yaml()}\n---\n\n# {recipe.name}\n\n"
         f"{packaged.hub_name(recipe.model)}, fine-tuned for biomedical named entity recognition with "
         f"bioner_bench {__version__}.\n\n"
-        f"- Training data: {', '.join(recipe.train)} (training split"
+        f"- Training data: {', '.join(recipe.train)}{beside} (training split"
         f"{''.join(f', {number:,} {what}' for what, number in summary['data'].items())})\n"
         f"- Strict F1 on the development split ({', '.join(recipe.validation) or 'none'}): {found}\n"
         f"- {summary['steps']:,} steps in {summary['precision']}, {summary['seconds']:,.0f} s, "
@@ -92,7 +93,9 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
     template = " --apply_chat_template" if summary["chat_template"] else ""
-    asked = "" if recipe.format == prompt.JSON else f" --metadata '{json.dumps({'format': recipe.format})}'"
+    told: dict[str, Any] = {} if recipe.format == prompt.JSON else {"format": recipe.format}
+    told |= {"context": recipe.context} if recipe.context else {}
+    asked = f" --metadata '{json.dumps(told)}'" if told else ""
     return (
         f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation}{asked} \\\n"
         f"    --tasks {','.join(recipe.train)}\n```\n\n"

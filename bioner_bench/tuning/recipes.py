@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ _COMMON: dict[str, Any] = {
     "revision": {"type": ["string", "null"]},
     "train": _TASKS,
     "each": _TASKS,
+    "auxiliary": _TASKS | {"minItems": 0},
+    "begin_from": {"type": ["string", "null"], "minLength": 1},
+    "context": _FROM_ZERO,
     "validation": _TASKS | {"minItems": 0},
     "seed": _FROM_ZERO,
     "epochs": _POSITIVE,
@@ -66,7 +70,8 @@ ENCODER_SCHEMA: dict[str, Any] = {
         "layer_decay": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
         "reinitialise_layers": _FROM_ZERO,
         "freeze_layers": _FROM_ZERO,
-        "head": {"enum": ["linear", "crf"]},
+        "head": {"enum": ["linear", "crf", "bilstm-crf"]},
+        "characters": {"enum": ["cnn", None]},
     },
     "required": _REQUIRED,
     "additionalProperties": False,
@@ -105,7 +110,6 @@ LLM_SCHEMA: dict[str, Any] = {
             },
             "additionalProperties": False,
         },
-        "begin_from": {"type": ["string", "null"], "minLength": 1},
         "steps": {"type": ["integer", "null"], "minimum": 1},
         "evaluate_every": {"type": ["integer", "null"], "minimum": 1},
         "validation_sentences": {"type": ["integer", "null"], "minimum": 1},
@@ -131,6 +135,13 @@ class Recipe:
         model: a name of `bioner-bench models prepare`, a folder, or a hub id.
         revision: of the hub id.
         train: tasks whose training splits are learned from.
+        auxiliary: tasks whose training splits are learned from beside them, of whatever types; they choose
+            no checkpoint, unless `validation` names them.
+        begin_from: a checkpoint folder that `train` wrote from the same `model`, to learn on from. Of an
+            encoder the body is taken over, and the head if it has the same labels and parts. Of a language
+            model it is one with LoRA: its adapters learn on, or with `full` they are merged into the weights
+            first. In it `{task}` and `{seed}` stand for a family's task (its short name) and the seed.
+        context: how many sentences before and after each one are read with it, from its document.
         validation: tasks whose development splits choose the best checkpoint; those of `train` if left
             out, and with an empty list the last one is kept.
         seed: of new weights, the order of sentences and dropout.
@@ -156,7 +167,10 @@ class Recipe:
     model: str
     revision: str | None = None
     train: tuple[str, ...]
+    auxiliary: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
+    begin_from: str | None = None
+    context: int = 0
     seed: int
     epochs: float
     batch_size: int
@@ -174,13 +188,18 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecipe(Recipe):
-    """Fine-tuning of a token classifier; all corpora have the same entity types.
+    """Fine-tuning of a token classifier.
+
+    Corpora may have different entity types: the loss on a sentence, and the answer to one, then know only
+    the tags of those that its corpus annotates.
 
     Attributes:
         layer_decay: factor on the learning rate from each layer to the one below it; null: one rate.
         reinitialise_layers: the top layers that start from fresh weights.
         freeze_layers: the lowest layers that do not change, and with the first of them the embeddings.
-        head: `linear` tags each word by itself, `crf` all words of a sentence together.
+        head: `linear` tags each word by itself, `crf` all words of a sentence together, `bilstm-crf` puts a
+            bidirectional LSTM between the body and that.
+        characters: `cnn` adds a vector of its word's characters to each subword.
 
     The first three stabilise fine-tuning on small data (Tinn et al. 2023, doi 10.1016/j.patter.2023.100729).
     """
@@ -194,6 +213,7 @@ class EncoderRecipe(Recipe):
     reinitialise_layers: int = 0
     freeze_layers: int = 0
     head: str = "linear"
+    characters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -213,11 +233,9 @@ class LlmRecipe(Recipe):
     Attributes:
         select: the rows to learn from; all if left out.
         format: of the answers, `json` or `tags`.
-        method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well.
+        method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well. A
+            `model` that is a LoRA checkpoint is one to begin from.
         lora: the adapters.
-        begin_from: a LoRA checkpoint of the same base model, as `train` wrote it: its adapters learn on, or
-            with `full` they are merged into the weights first. A `model` that is such a checkpoint means
-            the same.
         steps: optimiser steps, in place of `epochs`.
         evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
         validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
@@ -239,7 +257,6 @@ class LlmRecipe(Recipe):
     format: str = prompt.JSON
     method: str = "lora"
     lora: Lora = field(default_factory=Lora)
-    begin_from: str | None = None
     steps: int | None = None
     evaluate_every: int | None = None
     validation_sentences: int | None = 200
@@ -270,9 +287,13 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
     elif task is not None and task not in content["train"]:
         raise BenchmarkError(f"{path} trains on {', '.join(content['train'])}, not on {task}")
     content = {"name": path.stem} | content
-    for name in ("train", "validation"):
-        content[name] = tuple(content[name] if name in content else content["train"])
-    content["report_to"] = tuple(content.get("report_to", ()))
+    content["validation"] = content.get("validation", content["train"])
+    for name in ("train", "validation", "auxiliary", "report_to"):
+        content[name] = tuple(content.get(name, ()))
+    content["seed"] = content["seed"] if seed is None else seed
+    if begin := content.get("begin_from"):
+        of = {"{task}": short_name(content["train"][0]), "{seed}": str(content["seed"])}
+        content["begin_from"] = reduce(lambda text, name: text.replace(name, of[name]), of, begin)
     recipe: EncoderRecipe | LlmRecipe
     if content["kind"] == "llm":
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
@@ -292,11 +313,11 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
             )
     else:
         recipe = EncoderRecipe(**content)
-    for name in recipe.train:
+    for name in (*recipe.train, *recipe.auxiliary):
         needs_split(name, "train", path)
     for name in recipe.validation:
         needs_split(name, "validation", path)
-    return recipe if seed is None else replace(recipe, seed=seed)
+    return recipe
 
 
 def family(path: Path) -> tuple[str, ...]:

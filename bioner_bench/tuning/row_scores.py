@@ -48,7 +48,13 @@ class _Scorer:
 
 
 def find(
-    found: Sequence[Row], choice: Choice, out: Path, scores_from: Path | None, batch_size: int, form: str
+    found: Sequence[Row],
+    choice: Choice,
+    out: Path,
+    scores_from: Path | None,
+    batch_size: int,
+    form: str,
+    context: int,
 ) -> tuple[dict[str, AnyScore], Json]:
     """The score of every row, and what scoring cost.
 
@@ -59,7 +65,11 @@ def find(
     """
     from tqdm import tqdm
 
-    scorer = _by_counting(choice) if choice.score in MODEL_FREE else _by_model(choice, out, batch_size, form)
+    scorer = (
+        _by_counting(choice)
+        if choice.score in MODEL_FREE
+        else _by_model(choice, out, batch_size, form, context)
+    )
     groups: dict[str, list[Row]] = {}
     for row in found:
         groups.setdefault(row.task, []).append(row)
@@ -67,7 +77,7 @@ def find(
         task: scorer.settings
         | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
         | scorer.of_task(task)
-        for task, prompt_hash in rows.prompt_hashes(groups, form).items()
+        for task, prompt_hash in rows.prompt_hashes(groups, form, context).items()
     }
     paths = {task: Path(choice.score) / f"{task}.jsonl" for task in files}
     this, number_of_processes = processes.share()
@@ -129,7 +139,7 @@ def _by_counting(choice: Choice) -> _Scorer:
     return _Scorer({"score": choice.score}, lambda _: {}, begin)
 
 
-def _by_model(choice: Choice, out: Path, batch_size: int, form: str) -> _Scorer:
+def _by_model(choice: Choice, out: Path, batch_size: int, form: str, context: int) -> _Scorer:
     """By the weak model: IFD or gradients."""
     import transformers
 
@@ -167,7 +177,7 @@ def _by_model(choice: Choice, out: Path, batch_size: int, form: str) -> _Scorer:
         return lambda _, waiting: ifd.score(waiting, model, chat, batch_size, progress)
 
     if choice.score == "gradient":
-        return _by_gradients(choice, out, form, source, chat, settings, load)
+        return _by_gradients(choice, out, form, context, source, chat, settings, load)
     return _Scorer(settings, lambda _: {}, begin)
 
 
@@ -175,6 +185,7 @@ def _by_gradients(
     choice: Choice,
     out: Path,
     form: str,
+    context: int,
     source: str,
     chat: Any,
     of_model: Json,
@@ -210,9 +221,11 @@ def _by_gradients(
 
         def score(task: str, waiting: Sequence[Row]) -> Iterator[AnyScore]:
             path = out / choice.score / f"{task}.development.json"
-            told = json.loads(json.dumps(settings | of_task(task) | rows.prompt_hashes([task], form)))
+            told = json.loads(
+                json.dumps(settings | of_task(task) | rows.prompt_hashes([task], form, context))
+            )
             if processes.share()[0] == 0 and _content(path).get("settings") != told:
-                pool = rows.rows_of(task, "validation", form)
+                pool = rows.rows_of(task, "validation", form, context)
                 drawn = Random(f"{choice.seed}:{task}").sample(pool, min(DEVELOPMENT, len(pool)))
                 found = gradients.mean(tqdm(drawn, desc="development", unit="row"), prepared)
                 write_text(path, json.dumps({"settings": told, "gradient": found.tolist()}) + "\n")

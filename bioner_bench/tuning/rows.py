@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bioner_bench import corpora
-from bioner_bench.corpora.loading import needs_split
+from bioner_bench.corpora.loading import needs_split, with_surroundings
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.prompt import Message
+from bioner_bench.schema import Sentence
 from bioner_bench.writing import write_text
 
 
@@ -32,11 +33,18 @@ class Row:
         return sum(map(len, json.loads(self.target).values()))
 
 
-def rows_of(task: str, split: str = "train", form: str = prompt.JSON) -> list[Row]:
-    """A row for each sentence of a split, in the corpus's order, with answers of the format `form`.
+def rows_of(task: str, split: str = "train", form: str = prompt.JSON, context: int = 0) -> list[Row]:
+    """A row for each sentence of a split, in the corpus's order.
+
+    Args:
+        task: the corpus's.
+        split: of it.
+        form: the format of the answers.
+        context: sentences on each side that are shown with each.
 
     Raises:
-        BenchmarkError: the corpus has no such split of its own, or is never to be trained on.
+        BenchmarkError: the corpus has no such split of its own, is never to be trained on, or is to be shown
+            with context and its documents are not known.
     """
     needs_split(task, split, "--tasks")
     types = corpora.get(task).types
@@ -44,17 +52,23 @@ def rows_of(task: str, split: str = "train", form: str = prompt.JSON) -> list[Ro
         Row(
             id=f"{task}/{sentence.id}",
             task=task,
-            messages=prompt.messages(sentence.text, types, form=form),
+            messages=asked(sentence, types, form, context),
             target=prompt.target(sentence.text, sentence.entities, types, form),
             positive=bool(sentence.entities),
         )
-        for sentence in corpora.load(task, split).sentences
+        for sentence in with_surroundings(task, split, context)
     ]
 
 
-def prompt_hashes(tasks: Iterable[str], form: str) -> dict[str, str]:
+def asked(sentence: Sentence, types: Mapping[str, str], form: str, context: int) -> list[Message]:
+    """The zero-shot prompt of a sentence, with its context if that is more than 0."""
+    turns = prompt.messages(sentence.text, types, form=form)
+    return prompt.in_context(turns, [sentence]) if context else turns
+
+
+def prompt_hashes(tasks: Iterable[str], form: str, context: int = 0) -> dict[str, str]:
     """Task -> the hash of the prompt that its rows have."""
-    return {task: prompt.prompt_hash(corpora.get(task).types, form=form) for task in tasks}
+    return {task: prompt.prompt_hash(corpora.get(task).types, form=form, context=context) for task in tasks}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

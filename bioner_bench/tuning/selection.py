@@ -51,6 +51,7 @@ def select_rows(
     scores_from: Path | None = None,
     batch_size: int = 16,
     form: str = prompt.JSON,
+    context: int = 0,
 ) -> list[Row]:
     """Score, select, and write rows, scores, report and picture into `out`; return the selected rows.
 
@@ -65,25 +66,28 @@ def select_rows(
             nothing again.
         batch_size: rows that the weak model reads at once.
         form: the format of the answers.
+        context: sentences on each side that are shown with each.
 
     Raises:
         BenchmarkError: a corpus has no training split, there is no weak model where one is needed, or the
             scores that were found are of another setting.
     """
-    found = [row for task in tasks for row in rows.rows_of(task, form=form)][: choice.limit]
+    found = [row for task in tasks for row in rows.rows_of(task, "train", form, context)][: choice.limit]
     check(choice.strategy, choice.ratio)
     _check_score(choice)
     with processes.claimed(out):
         scores: dict[str, AnyScore] = {}
         scoring: dict[str, Any] = {}
         if choice.weak_model is not None or choice.score in MODEL_FREE:
-            scores, scoring = row_scores.find(found, choice, out, scores_from, batch_size, form)
+            scores, scoring = row_scores.find(found, choice, out, scores_from, batch_size, form, context)
         made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
         kept = [row for row in found if row.id in made.kept]
         if processes.share()[0] == 0:
             rows.write(out / "rows.jsonl", kept)
             write_text(out / "scores.jsonl", _lines(found, scores, made))
-            report = _report(tasks, choice, found, scores, made, form) | {"scoring": scoring}
+            report = _report(tasks, choice, found, scores, made)
+            hashes = rows.prompt_hashes(tasks, form, context)
+            report |= {"format": form, "prompt": hashes, "scoring": scoring}
             write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
             if scores:
                 write_text(out / "distribution.svg", _picture(found, scores, made, choice.score))
@@ -125,13 +129,10 @@ def _report(
     found: Sequence[Row],
     scores: Mapping[str, AnyScore],
     made: Selection,
-    form: str,
 ) -> dict[str, Any]:
     report: dict[str, Any] = {
         "bioner_bench": __version__,
         "tasks": list(tasks),
-        "format": form,
-        "prompt": rows.prompt_hashes(tasks, form),
         "choice": asdict(choice) | {"weak_model": packaged.public_name(choice.weak_model or "") or None},
         "partial": choice.limit is not None,
         "corpora": {

@@ -636,6 +636,9 @@ def test_answers_of_the_table_are_read_as_a_careful_person_would(row):
     parsed = parse(row["output"], row["types"])
     wanted = [(mention["text"], mention["type"]) for mention in row["mentions"]]
     assert pairs(parsed) == wanted
+    for found, mention in zip(parsed.mentions, row["mentions"], strict=True):
+        if "start" in mention:
+            assert (found.start, found.end) == (mention["start"], mention["end"])
     assert parsed.level is Level[row["level"].upper()]
     assert (parsed.cut, parsed.ambiguous) == (row["cut"], row["ambiguous"])
 

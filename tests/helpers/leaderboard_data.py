@@ -12,6 +12,7 @@ from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, scores, tabul
 from bioner_bench.evaluation.summary import summarise
 from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.record_checks import gold_hashes
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_TOO = "\"><img src=x onerror=alert(2)> '&amp; </script><!-- {{ 7 * 7 }} \u2028 ]]>"
@@ -132,7 +133,7 @@ def make_record(
         "sentences": evaluated,
         "corpus_sentences": sentences,
         "partial": evaluated < sentences,
-        "gold_sha256": records.gold_hashes().get(task) or sha256("gold", task),
+        "gold_sha256": gold_hashes().get(task) or sha256("gold", task),
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,

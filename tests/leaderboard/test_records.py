@@ -22,7 +22,7 @@ from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import lm_eval_output, records
-from bioner_bench.leaderboard.record_checks import impossible
+from bioner_bench.leaderboard.record_checks import gold_hashes, impossible
 from bioner_bench.leaderboard.record_scores import gold_sha256
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
@@ -456,7 +456,7 @@ def test_a_strict_match_written_otherwise_is_no_string_match():
 @pytest.mark.slow
 def test_the_pinned_gold_is_that_of_the_corpora(mirror):
     found = {task: gold_sha256(corpora.load(task, "test").sentences) for task in corpora.built_in()}
-    assert records.gold_hashes() == found
+    assert gold_hashes() == found
 
 
 def test_a_cut_record_is_refused_at_every_place(tmp_path):

@@ -13,7 +13,7 @@ from torchcrf import CRF
 from transformers import AutoModelForTokenClassification
 
 from bioner_bench import corpora
-from bioner_bench.models import crf, encoder
+from bioner_bench.models import encoder, heads
 from bioner_bench.models.crf import Crf
 from bioner_bench.models.tagging import best_tags, tag_set
 from bioner_bench.tuning import encoder_training
@@ -102,11 +102,11 @@ def trained(tmp_path_factory):
 @pytest.mark.slow
 def test_a_checkpoint_loads_by_itself_and_has_learned(trained):
     out, sentences = trained
-    weights = load_file(out / crf.FILE)
-    assert weights["pairs"].abs().max() > 0
+    weights = load_file(out / heads.FILE)
+    assert weights["crf.pairs"].abs().max() > 0
     loaded = encoder.load(out)
     assert loaded.transitions is not None
-    assert np.array_equal(loaded.transitions.pairs, weights["pairs"].numpy())
+    assert np.array_equal(loaded.transitions.pairs, weights["crf.pairs"].numpy())
     found = encoder.predict(loaded, [s.text for s in sentences])
     right = sum(len(set(s.entities) & set(entities)) for s, entities in zip(sentences, found, strict=True))
     assert right > 0.9 * sum(len(s.entities) for s in sentences)
@@ -114,7 +114,7 @@ def test_a_checkpoint_loads_by_itself_and_has_learned(trained):
 
 def test_the_encoder_beside_it_is_an_ordinary_checkpoint(trained):
     out, _ = trained
-    assert not [name for name in load_file(out / "model.safetensors") if "crf" in name]
+    assert not [name for name in load_file(out / "model.safetensors") if "tagger" in name]
     _, said = AutoModelForTokenClassification.from_pretrained(out, output_loading_info=True)
     assert not said["missing_keys"] and not said["unexpected_keys"]
 
@@ -122,13 +122,14 @@ def test_the_encoder_beside_it_is_an_ordinary_checkpoint(trained):
 def test_subwords_without_a_label_do_not_count(trained):
     out, _ = trained
     model = AutoModelForTokenClassification.from_pretrained(out)
-    crf.put_on(model, ignored=-100)
+    heads.put_on(model, heads.of_checkpoint(out, model.config))
     ids = torch.arange(5, 11)[None].repeat(3, 1)
     labels = torch.tensor([[-100, 0, -100, 1, 2, -100], [0, 0, 0, 0, 0, 0], [-100] * 6])
     loss = model(input_ids=ids, labels=labels).loss
     logits = model(input_ids=ids).logits
-    one = model.crf.loss(logits[:1, [1, 3, 4]], labels[:1, [1, 3, 4]], torch.tensor([3]))
-    two = model.crf.loss(logits[1:2], labels[1:2], torch.tensor([6]))
+    crf = model.tagger.crf
+    one = crf.loss(logits[:1, [1, 3, 4]], labels[:1, [1, 3, 4]], torch.tensor([3]))
+    two = crf.loss(logits[1:2], labels[1:2], torch.tensor([6]))
     assert loss.item() == pytest.approx(((one + two) / 9).item(), rel=1e-5)
     summed = model(input_ids=ids, labels=labels, num_items_in_batch=torch.tensor(18)).loss
     assert summed.item() == pytest.approx(loss.item() / 2, rel=1e-5)

@@ -206,7 +206,7 @@ def test_windows_hold_the_subwords_of_the_whole_sentence(folder):
 def test_training_rows_hold_every_gold_tag_once(folder):
     classifier = encoder.load(folder, max_length=16)
     sentences = corpora.load("bioner_sample", "train").sentences
-    rows = _read(classifier, sentences)[2]
+    rows = _read(classifier, sentences, [tuple(TYPES)] * len(sentences))[2]
     assert len(rows) > len(sentences)
     labels = [[classifier.tags[n] for n in row["labels"] if n != IGNORED] for row in rows]
     gold = [tags_of(s.text, s.entities) for s in sentences]

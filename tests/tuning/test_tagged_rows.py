@@ -1,6 +1,7 @@
 """Rows, selection and training where the answers are tagged text."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.tag_reading import parse_tagged
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
+from bioner_bench.leaderboard.card_check import check_card
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import llm_training
 from bioner_bench.tuning.recipes import as_yaml, read_recipe
@@ -87,6 +89,16 @@ def test_the_checkpoint_says_its_format_and_is_run_with_it(folder, monkeypatch):
     chosen = systems.options(card, folder / "cards", given)
     assert chosen["metadata"] == {"format": "tags"}
     assert "--metadata format=tags" in systems.command(chosen)
+
+
+def test_a_run_of_it_in_json_is_not_of_its_card(folder):
+    card = read_card(folder / "cards" / "tiny.yaml")
+    training = json.loads((folder / "checkpoint" / "training.json").read_text())
+    arguments = {"pretrained": str(folder / "base"), "peft": str(folder / "checkpoint")}
+    given = (Path("results.json"), card, "hf-prefix", arguments, {}, training)
+    check_card(*given, {"format": "tags"})
+    with pytest.raises(BenchmarkError, match="its format is json, the card's is tags"):
+        check_card(*given)
 
 
 def test_a_finished_folder_is_found_again_and_the_other_format_is_another_run(folder):

@@ -579,14 +579,6 @@ def test_a_recipe_of_a_family_is_read_for_one_of_its_corpora(tmp_path):
             read_recipe(path)
 
 
-def test_corpora_of_different_types_are_not_trained_on_together(recipe, tmp_path):
-    together = replace(recipe, train=("bioner_sample", "bioner_ncbi"))
-    with pytest.raises(BenchmarkError, match=r"must have the same types .*bioner_ncbi: Disease") as caught:
-        encoder_training.train(together, tmp_path / "out")
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.slow
 def test_the_command_line_prints_the_folder_or_one_line_of_error(base, tmp_path):
     path = write_recipe(tmp_path / "tiny.yaml", model=str(base), epochs=7)  # long enough to log a loss
