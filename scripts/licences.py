@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from bioner_bench.writing import write_text
 
-EXTRAS = ("hf", "api", "demo", "leaderboard", "train", "constrained")  # not those for docs and tests
+EXTRAS = ("hf", "api", "demo", "leaderboard", "train", "constrained", "dense")  # not those for docs and tests
 OUT = Path(__file__).parent.parent / "docs" / "LICENCES.md"
 
 HEAD = """\

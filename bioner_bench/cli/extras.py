@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 PROJECT = "bioner-bench"
 
-EXTRAS = ("hf", "api", "leaderboard", "train")
+EXTRAS = ("hf", "api", "leaderboard", "train", "dense")
 """Those for users, in the order in which they are asked for a package; others repeat what these bring."""
 
 

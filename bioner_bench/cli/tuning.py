@@ -13,7 +13,7 @@ import typer
 from bioner_bench.cli.options import json_object
 from bioner_bench.cli.terminal import print_json
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.strategies import STRATEGIES
+from bioner_bench.tuning.strategies import SCORES, STRATEGIES
 
 if TYPE_CHECKING:
     from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe
@@ -27,6 +27,9 @@ models_app = typer.Typer(
 _KEEPS = " ".join(f"{name}: {one.keeps.replace('`', '')}." for name, one in STRATEGIES.items())
 """What `--help` says of the strategies."""
 
+_RANKS = " ".join(f"{name}: {meaning}." for name, meaning in SCORES.items())
+"""What `--help` says of the scores."""
+
 
 def select(
     tasks: Annotated[str, typer.Option(help="Corpora to select from, with commas between them.")],
@@ -35,6 +38,7 @@ def select(
         str | None, typer.Option(help="Scores the rows: a packaged model, a folder, or a hub id.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Of the weak model on the hub.")] = None,
+    score: Annotated[str, typer.Option(help=_RANKS)] = "ifd",
     strategy: Annotated[str, typer.Option(help=_KEEPS)] = "hybrid",
     ratio: Annotated[float, typer.Option(help="Share that is kept, of each corpus.")] = 0.5,
     pooled: Annotated[
@@ -50,7 +54,7 @@ def select(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
     format_: Annotated[str, typer.Option("--format", help="Of the answers: json or tags.")] = "json",
 ) -> None:
-    """Choose training rows by IFD: the hardest share of those with a mention, and all without one.
+    """Choose training rows by IFD or another score: the highest of those with a mention, and all others.
 
     Writes rows.jsonl, scores.jsonl, report.json and distribution.svg; prints the counts.
     """
@@ -59,6 +63,7 @@ def select(
 
     choice = Choice(
         strategy=strategy,
+        score=score,
         ratio=ratio,
         weak_model=weak_model,
         revision=revision,

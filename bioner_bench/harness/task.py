@@ -26,7 +26,7 @@ from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.evaluation.bootstrap import standard_error
 from bioner_bench.evaluation.confidence import TOKENS, ScoredText
 from bioner_bench.evaluation.judging import judge
-from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, chooser
+from bioner_bench.harness.demonstrations import STRATEGIES, Chooser, as_recorded, chooser, pinned
 from bioner_bench.harness.documents import Document, to_document, to_sentence
 from bioner_bench.schema import BenchmarkError, Sentence
 
@@ -215,15 +215,16 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
                 f"{task}: the prompt's hash is {now}, but version {metadata.get('version')} of the task has "
                 f"{metadata['prompt_hash']}; give the new prompt a new task version"
             )
-        self._strategy = metadata.get("demonstrations", STRATEGIES[0])
+        self._strategy = pinned(metadata.get("demonstrations", STRATEGIES[0]))
         own["metadata"] = metadata | {
             "corpus": self.corpus.task,
             "prompt": prompt.VERSIONS[self._form],
-            "prompt_hash": prompt.prompt_hash(self.corpus.types, self._strategy, self._form, self._context),
+            "prompt_hash": prompt.prompt_hash(
+                self.corpus.types, as_recorded(self._strategy), self._form, self._context
+            ),
             "demonstrations": self._strategy,
             "bioner_bench": __version__,
         }
-        chooser([], self._strategy, 0)  # refuses an unknown strategy before anything is loaded
         self._seed = 0
         self._choose: Chooser | None = None
         super().__init__(config=defaults | own)

@@ -21,7 +21,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READERS
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
-from bioner_bench.harness.demonstrations import chooser
+from bioner_bench.harness.demonstrations import as_recorded, chooser
 from bioner_bench.harness.masking import secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
@@ -182,7 +182,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
     form = prompt.check_form(metadata.get("format", prompt.JSON))
-    now = prompt.prompt_hash(wanted.corpus.types, strategy, form, context)
+    now = prompt.prompt_hash(wanted.corpus.types, as_recorded(strategy), form, context)
     if metadata["prompt_hash"] != now:
         raise BenchmarkError(
             f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
@@ -233,7 +233,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "setup": {
             "shots": shots,
             "fewshot_seed": seed,
-            "demonstrations": strategy,
+            "demonstrations": as_recorded(strategy),
             "chat_template_sha256": results.get("chat_template_sha"),
             "fewshot_as_multiturn": results.get("fewshot_as_multiturn"),
             "system_instruction": results.get("system_instruction"),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bioner_bench.evaluation.scoring import TYPE_COLUMNS
 from bioner_bench.harness.cards import Card
+from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import page_facts
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
@@ -179,7 +180,7 @@ def _variant(row: Mapping[str, Any], seeds: bool = False) -> str:
     if row["shots"] is None or (row["kind"] != "llm" and not row["shots"]):
         unknown = row["kind"] == "llm" and not row["measured"]
         return ", ".join(["shots not known"] * unknown + trained)
-    chosen = [row["demonstrations"]] if row["demonstrations"] not in (None, "random") else []
+    chosen = [in_words(row["demonstrations"])] if row["demonstrations"] not in (None, "random") else []
     seed = [] if row["seed"] is None or not seeds else [f"seed {row['seed']}"]
     return ", ".join([f"{row['shots']}-shot", *chosen, *seed, *trained])
 

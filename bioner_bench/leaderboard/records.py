@@ -20,6 +20,7 @@ from bioner_bench.control_characters import control_character
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
 from bioner_bench.harness.cards import Kind
+from bioner_bench.harness.demonstrations import in_a_file_name
 from bioner_bench.leaderboard.record_checks import MAX_COUNT, gold_hashes, impossible
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
@@ -52,7 +53,7 @@ class System(TypedDict):
 class _Setup(TypedDict):
     shots: int
     fewshot_seed: int | None
-    demonstrations: Literal["random", "retrieved", "fixed"]
+    demonstrations: str
     chat_template_sha256: str | None
     fewshot_as_multiturn: bool | None
     system_instruction: str | None
@@ -301,9 +302,8 @@ def variant(record: Record) -> str:
     setup = record["setup"]
     name = f"{setup['shots']}-shot"
     if setup["shots"]:
-        if setup["demonstrations"] != "random":
-            name += f"-{setup['demonstrations']}"
-        name += f"-seed-{setup['fewshot_seed']}"
+        chosen = "" if setup["demonstrations"] == "random" else f"-{in_a_file_name(setup['demonstrations'])}"
+        name += f"{chosen}-seed-{setup['fewshot_seed']}"
     if record["training"]:
         name += f"-training-seed-{record['training']['recipe']['seed']}"
     return name

@@ -15,6 +15,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare_runs, holm
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.cards import Card
+from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import records, sources
 from bioner_bench.leaderboard.records import Record
 
@@ -388,13 +389,11 @@ def _best_first(frame: pd.DataFrame, worse: Sequence[pd.Series]) -> pd.DataFrame
 
 def asked(row: Mapping[str, Any]) -> str:
     """How a language model was asked, after its name: `, 5-shot, retrieved`; nothing of other systems."""
-    if row["kind"] != "llm":
-        return ""
-    chosen = "" if row["demonstrations"] in (None, "random") else f", {row['demonstrations']}"
-    return f", {row['shots']}-shot{chosen}"
+    chosen = "" if row["demonstrations"] in (None, "random") else f", {in_words(row['demonstrations'])}"
+    return f", {row['shots']}-shot{chosen}" if row["kind"] == "llm" else ""
 
 
 def shown_shots(row: Mapping[str, Any]) -> str:
     """The demonstrations of a row in a word: `5`, `5 retrieved` or `5 fixed`."""
     special = row["demonstrations"] not in (None, "random")
-    return f"{row['shots']} {row['demonstrations']}" if special else str(row["shots"])
+    return f"{row['shots']} {in_words(row['demonstrations'])}" if special else str(row["shots"])

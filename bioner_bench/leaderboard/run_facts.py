@@ -13,7 +13,7 @@ from typing import Any
 
 from bioner_bench import __version__
 from bioner_bench.evaluation import prompt
-from bioner_bench.harness import systems
+from bioner_bench.harness import demonstrations, systems
 from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.card_check import public_arguments
 from bioner_bench.leaderboard.records import Json, Model, Run
@@ -96,7 +96,8 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
     """The options of `lm_eval run` that a run was made with, without secrets and folders."""
     config = results["config"]
     shots = results["n-shot"][task] or 0
-    metadata = results["configs"][task]["metadata"]
+    metadata = dict(results["configs"][task]["metadata"])
+    metadata["demonstrations"] = demonstrations.as_recorded(metadata.get("demonstrations", "random"))
     told = {"demonstrations": "random", "constrained": False, "format": prompt.JSON, "context": 0}
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.

@@ -16,7 +16,7 @@ from bioner_bench.corpora.loading import needs_split
 from bioner_bench.evaluation import prompt
 from bioner_bench.models.hardware import PRECISIONS
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning.strategies import STRATEGIES, UNSCORED, Choice
+from bioner_bench.tuning.strategies import MODEL_FREE, SCORES, STRATEGIES, UNSCORED, Choice
 from bioner_bench.yaml_files import read_yaml
 
 _TASKS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
@@ -85,6 +85,7 @@ LLM_SCHEMA: dict[str, Any] = {
             "type": "object",
             "properties": {
                 "strategy": {"enum": list(STRATEGIES)},
+                "score": {"enum": list(SCORES)},
                 "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
                 "weak_model": {"type": ["string", "null"], "minLength": 1},
                 "revision": {"type": ["string", "null"]},
@@ -298,7 +299,8 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
         content["lora"] = Lora(**content.get("lora", {}))
         recipe = LlmRecipe(**content)
-        if recipe.select.strategy not in UNSCORED and recipe.select.weak_model is None:
+        scored = recipe.select.strategy not in UNSCORED and recipe.select.score not in MODEL_FREE
+        if scored and recipe.select.weak_model is None:
             raise BenchmarkError(f"{path}: select.weak_model is needed for {recipe.select.strategy}")
         if recipe.quantization and recipe.method != "lora":
             raise BenchmarkError(

@@ -1,4 +1,4 @@
-"""IFD scores in files: JSON lines, a first one of settings; a killed run goes on where its file ends."""
+"""Scores of rows in files: JSON lines, a first one of settings; a killed run goes on where its file ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bioner_bench.writing import write_text
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The losses of a row's target in nats per token, with and without the prompt; None if not finite."""
+    """IFD, and the losses of a target in nats per token with and without its prompt; None if not finite."""
 
     id: str
     ifd: float | None
@@ -22,8 +22,24 @@ class Score:
     loss_alone: float | None
     n_target_tokens: int
 
+    @property
+    def value(self) -> float | None:
+        """What rows are ranked by."""
+        return self.ifd
 
-def append(path: Path, settings: Mapping[str, Any], scores: Iterator[Score]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What another scorer says of a row, higher being kept first; None if not finite."""
+
+    id: str
+    value: float | None
+
+
+AnyScore = Score | Measure
+
+
+def append(path: Path, settings: Mapping[str, Any], scores: Iterator[AnyScore]) -> None:
     """Write scores as they come, behind those that the file has and a first line of settings."""
     _mend(path)
     new = not path.is_file()
@@ -37,7 +53,7 @@ def append(path: Path, settings: Mapping[str, Any], scores: Iterator[Score]) -> 
             stream.flush()
 
 
-def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
+def read(path: Path, settings: Mapping[str, Any]) -> dict[str, AnyScore]:
     """The scores that a file holds, by row; none if there is no file.
 
     Raises:
@@ -50,7 +66,7 @@ def read(path: Path, settings: Mapping[str, Any]) -> dict[str, Score]:
     return scores
 
 
-def load(path: Path) -> tuple[dict[str, Any] | None, dict[str, Score]]:
+def load(path: Path) -> tuple[dict[str, Any] | None, dict[str, AnyScore]]:
     """The settings and scores, by row, of a file; a last line that is cut, or being written, is passed over.
 
     Raises:
@@ -63,7 +79,8 @@ def load(path: Path) -> tuple[dict[str, Any] | None, dict[str, Score]]:
         return None, {}
     try:
         settings, *lines = [dict(json.loads(line)) for line in whole]
-        return settings, {line["id"]: Score(**line) for line in lines}
+        kind = Score if settings.get("score", "ifd") == "ifd" else Measure
+        return settings, {line["id"]: kind(**line) for line in lines}
     except (ValueError, TypeError, KeyError) as error:
         raise BenchmarkError(f"{path} is damaged ({error}); remove it to score again") from error
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bioner_bench import __version__, corpora
+from bioner_bench import __version__
 from bioner_bench.evaluation import prompt
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, processes, rows, score_files
+from bioner_bench.tuning import processes, row_scores, rows
 from bioner_bench.tuning.rows import Row
-from bioner_bench.tuning.score_files import Score
+from bioner_bench.tuning.score_files import AnyScore, Score
 from bioner_bench.tuning.strategies import (
     EASIER,
+    LOWER,
+    MODEL_FREE,
+    NO_SCORE,
     NOT_FINITE,
     NOT_HELPED,
+    SCORES,
     UNSCORED,
     Choice,
     Selection,
@@ -35,8 +37,11 @@ EDGES = (0.0, *(10 ** (exponent / 20) for exponent in range(-60, 1)))
 follows from the prompt. What is 1 or more is counted apart.
 """
 
+BINS = 40
+"""Of the histogram of any other score."""
+
 EXAMPLES = 10
-"""Easiest and hardest rows that the report shows."""
+"""Positive rows of the lowest, and of the highest scores that the report shows."""
 
 
 def select_rows(
@@ -69,16 +74,12 @@ def select_rows(
     """
     found = [row for task in tasks for row in rows.rows_of(task, "train", form, context)][: choice.limit]
     check(choice.strategy, choice.ratio)
-    if choice.weak_model is None and choice.strategy not in UNSCORED:
-        raise BenchmarkError(
-            f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
-            "--weak-model smollm2-135m"
-        )
+    _check_score(choice)
     with processes.claimed(out):
-        scores: dict[str, Score] = {}
+        scores: dict[str, AnyScore] = {}
         scoring: dict[str, Any] = {}
-        if choice.weak_model is not None:
-            scores, scoring = _scores(found, choice, out, scores_from, batch_size, form, context)
+        if choice.weak_model is not None or choice.score in MODEL_FREE:
+            scores, scoring = row_scores.find(found, choice, out, scores_from, batch_size, form, context)
         made = select(found, scores, choice.strategy, choice.ratio, choice.seed, choice.pooled)
         kept = [row for row in found if row.id in made.kept]
         if processes.share()[0] == 0:
@@ -89,120 +90,28 @@ def select_rows(
             report |= {"format": form, "prompt": hashes, "scoring": scoring}
             write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
             if scores:
-                write_text(out / "distribution.svg", _picture(found, scores, made))
+                write_text(out / "distribution.svg", _picture(found, scores, made, choice.score))
             else:  # of an earlier selection
                 (out / "distribution.svg").unlink(missing_ok=True)
         processes.meet()
     return kept
 
 
-def _scores(
-    found: Sequence[Row],
-    choice: Choice,
-    out: Path,
-    scores_from: Path | None,
-    batch_size: int,
-    form: str,
-    context: int,
-) -> tuple[dict[str, Score], dict[str, Any]]:
-    """The score of every row, from files where they have them, and what scoring cost.
-
-    Each corpus has a file of its own, so that a folder of several serves a selection from one of them.
-    """
-    import transformers
-    from tqdm import tqdm
-
-    from bioner_bench.models import hardware
-    from bioner_bench.models.chat import Chat
-
-    assert choice.weak_model is not None
-    source = packaged.resolve(choice.weak_model)
-    options: dict[str, Any] = {"revision": choice.revision} if choice.revision else {}
-    with packaged.loading(choice.weak_model):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
-    dtype = hardware.dtype(choice.dtype)
-    chat = Chat(tokenizer, choice.template or {})
-    template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
-    settings = {
-        "weak_model": packaged.public_name(choice.weak_model),
-        "revision": packaged.revision(source, choice.revision),
-        "dtype": str(dtype).removeprefix("torch."),
-        "template": dict(choice.template or {}),
-        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
-        "rendered_prompt_sha256": chat.sha256,
-    }
-    groups: dict[str, list[Row]] = {}
-    for row in found:
-        groups.setdefault(row.task, []).append(row)
-    files = {
-        task: settings | {"prompt": prompt_hash, "corpus_sha256": corpora.get(task).files["train"].sha256}
-        for task, prompt_hash in rows.prompt_hashes(groups, form, context).items()
-    }
-    this, number_of_processes = processes.share()
-    if this == 0:
-        for task, file_settings in files.items():
-            if scores_from is not None:
-                score_files.copy(scores_from / _file(task), out / _file(task), file_settings)
-            _gather(out, task, file_settings)
-    processes.meet()
-    done: dict[str, Score] = {}
-    for task, file_settings in files.items():
-        done |= score_files.read(out / _file(task), file_settings)
-    waiting = {task: [row for row in rows_ if row.id not in done] for task, rows_ in groups.items()}
-    number = sum(map(len, waiting.values()))
-    if number and scores_from is not None:
+def _check_score(choice: Choice) -> None:
+    if choice.score not in SCORES:
+        raise BenchmarkError(f"unknown score {choice.score!r}; there are: {', '.join(SCORES)}")
+    if choice.weak_model is not None and choice.score in MODEL_FREE:
+        raise BenchmarkError(f"the score {choice.score} needs no weak model; leave {choice.weak_model} out")
+    if choice.weak_model is None and choice.score not in MODEL_FREE and choice.strategy not in UNSCORED:
         raise BenchmarkError(
-            f"{scores_from} has scores of {len(found) - number:,} of {len(found):,} rows; "
-            "let `bioner-bench select` finish it, without --limit"
+            f"the strategy {choice.strategy} scores rows; name a weak model, for example with "
+            "--weak-model smollm2-135m"
         )
-    began = time.monotonic()
-    if number:
-        device = str(processes.together().device) if number_of_processes > 1 else hardware.device()
-        model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-        model.to(device).eval()
-        with tqdm(
-            total=len(found), initial=len(found) - number, desc="IFD", unit="row", disable=this > 0
-        ) as bar:
-            for task, rows_ in waiting.items():
-                file = out / (_part(task, this) if number_of_processes > 1 else _file(task))
-                scored = ifd.score(rows_[this::number_of_processes], model, chat, batch_size, bar.update)
-                score_files.append(file, files[task], scored)
-        processes.meet()
-        if this == 0:
-            for task, file_settings in files.items():
-                _gather(out, task, file_settings)
-        processes.meet()
-        for task, file_settings in files.items():
-            done |= score_files.read(out / _file(task), file_settings)
-    seconds = time.monotonic() - began
-    cost = {
-        "rows": number,
-        "seconds": round(seconds, 1),
-        "rows_per_second": round(number / seconds, 2) if number else None,
-        "batch_size": batch_size,
-        "hardware": hardware.name(),
-        "processes": number_of_processes,
-    }
-    return {row.id: done[row.id] for row in found}, settings | cost
+    if choice.score == "gradient" and choice.dtype != "float32":
+        raise BenchmarkError(f"gradients are computed in float32, not in {choice.dtype}; leave dtype out")
 
 
-def _file(task: str) -> str:
-    return f"ifd/{task}.jsonl"
-
-
-def _part(task: str, process: int) -> str:
-    return f"ifd/{task}.part-{process}.jsonl"
-
-
-def _gather(out: Path, task: str, settings: Mapping[str, Any]) -> None:
-    """Bring what several processes scored, of this run or a killed one, into one file."""
-    for part in sorted(out.glob(_part(task, 0).replace("part-0", "part-*"))):
-        if score_files.read(part, settings):
-            score_files.copy(part, out / _file(task), settings)
-        part.unlink()
-
-
-def _lines(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
+def _lines(found: Sequence[Row], scores: Mapping[str, AnyScore], made: Selection) -> str:
     lines = []
     for row in found:
         if row.id in scores:
@@ -218,7 +127,7 @@ def _report(
     tasks: Sequence[str],
     choice: Choice,
     found: Sequence[Row],
-    scores: Mapping[str, Score],
+    scores: Mapping[str, AnyScore],
     made: Selection,
 ) -> dict[str, Any]:
     report: dict[str, Any] = {
@@ -232,10 +141,11 @@ def _report(
         "all": _counts(found, scores, made),
     }
     if scores:
+        edges = _edges(scores)
         report["histogram"] = {
-            "edges": list(EDGES),
-            "positives": _histogram([row for row in found if row.positive], scores),
-            "negatives": _histogram([row for row in found if not row.positive], scores),
+            "edges": list(edges),
+            "positives": _histogram([row for row in found if row.positive], scores, edges),
+            "negatives": _histogram([row for row in found if not row.positive], scores, edges),
         }
         plain = select(found, scores, "superfilter", choice.ratio, choice.seed, choice.pooled)
         negatives = [row.id for row in found if not row.positive]
@@ -252,20 +162,21 @@ def _report(
             "positives_in_both": len(hybrid.kept & drawn.kept & positives),
         }
         known = sorted(
-            (row for row in found if row.positive and scores[row.id].ifd is not None),
-            key=lambda row: (scores[row.id].ifd or 0.0, row.id),
+            (row for row in found if row.positive and scores[row.id].value is not None),
+            key=lambda row: (scores[row.id].value or 0.0, row.id),
         )
-        report["easiest_positives"] = [_example(row, scores) for row in known[:EXAMPLES]]
-        report["hardest_positives"] = [_example(row, scores) for row in reversed(known[-EXAMPLES:])]
+        low, high = ("easiest", "hardest") if _by_ifd(scores) else ("lowest", "highest")
+        report[f"{low}_positives"] = [_example(row, scores) for row in known[:EXAMPLES]]
+        report[f"{high}_positives"] = [_example(row, scores) for row in reversed(known[-EXAMPLES:])]
     return report
 
 
-def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> dict[str, Any]:
+def _counts(group: Sequence[Row], scores: Mapping[str, AnyScore], made: Selection) -> dict[str, Any]:
     positives = [row for row in group if row.positive]
     kept = [row for row in group if row.id in made.kept]
-    values = sorted(ifd for row in positives if row.id in scores and (ifd := scores[row.id].ifd) is not None)
+    values = _values(positives, scores)
     reasons = [made.left_out.get(row.id) for row in group]
-    easier = [scores[row.id].ifd or 0.0 for row in group if made.left_out.get(row.id) == EASIER]
+    easier = [scores[row.id].value or 0.0 for row in group if made.left_out.get(row.id) in (EASIER, LOWER)]
     counts: dict[str, Any] = {
         "rows": len(group),
         "positives": len(positives),
@@ -276,9 +187,10 @@ def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) 
         "left_out": {reason: reasons.count(reason) for reason in dict.fromkeys(filter(None, reasons))},
     }
     if scores:
+        counts["positives_not_finite"] = sum(scores[row.id].value is None for row in positives)
+        if _by_ifd(scores):
+            counts["positives_of_1_or_more"] = sum(value >= 1 for value in values)
         counts |= {
-            "positives_not_finite": sum(scores[row.id].ifd is None for row in positives),
-            "positives_of_1_or_more": sum(value >= 1 for value in values),
             # The hardest of what was left out as too easy; strategies that do not rank have none.
             "threshold": max(easier, default=None),
             "median_of_positives": values[len(values) // 2] if values else None,
@@ -286,27 +198,50 @@ def _counts(group: Sequence[Row], scores: Mapping[str, Score], made: Selection) 
     return counts
 
 
-def _histogram(group: Sequence[Row], scores: Mapping[str, Score]) -> dict[str, Any]:
-    """Rows by IFD between `EDGES`, and apart those outside."""
-    bins = [0] * (len(EDGES) - 1)
-    above = unknown = 0
-    for row in group:
-        value = scores[row.id].ifd
-        if value is None:
-            unknown += 1
-        elif value >= 1:
-            above += 1
-        else:
-            bins[bisect_right(EDGES, value) - 1] += 1
-    return {"bins": bins, NOT_HELPED: above, NOT_FINITE: unknown}
+def _by_ifd(scores: Mapping[str, AnyScore]) -> bool:
+    return any(isinstance(score, Score) for score in scores.values())
 
 
-def _example(row: Row, scores: Mapping[str, Score]) -> dict[str, Any]:
-    return {"id": row.id, "ifd": scores[row.id].ifd, "target": row.target}
+def _values(group: Sequence[Row], scores: Mapping[str, AnyScore]) -> list[float]:
+    """The scores of rows that have a finite one, from the lowest."""
+    found = (scores[row.id].value for row in group if row.id in scores)
+    return sorted(value for value in found if value is not None)
 
 
-def _picture(found: Sequence[Row], scores: Mapping[str, Score], made: Selection) -> str:
-    """Histograms of the IFD of positive and negative rows, and of the positive ones that are kept."""
+def _edges(scores: Mapping[str, AnyScore]) -> tuple[float, ...]:
+    """Of the histogram's bins: `EDGES` for IFD, even ones from the lowest to the highest of other scores."""
+    if _by_ifd(scores):
+        return EDGES
+    values = [score.value for score in scores.values() if score.value is not None]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    width = (high - low) / BINS or 1 / BINS
+    return tuple(low + width * place for place in range(BINS + 1))
+
+
+def _histogram(
+    group: Sequence[Row], scores: Mapping[str, AnyScore], edges: Sequence[float]
+) -> dict[str, Any]:
+    """Rows by their score between the edges, and apart those outside."""
+    values = _values(group, scores)
+    bins = [0] * (len(edges) - 1)
+    unknown = len(group) - len(values)
+    if not _by_ifd(scores):
+        for value in values:
+            bins[min(bisect_right(edges, value), len(bins)) - 1] += 1
+        return {"bins": bins, NO_SCORE: unknown}
+    for value in values:
+        if value < 1:
+            bins[bisect_right(edges, value) - 1] += 1
+    return {"bins": bins, NOT_HELPED: len(values) - sum(bins), NOT_FINITE: unknown}
+
+
+def _example(row: Row, scores: Mapping[str, AnyScore]) -> dict[str, Any]:
+    name = "ifd" if _by_ifd(scores) else "value"
+    return {"id": row.id, name: scores[row.id].value, "target": row.target}
+
+
+def _picture(found: Sequence[Row], scores: Mapping[str, AnyScore], made: Selection, name: str) -> str:
+    """Histograms of the scores of positive and negative rows, and of the positive ones that are kept."""
     from bioner_bench import plotting
 
     groups = {
@@ -314,16 +249,19 @@ def _picture(found: Sequence[Row], scores: Mapping[str, Score], made: Selection)
         "positive": [row for row in found if row.positive],
         "positive, kept": [row for row in found if row.positive and row.id in made.kept],
     }
+    by_ifd, edges = _by_ifd(scores), _edges(scores)
+    edges = edges[1:] if by_ifd else edges
     colours = (plotting.GREY, plotting.BLUE, plotting.ORANGE)
     with plotting.style():
         figure, axes = plotting.figure(7, 3.6)
         for (label, group), colour in zip(groups.items(), colours, strict=True):
-            known = [ifd for row in group if (ifd := scores[row.id].ifd) is not None]
-            values = [min(max(ifd, EDGES[1]), EDGES[-1]) for ifd in known]
-            axes.hist(values, bins=EDGES[1:], label=label, color=colour, alpha=0.7)
-        axes.set_xscale("log")
-        axes.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
-        axes.set_xlabel("IFD (what lies outside is at the edges)")
+            values = [min(max(value, edges[0]), edges[-1]) for value in _values(group, scores)]
+            axes.hist(values, bins=edges, label=label, color=colour, alpha=0.7)
+        axes.set_xlabel(name)
+        if by_ifd:
+            axes.set_xscale("log")
+            axes.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+            axes.set_xlabel("IFD (what lies outside is at the edges)")
         axes.set_ylabel("rows")
         axes.legend(frameon=False)
         return plotting.svg(figure)

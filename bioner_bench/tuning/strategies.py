@@ -18,14 +18,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from bioner_bench.schema import BenchmarkError
+from bioner_bench.tuning.score_files import AnyScore, Score
 
 if TYPE_CHECKING:
     from bioner_bench.tuning.rows import Row
-    from bioner_bench.tuning.score_files import Score
 
 NOT_FINITE = "ifd is not finite"
 NOT_HELPED = "ifd is 1 or more"
 EASIER = "easier than the share that is kept"
+LOWER = "a lower score than the share that is kept"
+NO_SCORE = "score is not finite"
 NEGATIVE = "negative"
 NOT_DRAWN = "not drawn"
 SPARSER = "fewer mentions than the share that is kept"
@@ -39,13 +41,16 @@ class Choice:
     Attributes:
         strategy: one of `STRATEGIES`.
         ratio: the share that is kept.
+        score: what rows are ranked by, one of `SCORES`.
         weak_model: a name of `bioner-bench models prepare`, a folder, or a hub id; the strategies of
-            `UNSCORED` need none.
+            `UNSCORED` and the scores of `MODEL_FREE` need none.
         revision: of the hub id.
-        dtype: of the weak model, one of `hardware.PRECISIONS`; in bfloat16 scores depend a little on batches.
+        dtype: of the weak model, one of `hardware.PRECISIONS`; in bfloat16 scores depend a little on batches,
+            and gradients have float32 alone.
         template: variables of its chat template.
         pooled: take the share of all corpora together, not of each.
-        seed: of `random` and `matched`, and of the random selection that the report compares with.
+        seed: of `random` and `matched`, of the random selection that the report compares with, and of the
+            adapters, projection and development sentences of gradients.
         limit: take only the first rows, for a trial.
     """
 
@@ -58,6 +63,7 @@ class Choice:
     pooled: bool = False
     seed: int = 0
     limit: int | None = None
+    score: str = "ifd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def check(strategy: str, ratio: float) -> None:
 
 def select(
     rows: Sequence[Row],
-    scores: Mapping[str, Score],
+    scores: Mapping[str, AnyScore],
     strategy: str,
     ratio: float,
     seed: int,
@@ -88,7 +94,7 @@ def select(
 
     Args:
         rows: of one corpus or several.
-        scores: by row id; those of `UNSCORED` need none.
+        scores: by row id, all of one scorer; those of `UNSCORED` need none.
         strategy: one of `STRATEGIES`.
         ratio: the share that is kept, of each corpus unless pooled.
         seed: of `random` and `matched`.
@@ -107,45 +113,51 @@ def select(
     return Selection(frozenset(row.id for row in rows if row.id not in left_out), left_out)
 
 
-def _hardest(rows: Sequence[Row], scores: Mapping[str, Score], number: int) -> dict[str, str]:
-    """Keep the `number` rows with the highest IFD below 1; why each of the others is left out."""
+def _hardest(rows: Sequence[Row], scores: Mapping[str, AnyScore], number: int) -> dict[str, str]:
+    """Keep the `number` rows with the highest score, of IFD below 1; why each of the others is left out."""
     left_out = {}
     candidates: list[tuple[float, str]] = []
+    by_ifd = any(isinstance(scores[row.id], Score) for row in rows)
     for row in rows:
-        ifd = scores[row.id].ifd
-        if ifd is None:
-            left_out[row.id] = NOT_FINITE
-        elif ifd >= 1:
+        value = scores[row.id].value
+        if value is None:
+            left_out[row.id] = NOT_FINITE if by_ifd else NO_SCORE
+        elif by_ifd and value >= 1:
             left_out[row.id] = NOT_HELPED
         else:
-            candidates.append((-ifd, row.id))
-    return left_out | {id_: EASIER for _, id_ in sorted(candidates)[number:]}
+            candidates.append((-value, row.id))
+    reason = EASIER if by_ifd else LOWER
+    return left_out | {id_: reason for _, id_ in sorted(candidates)[number:]}
 
 
-def _hybrid(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+def _hybrid(rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, _: Random) -> dict[str, str]:
     positives = [row for row in rows if row.positive]
     return _hardest(positives, scores, round(ratio * len(positives)))
 
 
 def _positives(
-    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random
 ) -> dict[str, str]:
     negatives = {row.id: NEGATIVE for row in rows if not row.positive}
     return _hybrid(rows, scores, ratio, random) | negatives
 
 
-def _superfilter(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+def _superfilter(
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, _: Random
+) -> dict[str, str]:
     return _hardest(rows, scores, round(ratio * len(rows)))
 
 
-def _random(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> dict[str, str]:
+def _random(
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random
+) -> dict[str, str]:
     positives = [row.id for row in rows if row.positive]
     drawn = set(random.sample(positives, _number(rows, scores, ratio, random)))
     return {id_: NOT_DRAWN for id_ in positives if id_ not in drawn}
 
 
 def _matched(
-    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random
 ) -> dict[str, str]:
     left_out = _hybrid(rows, scores, ratio, random)
     alike: dict[int, list[str]] = {}
@@ -161,14 +173,14 @@ def _matched(
 
 
 def _densest(
-    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random
 ) -> dict[str, str]:
     order = sorted((-row.mentions, row.id) for row in rows if row.positive)
     return {id_: SPARSER for _, id_ in order[_number(rows, scores, ratio, random) :]}
 
 
 def _longest(
-    rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random
+    rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random
 ) -> dict[str, str]:
     # The prompts of a corpus differ in their sentence alone.
     sizes = {row.id: sum(len(turn["content"]) for turn in row.messages) for row in rows if row.positive}
@@ -176,13 +188,13 @@ def _longest(
     return {id_: SHORTER for _, id_ in order[_number(rows, scores, ratio, random) :]}
 
 
-def _number(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, random: Random) -> int:
+def _number(rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, random: Random) -> int:
     """How many positives `hybrid` keeps; without scores, how many it keeps at most."""
     positives = sum(row.positive for row in rows)
     return positives - len(_hybrid(rows, scores, ratio, random)) if scores else round(ratio * positives)
 
 
-def _full(rows: Sequence[Row], scores: Mapping[str, Score], ratio: float, _: Random) -> dict[str, str]:
+def _full(rows: Sequence[Row], scores: Mapping[str, AnyScore], ratio: float, _: Random) -> dict[str, str]:
     return {}
 
 
@@ -197,7 +209,7 @@ class Strategy:
     """
 
     keeps: str
-    leave_out: Callable[[Sequence[Row], Mapping[str, Score], float, Random], dict[str, str]]
+    leave_out: Callable[[Sequence[Row], Mapping[str, AnyScore], float, Random], dict[str, str]]
     scored: bool = True
 
 
@@ -219,6 +231,17 @@ STRATEGIES: Mapping[str, Strategy] = {
     "positives": Strategy("those of `hybrid`, no negatives", _positives),
     "full": Strategy("every row", _full, scored=False),
 }
+
+SCORES: Mapping[str, str] = {
+    "ifd": "how hard the answer is to follow from its prompt, for the weak model",
+    "gradient": "how far the row moves the weak model the way the development split wants",
+    "length": "characters of the sentence",
+    "mentions": "mentions of the row",
+}
+"""What rows can be ranked by, the highest first."""
+
+MODEL_FREE = ("length", "mentions")
+"""The scores that need no weak model."""
 
 UNSCORED = tuple(name for name, strategy in STRATEGIES.items() if not strategy.scored)
 """The strategies that need no scores."""

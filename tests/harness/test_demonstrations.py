@@ -6,17 +6,22 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import call, fails
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
+from tiny_models import write_bert
+from transformers import AutoModel, AutoTokenizer
 
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
+from bioner_bench.harness import demonstrations
 from bioner_bench.harness.cards import read_card
 from bioner_bench.harness.demonstrations import STRATEGIES, chooser
-from bioner_bench.leaderboard import lm_eval_output, records
+from bioner_bench.leaderboard import lm_eval_output, records, rows
+from bioner_bench.models import embedding, packaged
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-empty.yaml"
@@ -30,6 +35,14 @@ def made(*texts):
         Sentence(str(number), text, (Entity(0, 1, "Gene"),) if text[:1].isupper() else ())
         for number, text in enumerate(texts)
     ]
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """Demonstrations by a BERT of random weights that knows the words of the sample."""
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    write_bert(folder, [sentence.text for sentence in POOL + TEST], initializer_range=0.5)
+    return f"dense:{folder}"
 
 
 def shown(pool, text, n, seed=0, strategy="retrieved"):
@@ -70,7 +83,7 @@ def test_one_has_a_mention_and_one_has_none_where_the_pool_allows(pool, n, expec
     assert shown(made(*pool), "x y", n) == expected
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "dense"])
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.sampled_from(["A x", "B x y", "C", "a", "b x", "c x y", "d y", ""]), max_size=10),
@@ -78,10 +91,12 @@ def test_one_has_a_mention_and_one_has_none_where_the_pool_allows(pool, n, expec
     st.integers(1, 4),
     st.integers(0, 3),
 )
-def test_what_holds_of_every_choice(strategy, texts, asked, n, seed):
+def test_what_holds_of_every_choice(dense, strategy, texts, asked, n, seed):
     pool = made(*texts)
     others = [shot for shot in pool if shot.text != asked]
-    enough = len({shot.text for shot in others}) >= n if strategy == "retrieved" else len(others) >= n
+    by_nearness = strategy in ("retrieved", "dense")
+    enough = len({shot.text for shot in others}) >= n if by_nearness else len(others) >= n
+    strategy = dense if strategy == "dense" else strategy
     choose = chooser(pool, strategy, seed)
     if not enough:
         with pytest.raises(BenchmarkError, match=f"{n} demonstrations asked for.*lower --num_fewshot"):
@@ -93,7 +108,7 @@ def test_what_holds_of_every_choice(strategy, texts, asked, n, seed):
     kinds = {bool(shot.entities) for shot in chosen}
     able = {bool(shot.entities) for shot in others}
     assert kinds == able if n >= 2 else kinds == {True in able}
-    if strategy == "retrieved":
+    if by_nearness:
         assert len({shot.text for shot in chosen}) == n, "no text twice"
 
 
@@ -181,8 +196,101 @@ def test_a_pool_that_is_too_small_or_empty_and_an_unknown_strategy():
             shown(POOL, "x", 25, strategy=strategy)
         with pytest.raises(BenchmarkError, match=r"1 demonstrations asked for, but .* has 0 sentences"):
             shown([], "x", 1, strategy=strategy)
-    with pytest.raises(BenchmarkError, match="'nearest'; there are: random, retrieved, fixed"):
+    with pytest.raises(BenchmarkError, match="'nearest'; there are: random, retrieved, fixed, dense:MODEL"):
         chooser(POOL, "nearest", 0)
+
+
+# --- by vectors ------------------------------------------------------------------------------------------
+
+
+def cosines(folder, texts, asked):
+    """As transformers alone has them, one text after the other: the mean of all tokens' last layer."""
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        means = [
+            model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+            for text in (*texts, asked)
+        ]
+    vectors = torch.nn.functional.normalize(torch.stack(means), dim=1)
+    return (vectors[:-1] @ vectors[-1]).tolist()
+
+
+def test_the_nearest_by_vectors_are_those_of_transformers_alone(dense):
+    folder = dense.removeprefix("dense:")
+    choose = chooser(POOL, dense, 3)
+    for sentence in TEST[:8]:
+        near = cosines(folder, [shot.text for shot in POOL], sentence.text)
+        order = sorted(range(len(POOL)), key=lambda place: -near[place])
+        expected = [POOL[place] for place in order[:5]]
+        if len({bool(shot.entities) for shot in expected}) == 1:
+            wanted = not expected[0].entities
+            expected[-1] = next(POOL[i] for i in order if bool(POOL[i].entities) is wanted)
+        assert choose(sentence, 5) == expected[::-1], sentence.text
+
+
+def test_vectors_depend_on_the_sentence_alone_and_the_seed_orders_equally_near_ones(dense):
+    choose = chooser(POOL, dense, 7)
+    forward = [choose(sentence, 3) for sentence in TEST[:12]]
+    assert [choose(sentence, 3) for sentence in reversed(TEST[:12])] == forward[::-1]
+    assert [chooser(POOL, dense, 8)(sentence, 3) for sentence in TEST[:12]] == forward, "no ties"
+    pool = made("Same words", "SAME words", "Same WORDS", "same wordS", "z")  # one text to this tokenizer
+    first = {shown(pool, "same words", 2, seed, dense)[-1] for seed in range(9)}
+    assert len(first) > 1
+    assert shown(pool, "same words", 2, 5, dense) == shown(pool, "same words", 2, 5, dense)
+
+
+def test_minilm_finds_what_means_the_same_in_other_words(tmp_path):
+    folder = packaged.prepare("minilm-l6-v2", tmp_path / "minilm")
+    texts = (
+        *(
+            "Tumours of the breast are often inherited .",
+            "The kidney was removed .",
+            "We thank our patients .",
+        ),
+        "The heart of the matter is money .",
+    )
+    asked = "Hereditary mammary cancer"
+    assert shown(made(*texts), asked, 1, strategy=f"dense:{folder}") == [texts[0]]
+    by_name = packaged.name_of_folder(str(folder))
+    assert by_name == "minilm-l6-v2"
+    near = cosines(folder, texts, asked)
+    ours = embedding.load(str(folder), embedding.revision(str(folder)))([*texts, asked])
+    assert ours[:-1] @ ours[-1] == pytest.approx(near, abs=1e-5)
+
+
+def test_a_model_is_pinned_by_its_content_and_its_folder_stays_private(dense, tmp_path):
+    folder = Path(dense.removeprefix("dense:"))
+    at = demonstrations.pinned(dense)
+    assert at.startswith(f"{dense}@sha256:")
+    assert demonstrations.pinned(at) == at
+    assert demonstrations.as_recorded(at) == f"dense:{folder.name}@{at.partition('@')[2]}"
+    assert demonstrations.as_recorded("retrieved") == demonstrations.pinned("retrieved") == "retrieved"
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "README.md").write_text("Words about it change nothing.")
+    assert demonstrations.pinned(f"dense:{other}").partition("@")[2] == at.partition("@")[2]
+    (other / "1_Pooling").mkdir()
+    (other / "1_Pooling" / "config.json").write_text("{}")
+    changed = shutil.copytree(other, tmp_path / "changed")
+    assert demonstrations.pinned(f"dense:{changed}").partition("@")[2] != at.partition("@")[2]
+    with pytest.raises(BenchmarkError, match=r"is sha256:.* here, not sha256:0123; name the folder"):
+        demonstrations.pinned(f"dense:{changed}@sha256:0123")
+
+
+def test_dense_without_a_model_one_that_is_not_there_and_one_that_brings_code(dense, tmp_path):
+    with pytest.raises(BenchmarkError, match="names no model; for example: dense:minilm-l6-v2"):
+        chooser([], "dense:", 0)
+    with pytest.raises(BenchmarkError, match="the model 'no/such/folder' cannot be loaded"):
+        chooser([], "dense:no/such/folder", 0)
+    folder = shutil.copytree(dense.removeprefix("dense:"), tmp_path / "with-code")
+    (folder / "modules.json").write_text(
+        json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Module"}])
+    )
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(
+        BenchmarkError, match=r"with-code cannot be loaded as an embedding model: .*third-party"
+    ):
+        shown(POOL, "x", 1, strategy=f"dense:{folder}")
+    assert not (tmp_path / "ran").exists()
 
 
 # --- in the task -----------------------------------------------------------------------------------------
@@ -319,6 +427,26 @@ def test_a_fixed_run_becomes_a_record_of_its_own(tmp_path):
     assert made["setup"]["demonstrations"] == "fixed"
     assert records.place(made).name == "bioner_sample-5-shot-fixed-seed-1234.json"
     call_it_random(tmp_path / "out", "fixed")
+    with pytest.raises(BenchmarkError, match="the prompt is not that of"):
+        lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+
+
+def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_path):
+    options = ["--tasks", "bioner_sample", "--limit", 6, "--log_samples", "--output_path", tmp_path / "out"]
+    metadata = json.dumps({"demonstrations": dense})
+    call("run", "--model", "bioner-empty", "--num_fewshot", 5, "--metadata", metadata, *options)
+    (made,) = lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+    at = demonstrations.as_recorded(demonstrations.pinned(dense))
+    assert made["setup"]["demonstrations"] == at
+    types = corpora.get("bioner_sample").types
+    assert made["prompt_hash"] == prompt.prompt_hash(types, at) != prompt.prompt_hash(types, "dense")
+    name, _, revision = at.removeprefix("dense:").partition("@sha256:")
+    assert records.place(made).name == f"bioner_sample-5-shot-dense-{name}-{revision[:8]}-seed-1234.json"
+    assert f"--metadata demonstrations={at}" in made["run"]["command"]
+    row = {"kind": "llm", "shots": 5, "demonstrations": at}
+    assert rows.asked(row) == f", 5-shot, dense {name}"
+    assert str(Path(dense.removeprefix("dense:")).parent) not in json.dumps(made)
+    call_it_random(tmp_path / "out", demonstrations.pinned(dense))
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):
         lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
 

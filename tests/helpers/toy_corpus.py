@@ -6,13 +6,15 @@ from pathlib import Path
 import yaml
 
 
-def write_toy_corpus(folder: Path, types: list[str]) -> dict[str, str]:
+def write_toy_corpus(
+    folder: Path, types: list[str], splits: tuple[str, ...] = ("train", "test")
+) -> dict[str, str]:
     """A user's own IOB2 corpus, made as CONTRIBUTING.md says; returns the environment it needs."""
     entries, tasks = folder / "entries", folder / "tasks" / "toy"
     entries.mkdir()
     tasks.mkdir(parents=True)
     files = {}
-    for split in ("train", "test"):
+    for split in splits:
         rows = []
         for number, type_ in enumerate(types):
             rows.append(f"Sample\tO\n{type_}\tB-{type_}\n{number}{split}\tI-{type_}\nhere\tO\n.\tO\n\n")

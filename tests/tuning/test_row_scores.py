@@ -1,0 +1,264 @@
+"""Scores other than IFD: gradients against a loop by hand, counts, and what is selected by them."""
+
+import json
+import math
+
+import pytest
+import torch
+import yaml
+from command_line import call, fails
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import get_peft_model_state_dict
+from tiny_llm import load_llm, write_llm
+from toy_corpus import write_toy_corpus
+
+from bioner_bench import corpora
+from bioner_bench.models.chat import Chat
+from bioner_bench.tuning import gradients, surface
+from bioner_bench.tuning.rows import rows_of
+from bioner_bench.tuning.score_files import Measure
+from bioner_bench.tuning.strategies import LOWER, NO_SCORE, select
+
+ROWS = rows_of("bioner_sample")[:6]
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory):
+    return write_llm(tmp_path_factory.mktemp("llm"))
+
+
+@pytest.fixture(scope="module")
+def warm(llm, tmp_path_factory):
+    """A LoRA checkpoint on it, as training leaves one: neither A nor B is zero."""
+    model, tokenizer = load_llm(llm)
+    adapted = gradients.prepare(model, Chat(tokenizer), None, 9).model
+    torch.manual_seed(1)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            weight.data = torch.randn_like(weight) * 0.05
+    folder = tmp_path_factory.mktemp("warm")
+    adapted.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def prepared(llm, adapter=None, seed=5):
+    model, tokenizer = load_llm(llm)
+    return gradients.prepare(model, Chat(tokenizer), adapter, seed)
+
+
+# --- gradients -------------------------------------------------------------------------------------------
+
+
+def by_hand(llm, found, row, wanted):
+    """The gradient of one row in float64 without peft, shared beginnings and hooks: W + alpha / r * B A."""
+    model, _ = load_llm(llm, torch.float64)
+    pairs = {}
+    for name, weight in get_peft_model_state_dict(found.model).items():
+        layer, _, which = name.removeprefix("base_model.model.").rpartition(".lora_")
+        pairs.setdefault(layer, {})[which[0]] = weight.detach().double().requires_grad_(which[0] in wanted)
+    scale = gradients.ADAPTER.alpha / gradients.ADAPTER.r
+    weights = {
+        f"{layer}.weight": model.get_submodule(layer).weight.detach() + scale * pair["B"] @ pair["A"]
+        for layer, pair in pairs.items()
+    }
+    asked, target = found.chat.prompt(row.messages), found.chat.target(row.target)
+    ids = torch.tensor([[*asked, *target]])
+    logits = torch.func.functional_call(model, weights, kwargs={"input_ids": ids}).logits[0]
+    loss = -sum(
+        logits[len(asked) - 1 + place].log_softmax(0)[token] for place, token in enumerate(target)
+    ) / len(target)
+    loss.backward()
+    return torch.cat(
+        [pair[which].grad.flatten() for pair in pairs.values() for which in "AB" if which in wanted]
+    )
+
+
+def projected(found, flat):
+    """Number by number."""
+    made = [0.0] * gradients.DIMENSIONS
+    for number, place, sign in zip(flat.tolist(), found.places.tolist(), found.signs.tolist(), strict=True):
+        made[place] += sign * number
+    return torch.tensor(made, dtype=torch.double)
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+def test_scores_are_those_of_a_loop_by_hand(llm, warm, warmed):
+    found = prepared(llm, warm if warmed else None)
+    wanted = "AB" if warmed else "B"
+    exact = [projected(found, by_hand(llm, found, row, wanted)) for row in ROWS]
+    for row, gradient in zip(ROWS, exact, strict=True):
+        torch.testing.assert_close(found.of(row), gradient, rtol=1e-3, atol=1e-5)
+    toward = sum(exact[:2]) / 2
+    torch.testing.assert_close(gradients.mean(ROWS[:2], found), toward, rtol=1e-3, atol=1e-5)
+    for item, gradient in zip(gradients.score(ROWS, found, toward), exact, strict=True):
+        cosine = float(torch.nn.functional.cosine_similarity(gradient, toward, dim=0))
+        assert item.value == pytest.approx(cosine, abs=1e-4)
+
+
+def test_a_score_depends_on_the_seed_and_the_row_but_on_no_other_row(llm):
+    found = prepared(llm)
+    toward = gradients.mean(ROWS[:2], found)
+    all_, backwards = (list(gradients.score(rows, found, toward)) for rows in (ROWS, ROWS[::-1]))
+    assert all_ == backwards[::-1], "to the last digit"
+    again = prepared(llm)
+    assert list(gradients.score(ROWS, again, gradients.mean(ROWS[:2], again))) == all_
+    other = prepared(llm, seed=6)
+    assert list(gradients.score(ROWS, other, gradients.mean(ROWS[:2], other))) != all_
+
+
+def test_a_step_along_the_highest_score_lowers_the_loss_on_the_wanted_rows_the_most(llm):
+    found = prepared(llm)
+    toward = gradients.mean(ROWS[:1], found)
+    scores = {item.id: item.value for item in gradients.score(ROWS, found, toward)}
+    assert scores[ROWS[0].id] == pytest.approx(1)
+    assert max(scores, key=scores.get) == ROWS[0].id
+    assert all(-1 <= value <= 1 for value in scores.values())
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.floats(-1, 1))
+def test_the_projection_keeps_cosines(seed, share):
+    drawn = torch.Generator().manual_seed(seed)
+    one, noise = torch.randn(2, 20_000, generator=drawn, dtype=torch.double)
+    other = share * one + math.sqrt(1 - share**2) * noise
+    places = torch.randint(gradients.DIMENSIONS, (20_000,), generator=drawn)
+    signs = torch.randint(2, (20_000,), generator=drawn) * 2.0 - 1
+    small = [
+        torch.zeros(gradients.DIMENSIONS, dtype=torch.double).index_add_(0, places, vector * signs)
+        for vector in (one, other)
+    ]
+    cosines = [torch.nn.functional.cosine_similarity(*pair, dim=0) for pair in ((one, other), small)]
+    assert float(cosines[0]) == pytest.approx(float(cosines[1]), abs=6 / math.sqrt(gradients.DIMENSIONS))
+
+
+def test_a_row_without_a_direction_has_no_score(llm):
+    found = prepared(llm)
+    nowhere = torch.zeros(gradients.DIMENSIONS, dtype=torch.double)
+    assert [item.value for item in gradients.score(ROWS[:1], found, nowhere)] == [None]
+    nothing = [Measure(row.id, None if row is ROWS[0] else 0.5) for row in ROWS]
+    made = select(ROWS, {item.id: item for item in nothing}, "superfilter", 1.0, 0)
+    assert made.left_out == {ROWS[0].id: NO_SCORE}
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return write_toy_corpus(tmp_path, ["Alpha", "Beta", "Gamma"], ("train", "validation", "test"))
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bytes(llm, toy, tmp_path):
+    options = ["--tasks", "toy", "--weak-model", llm, "--score", "gradient", "--out", tmp_path / "out"]
+    call("select", *options, **toy)
+    files = {name: tmp_path / "out" / "gradient" / name for name in ("toy.jsonl", "toy.development.json")}
+    before = {path: path.read_bytes() for path in (*files.values(), tmp_path / "out" / "scores.jsonl")}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["choice"]["score"] == report["scoring"]["score"] == "gradient"
+    assert report["scoring"] | {"seed": 0, "dimensions": 8192, "development": 200} == report["scoring"]
+    assert report["corpora"]["toy"]["left_out"] == {LOWER: 1}
+    lines = files["toy.jsonl"].read_text().splitlines(keepends=True)
+    assert json.loads(lines[1]).keys() == {"id", "value"}
+    files["toy.jsonl"].write_text("".join(lines[:3]) + lines[3][:9])  # killed while it wrote
+    files["toy.development.json"].unlink()
+    call("select", *options, **toy)
+    assert {path: path.read_bytes() for path in before} == before
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["scoring"]["rows"] == 4
+    said = fails("select", *options, "--seed", 1, **toy)
+    assert "was made with another seed" in said
+
+
+@pytest.mark.slow
+def test_a_warm_checkpoint_scores_and_another_base_model_is_another_score(llm, warm, toy, tmp_path):
+    options = ["--tasks", "toy", "--score", "gradient"]
+    call("select", *options, "--weak-model", llm, "--out", tmp_path / "cold", **toy)
+    call("select", *options, "--weak-model", warm, "--out", tmp_path / "warm", **toy)
+    found = {}
+    for name in ("cold", "warm"):
+        lines = (tmp_path / name / "scores.jsonl").read_text().splitlines()
+        found[name] = [json.loads(line)["value"] for line in lines]
+        assert all(-1 <= value <= 1 for value in found[name])
+    assert found["cold"] != found["warm"]
+    settings_ = json.loads((tmp_path / "warm/gradient/toy.jsonl").read_text().splitlines()[0])
+    assert settings_["base"].startswith("sha256:")
+    assert settings_["adapter"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("score", "strategy"), [("mentions", "densest"), ("length", "longest")])
+def test_counts_need_no_model_and_select_as_the_strategies_of_their_names(score, strategy, tmp_path):
+    by_score, by_name = tmp_path / "by-score", tmp_path / "by-name"
+    call("select", "--tasks", "bioner_sample", "--score", score, "--out", by_score)
+    call("select", "--tasks", "bioner_sample", "--strategy", strategy, "--out", by_name)
+    assert (by_score / "rows.jsonl").read_bytes() == (by_name / "rows.jsonl").read_bytes()
+    report = json.loads((by_score / "report.json").read_text())
+    assert report["scoring"]["score"] == score
+    assert "hardware" not in report["scoring"]
+    histogram = report["histogram"]["positives"]
+    counts = report["corpora"]["bioner_sample"]
+    assert sum(histogram["bins"]) + histogram[NO_SCORE] == counts["positives"]
+    scores = map(json.loads, (by_score / "scores.jsonl").read_text().splitlines())
+    kept = {item["id"]: item["value"] for item in scores if item["selected"]}
+    assert counts["threshold"] <= min(
+        kept[row.id] for row in rows_of("bioner_sample") if row.positive and row.id in kept
+    )
+    assert f">{score}<" in (by_score / "distribution.svg").read_text().replace("<!-- ", ">").replace(
+        " -->", "<"
+    )
+
+
+def test_counts_are_those_of_the_sentences():
+    rows = rows_of("bioner_sample")
+    sentences = corpora.load("bioner_sample", "train").sentences
+    lengths = [item.value for item in surface.score(rows, "length")]
+    assert lengths == [len(sentence.text) for sentence in sentences]
+    assert [item.value for item in surface.score(rows, "mentions")] == [len(s.entities) for s in sentences]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--score", "gradient"], "the strategy hybrid scores rows; name a weak model"),
+        (["--score", "length", "--weak-model", "smollm2-135m"], "length needs no weak model; leave smollm2"),
+        (["--score", "luck"], "unknown score 'luck'; there are: ifd, gradient, length, mentions"),
+        (
+            ["--score", "gradient", "--weak-model", "LLM", "--dtype", "bfloat16"],
+            "computed in float32, not in",
+        ),
+        (["--score", "gradient", "--weak-model", "LLM"], "bioner_sample has no development split"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(llm, options, said, tmp_path):
+    options = [llm if option == "LLM" else option for option in options]
+    assert said in fails("select", "--tasks", "bioner_sample", "--out", tmp_path / "out", *options)
+
+
+# --- training --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_recipe_selects_by_a_score_and_takes_that_of_select(llm, toy, tmp_path):
+    call(
+        "select", "--tasks", "toy", "--weak-model", llm, "--score", "gradient", "--out", tmp_path / "s", **toy
+    )
+    recipe = {
+        "kind": "llm",
+        "model": str(llm),
+        "train": ["toy"],
+        "validation": [],
+        "seed": 1,
+        "epochs": 1,
+        "steps": 1,
+        "learning_rate": 0.01,
+        "select": {"strategy": "hybrid", "score": "gradient", "weak_model": str(llm)},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    out = tmp_path / "out"
+    call("train", tmp_path / "recipe.yaml", "--out", out, "--scores", tmp_path / "s", **toy)
+    assert (out / "selection/rows.jsonl").read_bytes() == (tmp_path / "s/rows.jsonl").read_bytes()
+    report = json.loads((out / "selection/report.json").read_text())
+    assert (report["choice"]["score"], report["scoring"]["rows"]) == ("gradient", 0)
+    assert json.loads((out / "training.json").read_text())["recipe"]["select"]["score"] == "gradient"
