@@ -32,6 +32,7 @@ MEMORY = 8 << 30
 
 _PARSING = "evaluation/test_parsing.py evaluation/test_words.py"
 _SCORING = "evaluation/test_scoring.py"
+_TAGS = "evaluation/test_tag_reading.py"
 _CLI = "cli/test_cli.py::test_"
 _CUT = f"{_CLI}samples_that_were_cut_are_not_scored"
 _FILES = f"{_CLI}score_of_text_and_of_spans {_CLI}a_bad_line_is_named {_CLI}unreadable_and_empty_files {_CUT}"
@@ -42,6 +43,8 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/brackets": _PARSING,
     "evaluation/candidates": _PARSING,
     "evaluation/ceiling": f"evaluation/test_scored.py {_CLI}json_goes_to_stdout_alone",
+    "evaluation/confidence": "evaluation/test_confidence.py",
+    "evaluation/copying": _TAGS,
     "evaluation/corpus_statistics": f"{_CLI}json_goes_to_stdout_alone",
     "evaluation/errors": "evaluation/test_errors.py leaderboard/test_error_report.py",
     "evaluation/items": _PARSING,
@@ -55,6 +58,9 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/scoring": _SCORING,
     "evaluation/shapes": _PARSING,
     "evaluation/summary": f"evaluation/test_scored.py {_FILES}",
+    "evaluation/tag_marks": _TAGS,
+    "evaluation/tag_reading": _TAGS,
+    "evaluation/tagged_text": _TAGS,
     "evaluation/thinking": _PARSING,
     "evaluation/typed": f"{_PARSING} leaderboard/test_records.py",
     "evaluation/wording": _PARSING,
