@@ -333,7 +333,9 @@ def record_of(run: Run, folder: Path) -> records.Record | None:
         # A record from before a field was there was trained with what is its default now.
         needed = {name: getattr(run.recipe, name) for name in _needed()}
         defaults, planned = (json.loads(json.dumps(asdict(r))) for r in (LlmRecipe(**needed), run.recipe))
-        if defaults | record["training"]["recipe"] != run_facts.without_folders(planned):
+        learned = record["training"]["recipe"]
+        learned = defaults | learned | {"select": defaults["select"] | learned["select"]}
+        if learned != run_facts.without_folders(planned):
             raise BenchmarkError(
                 f"{folder / run.record}: trained by another recipe than the plan's; remove it"
             )

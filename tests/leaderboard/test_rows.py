@@ -239,7 +239,8 @@ def test_committed_records_fit_the_tasks_of_today():
         assert record["task_version"] == lm_eval_output.task_version(record["task"])
         types, chosen = corpora.get(record["task"]).types, record["setup"]["demonstrations"]
         # What came as a file of predictions was asked by no prompt.
-        assert record["prompt_hash"] == (record["prompt"] and prompt.prompt_hash(types, chosen))
+        form = prompt.form_of(record["prompt"])
+        assert record["prompt_hash"] == (record["prompt"] and prompt.prompt_hash(types, chosen, form))
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
 
 

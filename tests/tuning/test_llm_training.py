@@ -498,7 +498,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
 def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_path, monkeypatch):
     seen = []
 
-    def counted(model, chat, asked, rows_at_once, context):
+    def counted(model, chat, asked, rows_at_once, *_):
         weights = {name: w.detach().clone() for name, w in model.named_parameters() if "lora_" in name}
         seen.append(({task for task, _ in asked}, len(asked), weights))
         strict = (1, 3, 2)[len(seen) - 1]
