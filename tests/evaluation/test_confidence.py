@@ -79,6 +79,8 @@ def test_the_calibration_error_of_bins():
         [sure, sure, half, half, None], [True, False, True, True, True]
     ) == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
     assert calibration_error([0.0, 0.0], [True, True]) == 0
+    # There are ten of them: .905 and .99 are in one.
+    assert calibration_error([math.log(0.905), math.log(0.99)], [True, False]) == pytest.approx(0.4475)
 
 
 mentions = st.lists(st.tuples(st.none() | st.floats(-9, 0), st.booleans()), min_size=1, max_size=30)

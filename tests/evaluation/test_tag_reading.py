@@ -27,6 +27,17 @@ def spans(output, text=TEXT, types=TYPES):
     ]
 
 
+def test_letters_that_were_left_out_are_of_the_mention():
+    assert spans("hereditary <Disease>reast cance</Disease> and breast cancer in mice .") == [FIRST]
+    assert spans("hereditary breast cancer and <Disease>reast cance</Disease> in mice .") == [SECOND]
+
+
+def test_only_the_end_of_an_answer_can_be_cut():
+    half = "hereditary <Disease>breast cancer</Disease> and"
+    cut = [parse_tagged(output, TEXT, TYPES).cut for output in (half, f"{half}\nThat is all I can say.")]
+    assert cut == [True, False]
+
+
 def disease(*places):
     return tagged(TEXT, [Entity(*place, "Disease") for place in places])
 

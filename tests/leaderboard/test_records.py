@@ -113,6 +113,14 @@ def test_one_changed_answer_is_refused_unless_rescored(output):
     assert record["rescored"]
 
 
+def test_each_column_of_counts_has_a_line_of_its_own(tmp_path):
+    text = records.write(make_record(), tmp_path).read_text()
+    assert text.count('"counts": {') == 1
+    lines = text.split('"counts": {')[1].splitlines()
+    columns = json.loads(text)["counts"]
+    assert [line.split(":")[0].strip(' "') for line in lines[1 : 1 + len(columns)]] == list(columns)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
