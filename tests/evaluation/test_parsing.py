@@ -354,6 +354,23 @@ def test_located_mentions_keep_their_offsets(output, level, expected):
     assert (parsed.mentions, parsed.level) == (expected, level)
 
 
+@pytest.mark.parametrize(
+    ("mention", "valid"),
+    [
+        ("ataxia", True),
+        ({"text": "ataxia", "start": 3, "end": 9}, True),
+        ({"text": "ataxia", "start": 3}, False),
+        ({"text": "ataxia", "start": -1, "end": 9}, False),
+        ({"text": " ", "start": 3, "end": 9}, False),
+        ({"text": "ataxia", "start": 3, "end": 9, "score": 0.9}, False),
+    ],
+)
+def test_the_schema_and_the_reader_agree_on_what_is_valid(mention, valid):
+    answer = {"Disease": [mention]}
+    assert Draft202012Validator(answer_schema(ONE)).is_valid(answer) is valid
+    assert (parse(json.dumps(answer), ONE).level is Level.VALID) is valid
+
+
 def test_an_answer_may_name_the_types_in_any_order_and_mentions_keep_the_order_of_the_answer():
     parsed = parse('{"Disease": ["b", "a"], "Chemical": ["c"]}', TWO)
     assert pairs(parsed) == [("b", "Disease"), ("a", "Disease"), ("c", "Chemical")]
