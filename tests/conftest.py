@@ -61,3 +61,26 @@ def prepared(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (cache / "models" / "smollm2-135m").symlink_to(checkpoint)
     monkeypatch.setenv("BIONER_BENCH_DATA", str(cache))
     return cache
+
+
+@pytest.fixture(scope="module")
+def two_corpora(tmp_path_factory):
+    """The folder of `ills` and `names`, two small corpora (`helpers/two_corpora.py`)."""
+    from two_corpora import write_two
+
+    return write_two(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture
+def in_two_corpora(two_corpora, _offline, monkeypatch):
+    """They are known as a user's own corpora are."""
+    monkeypatch.setenv("BIONER_BENCH_CORPORA", str(two_corpora))
+
+
+@pytest.fixture(scope="module")
+def two_corpora_bert(tmp_path_factory):
+    """A tiny encoder that knows the words of both."""
+    from tiny_models import write_bert
+    from two_corpora import TEXTS
+
+    return write_bert(tmp_path_factory.mktemp("base"), TEXTS)

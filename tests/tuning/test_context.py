@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 from tiny_models import write_bert
 from transformers import AutoTokenizer
-from two_corpora import TEXTS, write_two
+from two_corpora import TEXTS
 
 from bioner_bench import corpora
 from bioner_bench.corpora.documents import with_context
@@ -30,19 +30,7 @@ from bioner_bench.tuning.rows import prompt_hashes, rows_of
 TYPES = {"Disease": "a thing"}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_two(tmp_path_factory.mktemp("corpora"))
-
-
-@pytest.fixture(autouse=True)
-def _corpora(folder, _offline, monkeypatch):
-    monkeypatch.setenv("BIONER_BENCH_CORPORA", str(folder))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return write_bert(tmp_path_factory.mktemp("base"), TEXTS)
+pytestmark = pytest.mark.usefixtures("in_two_corpora")
 
 
 # --- sentences -------------------------------------------------------------------------------------------
@@ -77,8 +65,10 @@ def test_sentences_gold_and_ids_stay_the_same():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(4, 40), *[st.lists(st.sampled_from(TEXTS), max_size=4).map(" ".join)] * 3)
-def test_context_fills_what_the_sentence_leaves_and_never_takes_from_it(base, size, before, text, after):
-    tokenizer = AutoTokenizer.from_pretrained(base)
+def test_context_fills_what_the_sentence_leaves_and_never_takes_from_it(
+    two_corpora_bert, size, before, text, after
+):
+    tokenizer = AutoTokenizer.from_pretrained(two_corpora_bert)
     (spans,), alone = encoder.read([text], tokenizer, size)
     (same,), inputs = encoder.read([Sentence("", text, (), None, before, after)], tokenizer, size)
     assert same == spans
@@ -101,8 +91,8 @@ def test_context_fills_what_the_sentence_leaves_and_never_takes_from_it(base, si
         assert [item.input_ids for item in inputs] == [item.input_ids for item in alone]
 
 
-def test_both_sides_get_half_of_the_room_and_what_the_other_leaves(base):
-    tokenizer = AutoTokenizer.from_pretrained(base)
+def test_both_sides_get_half_of_the_room_and_what_the_other_leaves(two_corpora_bert):
+    tokenizer = AutoTokenizer.from_pretrained(two_corpora_bert)
 
     def shown(before, after, size=9):
         (item,) = encoder.read([Sentence("", "gout", (), None, before, after)], tokenizer, size)[1]
@@ -116,10 +106,10 @@ def test_both_sides_get_half_of_the_room_and_what_the_other_leaves(base):
 
 
 @pytest.fixture(scope="module")
-def trained(base, folder, tmp_path_factory):
+def trained(two_corpora_bert, two_corpora, tmp_path_factory):
     recipe = EncoderRecipe(
         name="context",
-        model=str(base),
+        model=str(two_corpora_bert),
         train=("ills",),
         context=1,
         max_length=24,
@@ -130,12 +120,12 @@ def trained(base, folder, tmp_path_factory):
         precision="float32",
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BIONER_BENCH_CORPORA", str(folder))
+        patched.setenv("BIONER_BENCH_CORPORA", str(two_corpora))
         return encoder_training.train(recipe, tmp_path_factory.mktemp("context") / "out")
 
 
-def test_context_has_no_labels(base):
-    reading = encoder.load(write_bert(base.parent / "tagger", TEXTS, tag_set(TYPES)))
+def test_context_has_no_labels(two_corpora_bert):
+    reading = encoder.load(write_bert(two_corpora_bert.parent / "tagger", TEXTS, tag_set(TYPES)))
     counts = []
     for context in (0, 1):
         shown = corpora.loading.with_surroundings("ills", "train", context)
@@ -171,9 +161,15 @@ def test_a_checkpoint_reads_context_by_itself(trained, monkeypatch):
         answers.generate_until([Request(0, "variant")], True)
 
 
-def test_a_corpus_without_documents_is_one_line(base, tmp_path):
+def test_a_corpus_without_documents_is_one_line(two_corpora_bert, tmp_path):
     recipe = EncoderRecipe(
-        name="x", model=str(base), train=("bioner_sample",), context=1, seed=1, epochs=1, learning_rate=1e-3
+        name="x",
+        model=str(two_corpora_bert),
+        train=("bioner_sample",),
+        context=1,
+        seed=1,
+        epochs=1,
+        learning_rate=1e-3,
     )
     with pytest.raises(BenchmarkError, match="bioner_sample: its sentences name no documents") as caught:
         encoder_training.train(recipe, tmp_path / "out")
@@ -185,15 +181,15 @@ def test_a_corpus_without_documents_is_one_line(base, tmp_path):
 # --- language models -------------------------------------------------------------------------------------
 
 
-def build(folder, task="ills", **metadata):
-    manager = TaskManager(include_path=str(folder / "tasks"), include_defaults=False, metadata=metadata)
+def build(two_corpora, task="ills", **metadata):
+    manager = TaskManager(include_path=str(two_corpora / "tasks"), include_defaults=False, metadata=metadata)
     built = manager.load([task])["tasks"][task]
     built.set_fewshot_seed(1)
     return built
 
 
-def test_a_prompt_shows_context_above_the_sentence(folder):
-    task, plain = build(folder, context=1), build(folder)
+def test_a_prompt_shows_context_above_the_sentence(two_corpora):
+    task, plain = build(two_corpora, context=1), build(two_corpora)
     first, second = list(task.test_docs())[:2]
     assert task.fewshot_context(second, 0) == (
         f"{prompt.instruction(TYPES)}\n{prompt.CONTEXT_NOTE}\n\n"
@@ -226,28 +222,28 @@ def test_a_prompt_shows_context_above_the_sentence(folder):
     assert prompt.plain_text(turns) == shown
 
 
-def test_prompts_with_context_have_a_hash_of_their_own(folder):
+def test_prompts_with_context_have_a_hash_of_their_own(two_corpora):
     hashes = [prompt.prompt_hash(TYPES, context=size) for size in (0, 1, 2)]
     assert len(set(hashes)) == 3 and hashes[0] == prompt.prompt_hash(TYPES)
     for size, wanted in enumerate(hashes):
-        assert build(folder, context=size).config.metadata["prompt_hash"] == wanted
+        assert build(two_corpora, context=size).config.metadata["prompt_hash"] == wanted
         assert prompt_hashes(["ills"], "json", size) == {"ills": wanted}
     for wrong in (-1, True, "one"):
         with pytest.raises(BenchmarkError, match="give a number of sentences"):
-            build(folder, context=wrong)
+            build(two_corpora, context=wrong)
 
 
-def test_a_row_to_learn_from_is_the_prompt_of_evaluation(folder):
-    task = build(folder, context=2)
+def test_a_row_to_learn_from_is_the_prompt_of_evaluation(two_corpora):
+    task = build(two_corpora, context=2)
     for row, doc in zip(rows_of("ills", "test", context=2), task.test_docs(), strict=True):
         assert prompt.plain_text(row.messages) == task.fewshot_context(doc, 0)
     assert rows_of("ills", "test") == rows_of("ills", "test", context=0)
 
 
-def test_a_run_becomes_a_record_that_says_so(folder, tmp_path):
+def test_a_run_becomes_a_record_that_says_so(two_corpora, tmp_path):
     options = ["--tasks", "ills", "--log_samples", "--output_path", tmp_path / "out", "--num_fewshot", 2]
-    metadata = ["--metadata", '{"context": 1}', "--include_path", folder / "tasks"]
-    call("run", "--model", "bioner-oracle", *options, *metadata, BIONER_BENCH_CORPORA=str(folder))
+    metadata = ["--metadata", '{"context": 1}', "--include_path", two_corpora / "tasks"]
+    call("run", "--model", "bioner-oracle", *options, *metadata, BIONER_BENCH_CORPORA=str(two_corpora))
     card = read_card(ROOT / "baselines" / "bioner-oracle.yaml")
     with pytest.raises(BenchmarkError, match="not of bioner-oracle: its context is 1, the card's is 0"):
         lm_eval_output.from_lm_eval(tmp_path / "out", card)

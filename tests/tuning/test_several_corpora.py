@@ -7,8 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_llm import write_llm
-from tiny_models import write_bert
-from two_corpora import ILLS, NAMES, TEXTS, write_two
+from two_corpora import ILLS, NAMES, TEXTS
 
 from bioner_bench import corpora
 from bioner_bench.harness.lm_models import Encoder
@@ -20,28 +19,15 @@ from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Lora, read_rec
 from bioner_bench.tuning.rows import prompt_hashes
 from bioner_bench.tuning.strategies import Choice
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_two(tmp_path_factory.mktemp("corpora"))
-
-
-@pytest.fixture(autouse=True)
-def _corpora(folder, _offline, monkeypatch):
-    monkeypatch.setenv("BIONER_BENCH_CORPORA", str(folder))
+pytestmark = pytest.mark.usefixtures("in_two_corpora")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return write_bert(tmp_path_factory.mktemp("base"), TEXTS)
-
-
-@pytest.fixture(scope="module")
-def together(base, folder, tmp_path_factory):
+def together(two_corpora_bert, two_corpora, tmp_path_factory):
     """A recipe of both corpora, and what it left."""
     made = EncoderRecipe(
         name="together",
-        model=str(base),
+        model=str(two_corpora_bert),
         train=("ills",),
         auxiliary=("names",),
         validation=("ills",),
@@ -53,7 +39,7 @@ def together(base, folder, tmp_path_factory):
     )
     out = tmp_path_factory.mktemp("together") / "out"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BIONER_BENCH_CORPORA", str(folder))
+        patched.setenv("BIONER_BENCH_CORPORA", str(two_corpora))
         return made, encoder_training.train(made, out)
 
 
