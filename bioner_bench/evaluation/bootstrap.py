@@ -6,7 +6,9 @@ errors; sentences where no documents are known. One draw serves all scores of a 
 With few documents a plain percentile interval is too narrow, for the reason that a normal interval is
 narrower than Student's. So percentiles are taken further out, as far as the one lies from the other (the
 *expanded percentile interval*, Hesterberg, The American Statistician 69(4), 2015), and p values are made
-larger to match. From a few hundred documents on it makes no difference that one could see.
+larger to match. From a few hundred documents on it makes no difference that one could see. A p value that
+only a few draws would decide is Student's: counted, it could not be smaller than one in the number of draws,
+and a correction for many tests would make any difference look like chance.
 
 Of runs of one system that differ in their training seed, seeds and documents are resampled, each on its own
 (the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1(2), 2007). Two or three seeds have no
@@ -32,6 +34,12 @@ SIGNIFICANCE = 0.05
 
 Documents = Sequence[Hashable | None] | None
 """The document of each sentence; sentences are drawn if it is None, or has a None in it."""
+
+SMALLEST = 1e-12
+"""The smallest p value that is told; no number of draws can show that chance has no part at all."""
+
+_TOO_FEW = 10
+"""Draws that reach a difference; with fewer p is not counted, since their number says little."""
 
 _CHUNK = 1_000_000
 """Numbers drawn at once; bounds memory to some 30 MB."""
@@ -293,14 +301,16 @@ class _Statistic:
 
         if self.freedom <= 0:
             return 1.0
-        if self.seeds:
-            error = self._standard_error()
-            student = abs(self.observed) / error if error else float("inf") * (self.observed != 0)
-            return round(2 * float(stdtr(self.freedom, -student)), 12)
         # The margin keeps ties that differ by rounding only on the same side on every machine.
-        extreme = np.abs(self.values - self.observed) >= abs(self.observed) - 1e-12
-        share = min(1.0, (int(extreme.sum()) + 1) / (len(extreme) + 1))
-        return round(2 * float(stdtr(self.freedom, ndtri(share / 2) / _expansion(self.units))), 12)
+        extreme = int((np.abs(self.values - self.observed) >= abs(self.observed) - 1e-12).sum())
+        error = self._standard_error()
+        if self.seeds or (extreme < _TOO_FEW and error > 1e-9):
+            student = abs(self.observed) / error if error else float("inf") * (self.observed != 0)
+            p = 2 * float(stdtr(self.freedom, -student))
+        else:
+            share = min(1.0, (extreme + 1) / (len(self.values) + 1))
+            p = 2 * float(stdtr(self.freedom, ndtri(share / 2) / _expansion(self.units)))
+        return max(round(p, 12), SMALLEST)
 
     def _standard_error(self) -> float:
         return float(np.std(self.values)) * _expansion(self.units)

@@ -12,8 +12,8 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from bioner_bench import corpora
-from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, compare_runs, holm
-from bioner_bench.evaluation.scoring import scores
+from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Documents, compare_runs, holm
+from bioner_bench.evaluation.scoring import Score, Table, scores
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import records, sources
@@ -39,6 +39,9 @@ MORE_SCORES = (
     *("strict_recall_seen", "strict_recall_unseen", "json_valid", "hallucination_rate"),
 )
 """What the mean of seeds is taken of, beside the scores that others report."""
+
+_NO_DOUBT = 1e-8
+"""A p value that no number of systems, and no further draws, make one of chance."""
 
 
 class Row(TypedDict):
@@ -284,11 +287,17 @@ def _mark(measured: pd.DataFrame, found: Sequence[Record]) -> None:
         counts = {run: records.counts_of(found[run]) for runs in systems.values() for run in runs}
         documents = next((found[run]["documents"] for run in counts if found[run]["documents"]), None)
         sides = {setup: [counts[run] for run in runs] for setup, runs in systems.items()}
-        p_values = [compare_runs(strict, sides[other], sides[best], documents).p_value for other in others]
+        p_values = [_p_value(strict, sides[other], sides[best], documents) for other in others]
         # The best is the best of all, so any pair of systems may turn out to be tested.
         corrected = holm(p_values, len(means) * (len(means) - 1) // 2)
         for other, p_value in zip(others, corrected, strict=True):
             measured.loc[systems[other], "tied_with_best"] = p_value >= SIGNIFICANCE
+
+
+def _p_value(score: Score, runs_a: Sequence[Table], runs_b: Sequence[Table], documents: Documents) -> float:
+    """Of the difference of two systems; where a few draws leave no doubt, the others are spared."""
+    few = compare_runs(score, runs_a, runs_b, documents, resamples=500).p_value
+    return few if few < _NO_DOUBT else compare_runs(score, runs_a, runs_b, documents).p_value
 
 
 def newest_versions(frame: pd.DataFrame) -> dict[str, str]:

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
+from scipy.stats import ttest_rel
 
 from bioner_bench.evaluation import bootstrap
 from bioner_bench.evaluation.bootstrap import (
+    SMALLEST,
     compare,
     compare_runs,
     holm,
@@ -216,6 +218,28 @@ def test_p_value_is_never_zero():
     good, bad = {"strict": 1, "predicted": 1, "gold": 1}, {"strict": 0, "predicted": 1, "gold": 1}
     result = compare(STRICT_F1, tabulate([good] * 50), tabulate([bad] * 50), resamples=999)
     assert 1 / 1000 <= result.p_value < 1 / 400  # larger than the share of resamples, as 50 is not many
+    almost = compare(STRICT_F1, tabulate([good] * 499 + [bad]), tabulate([bad] * 500), resamples=999)
+    assert almost.p_value == SMALLEST
+
+
+@pytest.mark.parametrize("behind", [0.4, 0.5, 0.6, 0.8])
+def test_a_difference_that_no_draw_reaches_has_the_p_value_of_a_paired_t_test(behind):
+    """So a correction for many tests does not make it one of chance."""
+    random = np.random.default_rng(0)
+    a = random.normal(1, 1, 60)
+    b = a - random.normal(behind, 1, 60)
+    score = scores(["Disease"])["strict_recall"]
+    tables = [{"strict": values, "gold": np.full(60, 2.0)} for values in (a, b)]
+    exact = ttest_rel(a, b).pvalue
+    assert exact < 0.001
+    found = compare(score, *tables, list(range(60))).p_value
+    assert math.log(found) == pytest.approx(math.log(exact), rel=0.05)
+
+
+def test_documents_that_all_say_the_same_are_as_many_as_they_are():
+    """Draws of two documents with one difference have no spread, which is no proof of a difference."""
+    good, bad = {"strict": 1, "predicted": 1, "gold": 1}, {"strict": 0, "predicted": 1, "gold": 1}
+    assert compare(STRICT_F1, tabulate([good] * 2), tabulate([bad] * 2), ["a", "b"]).p_value > 0.1
 
 
 @pytest.mark.parametrize("documents", [None, [index // 8 for index in range(400)]])

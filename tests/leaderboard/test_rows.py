@@ -64,6 +64,17 @@ def test_best_is_marked_and_so_are_those_not_significantly_worse(folder):
         assert not ncbi[name]["ranked"] and not ncbi[name]["best"] and not ncbi[name]["tied_with_best"]
 
 
+def test_in_a_long_table_the_worst_is_not_said_to_be_as_good_as_the_best(tmp_path):
+    """With 40 systems each p value counts 780 times, more often than draws alone could show."""
+    good = [make_record(f"good-{number}", skill=0.8) for number in range(2)]
+    poor = [make_record(f"poor-{number}", skill=0.1) for number in range(38)]
+    found = rows.lines(rows.table([*good, *poor], {}))
+    assert sorted(row["system"] for row in found if row["best"] or row["tied_with_best"]) == [
+        "good-0",
+        "good-1",
+    ]
+
+
 def test_systems_of_another_version_are_not_compared(folder):
     bc2gm = {row["system"]: row for row in rows_of(folder) if row["task"] == "bioner_bc2gm"}
     assert bc2gm["old"]["strict_f1"] > bc2gm["alpha"]["strict_f1"]
