@@ -137,13 +137,23 @@ function tested(values, observed, units) {
   const means = observed.map(meanOf), difference = means[0] - means[1];
   const differences = a.map((value, sample) => value - b[sample]);
   const extreme = differences.reduce((sum, value) => sum + (Math.abs(value - difference) >= Math.abs(difference) - 1e-12), 0);
-  let p = Math.min(1, (extreme + 1) / (RESAMPLES + 1)), level = 0.025;
+  const seeds = observed.some((side) => side.length > 1);
+  const error = Math.sqrt(variance(differences)) * expansion(units);
+  const shown = (low, high, p) => ({ a: means[0], b: means[1], difference, low, high, p: Math.max(p, 1e-12) });
+  const studentP = () => (difference ? 2 * student(-Math.abs(difference) / error, freedom) : 1);
+  if (seeds && freedom > 0) {
+    const half = -inverse((t) => student(t, freedom), 0.025) * error;
+    return shown(difference - half, difference + half, studentP());
+  }
+  let p = 1, level = 0.025;
   if (freedom > 0) {
     level = normal(expansion(units) * inverse((t) => student(t, freedom), level));
-    p = 2 * student(inverse(normal, p / 2) / expansion(units), freedom);
-  } else p = 1;
+    const counted = Math.min(1, (extreme + 1) / (RESAMPLES + 1));
+    // What fewer than ten draws would decide is not counted.
+    p = extreme < 10 && error > 1e-9 ? studentP() : 2 * student(inverse(normal, counted / 2) / expansion(units), freedom);
+  }
   const ordered = differences.toSorted();
-  return { a: means[0], b: means[1], difference, low: quantile(ordered, level), high: quantile(ordered, 1 - level), p };
+  return shown(quantile(ordered, level), quantile(ordered, 1 - level), p);
 }
 
 /* Every comparison of two systems on a corpus: over all types, of each type, and of seen and unseen mentions. */
