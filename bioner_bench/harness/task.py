@@ -311,5 +311,8 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         for request in self._instances if self.config.gen_prefix else []:
             prefix = self.doc_to_prefix(request.doc)
             for name, response in request.filtered_resps.items():
-                request.filtered_resps[name] = prefix + response
+                answer = prefix + response
+                if isinstance(response, ScoredText):  # what was given is certain
+                    answer = ScoredText(answer, [(prefix, 0.0), *response.tokens])
+                request.filtered_resps[name] = answer
         return kept

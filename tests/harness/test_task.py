@@ -11,6 +11,7 @@ from toy_corpus import write_toy_corpus
 from bioner_bench import corpora
 from bioner_bench.evaluation import predictions, scoring
 from bioner_bench.evaluation.ceiling import ceiling
+from bioner_bench.evaluation.confidence import ScoredText
 from bioner_bench.evaluation.summary import summarise_judged
 from bioner_bench.harness.task import BioNERTask, metric_list
 
@@ -229,7 +230,7 @@ def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
 
         def generate_until(self, requests, disable_tqdm=False):
             self.asked += [request.args[0] for request in requests]
-            return ['"ataxia"], "Gene": []}' for _ in requests]
+            return [ScoredText(rest, [(rest, -0.5)]) for _ in requests]
 
         def loglikelihood(self, requests):
             raise NotImplementedError
@@ -237,11 +238,12 @@ def test_what_the_answer_was_made_to_begin_with_is_read_with_it(task_manager):
         def loglikelihood_rolling(self, requests):
             raise NotImplementedError
 
-    prefix = '{"Chemical": ["aspirin"], "Disease": ['
+    prefix, rest = '{"Chemical": ["aspirin"], "Disease": [', '"ataxia"], "Gene": []}'
     model = Continues()
     tasks = [{"task": "bioner_sample", "class": BioNERTask, "gen_prefix": prefix}]
     results = evaluate(model, tasks, task_manager, limit=3, log_samples=True)
     assert all(asked.endswith(prefix) for asked in model.asked)
     assert metrics(results, "bioner_sample")["json_valid"] == 1
     for sample in results["samples"]["bioner_sample"]:
-        assert sample["filtered_resps"] == [prefix + '"ataxia"], "Gene": []}']
+        assert sample["filtered_resps"] == [prefix + rest]
+        assert sample["answer_logprob"] == [(prefix, 0.0), (rest, -0.5)]
