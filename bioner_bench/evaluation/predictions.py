@@ -152,10 +152,15 @@ def _judge_sample(row: Mapping[str, Any]) -> Judged:
     seen = [entity["seen"] for entity in doc["entities"]]
     form = prompt.TAGS if tags else prompt.JSON
     answer = judge(sentence, output, types, seen, form)
-    return Judged(sentence, types, output, answer.aligned, answer.counts, form, _tokens(row, output))
+    return Judged(sentence, types, output, answer.aligned, answer.counts, form, tokens_of(row, output))
 
 
-def _tokens(row: Mapping[str, Any], output: str) -> Tokens | None:
+def tokens_of(row: Mapping[str, Any], output: str) -> Tokens | None:
+    """The pieces of an answer in a sample of lm-eval, with their log-probabilities; None if it has none.
+
+    Raises:
+        ValueError: they are not those of the answer.
+    """
     if TOKENS not in row:
         return None
     tokens = [(str(piece), float(logprob)) for piece, logprob in row[TOKENS]]
@@ -175,7 +180,7 @@ def _judge_prediction(row: Mapping[str, Any], name: str) -> Judged:
     if "output" in row:
         form = row.get("format", prompt.JSON)
         answer = judge(sentence, row["output"], types, form=form)
-        tokens = _tokens(row, row["output"])
+        tokens = tokens_of(row, row["output"])
         return Judged(sentence, types, row["output"], answer.aligned, answer.counts, form, tokens)
     predicted = _spans(text, row["predicted"], types)
     aligned = align(text, [Mention(text[e.start : e.end], e.type, e.start, e.end) for e in predicted])

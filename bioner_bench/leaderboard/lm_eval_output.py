@@ -18,7 +18,10 @@ from typing import Any, cast
 from bioner_bench import corpora
 from bioner_bench.corpora.files import sha256
 from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.judging import READERS
+from bioner_bench.evaluation.predictions import Judged
+from bioner_bench.evaluation.summary import sureness
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import as_recorded, chooser
@@ -26,9 +29,9 @@ from bioner_bench.harness.masking import secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card
-from bioner_bench.leaderboard.lm_eval_samples import read_answers
+from bioner_bench.leaderboard.lm_eval_samples import Answers, read_answers
 from bioner_bench.leaderboard.prompt_markup import Declared, fingerprint
-from bioner_bench.leaderboard.record_scores import expected, scored
+from bioner_bench.leaderboard.record_scores import Expected, expected, scored
 from bioner_bench.leaderboard.records import (
     SCHEMA_VERSION,
     Json,
@@ -254,9 +257,23 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     }
     if context:
         record["setup"]["context"] = context
+    if sure := _sureness(wanted, answers, form):
+        record["confidence"] = sure
     if error := next(iter(validator().iter_errors(record)), None):
         raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
+
+
+def _sureness(task: Expected, answers: Answers, form: str) -> records.Confidence | None:
+    """How sure the model was, of a run that kept the log-probabilities of its answers."""
+    types = tuple(task.corpus.types)
+    judged = [
+        Judged(task.sentences[place], types, text, found.aligned, found.counts, form, answers.tokens[place])
+        for place, text in answers.outputs.items()
+        for found in (answers.judged[place],)
+    ]
+    sure = sureness(judged)
+    return cast(records.Confidence, as_json(*sure)) if sure else None
 
 
 def system_of(card: Card) -> System:

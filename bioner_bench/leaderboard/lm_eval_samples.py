@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench.evaluation import prompt
+from bioner_bench.evaluation.confidence import Tokens
 from bioner_bench.evaluation.judging import Answer, judge
+from bioner_bench.evaluation.predictions import tokens_of
 from bioner_bench.evaluation.prompt import Message
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.demonstrations import Chooser
@@ -34,6 +36,7 @@ class Answers:
     Attributes:
         outputs: place of a sentence -> what the system wrote.
         judged: place of a sentence -> what became of it.
+        tokens: place of a sentence -> the pieces of the answer with their log-probabilities, if it has them.
         generation: how it was generated.
         around: the text around the turns of the prompt, without dates.
         dates: those that stood there.
@@ -42,6 +45,7 @@ class Answers:
 
     outputs: dict[int, str]
     judged: dict[int, Answer]
+    tokens: dict[int, Tokens | None]
     generation: Json
     around: list[str]
     dates: list[str]
@@ -66,7 +70,7 @@ def read_answers(
         BenchmarkError: a sample is not of the task or not of one run with those before; names the line.
     """
     types = list(task.corpus.types)
-    found = Answers({}, {}, {}, [], [], False)
+    found = Answers({}, {}, {}, {}, [], [], False)
     changed = False
     for where, sample in _samples(path):
         doc_id = _check_sample(where, sample, task, form)
@@ -111,6 +115,10 @@ def read_answers(
                 )
         found.outputs[doc_id] = output
         found.judged[doc_id] = answer
+        try:
+            found.tokens[doc_id] = tokens_of(sample, output)
+        except (ValueError, TypeError) as error:
+            raise BenchmarkError(f"{where}: {error}; take the file as the run wrote it") from error
     return replace(found, changed=changed)
 
 

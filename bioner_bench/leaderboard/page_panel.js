@@ -57,6 +57,18 @@ function shares(caption, row, names) {
   return [el("h3", null, caption), node];
 }
 
+/* Answer only where the model is sure: the scores of its most confident mentions alone. */
+function sure(row) {
+  if (!row.sure || !row.sure.shares.length) return [];
+  const caption = "Only where the model is sure";
+  const node = table(`${caption}: strict scores of the most confident mentions alone, in percent`, ["Mentions kept", "Precision", "Recall", "F1"],
+    row.sure.shares.map(([share, ...found]) => el("tr", null,
+      el("th", { scope: "row" }, percent(share, 0)), ...found.map((value) => el("td", null, percent(value, 2))))));
+  node.querySelector("table").dataset.sure = "";
+  const error = row.sure.error === null ? [] : [el("p", { class: "small" }, `Calibration error: ${percent(row.sure.error, 2)} %`)];
+  return [el("h3", null, caption), node, ...error];
+}
+
 function others(row) {
   const found = [...data.rows, ...data.reported].filter((other) => other.system === row.system && other !== row);
   if (!found.length) return [];
@@ -131,6 +143,7 @@ function panelOf(row) {
     ...shares("Mentions seen in the training split, and others", row, ["strict_recall_seen", "strict_recall_unseen"]),
     ...shares("Strings, once a sentence", row, ["string_f1", "string_precision", "string_recall"]),
     ...shares("How the answers could be read", row, ["json_valid", "json_extracted", "json_repaired", "json_failed", "output_cut"]),
+    ...sure(row),
     ...shares("Errors", row, ["hallucination_rate", "surplus_rate", "false_positive_rate"]),
     ...commands(row), ...facts(row.facts || []), ...others(row),
   ];

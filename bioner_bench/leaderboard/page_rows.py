@@ -46,6 +46,7 @@ def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, C
             "sentences": row["sentences"],
             "scores": _scores(row, list(record["scores"])),
             "counts": _counts(record),
+            "sure": _sure(record),
             "speed": record["run"]["sentences_per_second"],
             "hardware": page_facts.hardware(record),
             "facts": page_facts.of_record(record),
@@ -56,6 +57,14 @@ def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, C
             ],
         }
     return made
+
+
+def _sure(record: Record) -> Json | None:
+    """What the most confident mentions score alone: share, precision, recall and F1 of each line."""
+    if (found := record.get("confidence")) is None:
+        return None
+    shares = [[each["share"], each["precision"], each["recall"], each["f1"]] for each in found["coverage"]]
+    return {"error": found["calibration_error"], "shares": shares}
 
 
 def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -135,8 +135,30 @@ class Markup(TypedDict):
     sha256: str
 
 
-class Intervals(TypedDict):
-    """Scores, and how their intervals were drawn."""
+class Share(TypedDict):
+    """What the most confident mentions score alone: as `evaluation.confidence.Covered`."""
+
+    share: float
+    mentions: int
+    least: float | None
+    precision: float
+    recall: float
+    f1: float
+
+
+class Confidence(TypedDict):
+    """How sure the model was of its mentions; the first share is all of them."""
+
+    calibration_error: float | None
+    coverage: list[Share]
+
+
+class _Sure(TypedDict, total=False):
+    confidence: Confidence
+
+
+class Intervals(_Sure):
+    """Scores, and how their intervals were drawn; `confidence` is there if the run kept it."""
 
     bootstrap: Bootstrap
     scores: dict[str, ScoreInterval]
@@ -224,6 +246,7 @@ def read(path: Path) -> Record:
                 f"{path}: {name} is {value}, but its counts give {counted}; make the record again"
             )
         _check_interval(path, name, value, low, high)
+    _check_confidence(path, record, sums)
     return record
 
 
@@ -265,6 +288,17 @@ def _check_interval(
         )
 
 
+def _check_confidence(path: Path, record: Record, sums: Mapping[str, Any]) -> None:
+    """All mentions together must score what the record says of them."""
+    known = record.get("confidence")
+    for found in known["coverage"][:1] if known else ():
+        strict, gold = record["scores"]["strict_precision"]["value"], sums["gold"]
+        recall = sums["strict"] / gold if gold else 0.0
+        same = abs(found["precision"] - (strict or 0.0)) <= 1e-9 and abs(found["recall"] - recall) <= 1e-9
+        if found["share"] != 1 or found["mentions"] != sums["predicted"] or not same:
+            raise BenchmarkError(f"{path}: confidence is of other mentions than the counts; make it again")
+
+
 def write(record: Record, folder: Path) -> Path:
     """Write a record to its place below `folder` and return the path."""
     path = folder / place(record)
@@ -272,6 +306,7 @@ def write(record: Record, folder: Path) -> Path:
     values = cast(Json, record)
     long = ("documents", "sentence_hashes", "counts")
     head = {key: values[key] for key in fields if key not in long}
+    head |= {key: values[key] for key in ("confidence",) if key in values}
     rows = ",\n".join(
         f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
     )

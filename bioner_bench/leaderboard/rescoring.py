@@ -82,7 +82,10 @@ def from_answers(record: Record, path: Path) -> Record:
     counted = scored(task, judged)
     changed = counted["counts"] != record["counts"]
     parser = READERS[form] if form == prompt.JSON else record["parser"]
-    return {**record, **counted, "parser": parser, "rescored": record["rescored"] or changed}
+    made: Record = {**record, **counted, "parser": parser, "rescored": record["rescored"] or changed}
+    if changed:  # of other mentions, and the log-probabilities are not kept
+        made.pop("confidence", None)
+    return made
 
 
 def from_counts(record: Record) -> Record:

@@ -20,6 +20,10 @@ NUMBERS = ("f1", "precision", "recall", "string", "seen", "unseen", "json", "inv
 COLUMNS = ("system", "kind", *NUMBERS, "size", "speed")
 NCBI, JNLPBA = "#task=bioner_ncbi", "#task=bioner_jnlpba"
 ENCODER = "encoder/bioner_jnlpba-0-shot"
+COVERAGE = [
+    {"share": share, "mentions": 10, "least": -1.0, "precision": precision, "recall": 0.5, "f1": 0.5555}
+    for share, precision in ((1.0, 0.625), (0.5, 0.875))
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,8 @@ def found():
                 training=training | {"recipe": recipe | {"seed": seed}},
             )
             found.append(record)
+    (sure,) = (each for each in found if f"{records.place(each)}" == f"{ENCODER}.json")
+    sure["confidence"] = {"calibration_error": 0.123, "coverage": COVERAGE}
     return found
 
 
@@ -482,6 +488,20 @@ def test_a_mean_of_seeds_opens_with_its_runs(browser, found):
     assert re.search(r"training seed \d", browser.find("#panel-about").text)
     browser.find("#close").click()
     assert browser.soon(lambda: browser.hash == "#task=bioner_bc5cdr")
+
+
+def test_the_panel_shows_what_the_surest_mentions_score(browser, found):
+    browser.visit(f"{JNLPBA}&open={ENCODER}")
+    (record,) = (each for each in found if f"{records.place(each)}" == f"{ENCODER}.json")
+    shown = browser.texts("#panel table[data-sure] tbody tr")
+    expected = [
+        f"{each['share']:.0%} {each['precision']:.2%} {each['recall']:.2%} {each['f1']:.2%}".replace("%", "")
+        for each in record["confidence"]["coverage"]
+    ]
+    assert [" ".join(line.split()) for line in shown] == expected
+    assert "Calibration error: 12.30 %" in browser.find("#panel").text
+    browser.visit(f"{NCBI}&open=encoder/bioner_ncbi-0-shot")
+    assert "Only where the model is sure" not in browser.find("#panel").text
 
 
 def test_the_panel_opens_by_mouse_and_gives_the_focus_back(browser, found):

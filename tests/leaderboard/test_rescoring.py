@@ -10,8 +10,12 @@ from command_line import call, fails
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from lm_eval_folder import edit, edit_all
 
 from bioner_bench import corpora
+from bioner_bench.evaluation import predictions
+from bioner_bench.evaluation.confidence import as_json
+from bioner_bench.evaluation.summary import sureness
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import kept_answers, records, rescoring
 from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
@@ -123,6 +127,48 @@ def test_a_record_without_answers_gets_new_intervals_and_says_if_it_must_be_run_
     assert f"run again: {PLACE}.json: 100.0% of its answers were other than valid JSON" in said
     again = records.read(record_path)
     assert again == right | {"parser": "0", "answers_sha256": None}
+
+
+@pytest.fixture
+def sure(run_folder, tmp_path):
+    """The run, with log-probabilities of its answers: each character a token, the more sure the later."""
+
+    def with_tokens(sample):
+        text = sample["filtered_resps"][0]
+        sample["answer_logprob"] = [[letter, -1 / (1 + place)] for place, letter in enumerate(text)]
+
+    folder = Path(shutil.copytree(run_folder, tmp_path / "sure"))
+    edit_all(folder, with_tokens)
+    return folder
+
+
+def test_a_record_keeps_how_sure_the_model_was(sure, tmp_path):
+    call("leaderboard", "add", sure, "--system", CARD, "--folder", tmp_path)
+    record_path, _ = paths(tmp_path)
+    confidence = records.read(record_path)["confidence"]
+    (samples,) = sure.rglob("samples_*.jsonl")
+    assert confidence == as_json(*sureness(predictions.read(samples)))
+    shares = [each["share"] for each in confidence["coverage"]]
+    assert shares == sorted(shares, reverse=True) and shares[0] == 1 and len(shares) > 5
+    before = record_path.read_bytes()
+    call("leaderboard", "rescore", "--folder", tmp_path)
+    assert record_path.read_bytes() == before
+    # What was counted otherwise is of other mentions.
+    changed = json.loads(before)
+    changed["counts"]["ambiguous"] = 1
+    assert "confidence" not in rescoring.from_answers(changed, paths(tmp_path)[1])
+    for name, value in (("precision", 0.9), ("recall", 0.9), ("mentions", 3), ("share", 0.9)):
+        changed = json.loads(before)
+        changed["confidence"]["coverage"][0][name] = value
+        record_path.write_text(json.dumps(changed))
+        with pytest.raises(BenchmarkError, match="confidence is of other mentions"):
+            records.read(record_path)
+
+
+def test_log_probabilities_of_another_answer_are_refused(sure):
+    edit(sure, "samples_*.jsonl", lambda sample: sample["answer_logprob"].pop())
+    with pytest.raises(BenchmarkError, match=r"jsonl:3: the tokens of answer_logprob are not those"):
+        evaluated(sure, read_card(CARD))
 
 
 @pytest.mark.slow
