@@ -17,6 +17,7 @@ from bioner_bench.evaluation.prompt import JSON
 from bioner_bench.harness import masking, systems
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
+from bioner_bench.harness.server_logprobs import with_logprobs
 from bioner_bench.harness.task_folders import include_paths, only_what_is_needed
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
@@ -124,7 +125,8 @@ def _check_keys() -> None:
 def _asking_again(model: str) -> Iterator[None]:
     """Inside, lm-eval asks again where a server sends JSON without an answer, as an error under status 200.
 
-    It would take that for an empty answer, or lose it.
+    It would take that for an empty answer, or lose it. And answers keep the log-probabilities
+    of their tokens.
     """
     if not model.endswith("completions"):
         yield
@@ -140,7 +142,7 @@ def _asking_again(model: str) -> Iterator[None]:
     def checked(plain: Any) -> Any:
         def parse(self: Any, *, outputs: Any, **given: Any) -> Any:
             check(outputs)
-            return plain.__get__(self, type(self))(outputs=outputs, **given)
+            return with_logprobs(plain.__get__(self, type(self))(outputs=outputs, **given), outputs)
 
         return parse
 

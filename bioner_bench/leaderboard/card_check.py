@@ -48,9 +48,9 @@ FREE_GENERATION = {
     *("max_tokens", "max_new_tokens", "max_completion_tokens", "min_tokens", "min_new_tokens", "seed"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty", "no_repeat_ngram_size", "num_beams"),
     *("length_penalty", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens"),
-    *("ignore_eos", "eos_token_id", "use_cache"),
+    *("ignore_eos", "eos_token_id", "use_cache", "logprobs", "top_logprobs"),
 }
-"""Options of a generation that say how the next token is chosen. All are recorded."""
+"""Options of a generation that say how the next token is chosen, or what is told of it. All are recorded."""
 
 DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "revision": ("main",),

@@ -13,6 +13,7 @@ class Server:
         dies_at: the number of the request from which on nothing is answered any more.
         error: what is said where it fails.
         message: in place of the answer's message.
+        logprobs: whether each letter of an answer is sent with a log-probability, as if it were a token.
         content: called with the number of a request; sent in place of all else, unless it is None.
         meeting: a barrier at which requests wait for each other.
     """
@@ -23,6 +24,7 @@ class Server:
         self.fail = lambda number: None
         self.dies_at = None
         self.message = None
+        self.logprobs = False
         self.content = lambda number: None
         self.error = "not now"
         self.meeting = None
@@ -44,6 +46,8 @@ class Server:
                 status = outer.fail(number)
                 message = outer.message or {"role": "assistant", "content": answer(body["messages"])}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                if outer.logprobs:
+                    choice["logprobs"] = {"content": letters(message["content"])}
                 made = {"error": outer.error} if status else {"choices": [choice]}
                 instead = outer.content(number)
                 content = json.dumps(made if instead is None else instead).encode()
@@ -75,3 +79,7 @@ class Server:
 def answer(messages):
     word = messages[-1]["content"].split("Sentence: ")[-1].split("\n")[0].split()[-1]
     return json.dumps({"Disease": [word.rstrip(".")]})
+
+
+def letters(text):
+    return [{"token": letter, "logprob": -1 / (2 + place)} for place, letter in enumerate(text)]
