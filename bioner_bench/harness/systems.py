@@ -185,13 +185,17 @@ def options(
         trained, asked_for = _trained(card, folder / card.recipe, model_args.get("peft"), source)
         model_args |= trained
         merged["metadata"] = asked_for | merged["metadata"]
-        if "peft" in model_args and (ends := ends_of_turn(Path(model_args["peft"]))):
-            # lm-eval takes the base model's settings: it would go on behind a turn that ends otherwise.
-            plain = {"eos_token_id": ends, "repetition_penalty": 1.0}
-            merged["gen_kwargs"] = plain | merged["gen_kwargs"]
+        if "peft" in model_args:
+            merged["gen_kwargs"] = _generation_of(Path(model_args["peft"])) | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
+
+
+def _generation_of(adapter: Path) -> dict[str, Any]:
+    """How a tuned checkpoint ends its answers; lm-eval takes the base model's settings, and would go on."""
+    ends = ends_of_turn(adapter)
+    return {"eos_token_id": ends, "repetition_penalty": 1.0} if ends else {}
 
 
 def arguments(chosen: Mapping[str, Any]) -> list[str]:
@@ -300,15 +304,30 @@ def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
 
 
 def with_prepared_models(given: list[str]) -> list[str]:
-    """The options of `lm_eval run` with folders in place of the names of packaged models."""
-    if not any(name in word for name in MODELS for word in given):
-        return given
+    """The options of `lm_eval run` with what it loads in place of other names of weights.
+
+    A packaged model is its folder, and a LoRA checkpoint that is named as `pretrained` its base model with
+    the adapter, as transformers takes it.
+    """
     options = given_options(given)
-    of_model = options.get("model_args") or {}
-    if of_model.get("pretrained") not in MODELS:
+    of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
+    named = of_model.get("pretrained")
+    if not isinstance(named, str) or "config" in options:
         return given
-    prepared = {"pretrained": resolve(of_model["pretrained"])}
-    return arguments(options | {"model_args": of_model | prepared})
+    found = {"pretrained": named}
+    if options.get("model", "hf") in ("hf", "hf-prefix") and "peft" not in of_model:
+        found["pretrained"], adapter = base_and_adapter(named)
+        if adapter is not None:
+            found["peft"] = str(adapter)
+            if "tokenizer" not in of_model and (adapter / "tokenizer_config.json").is_file():
+                found["tokenizer"] = str(adapter)
+            generation = _generation_of(adapter) | generation
+    if found["pretrained"] in MODELS:
+        found["pretrained"] = resolve(found["pretrained"])
+    if found == {"pretrained": named}:
+        return given
+    more = {"gen_kwargs": generation} if generation else {}
+    return arguments(options | {"model_args": of_model | found} | more)
 
 
 def without_penalty(given: list[str]) -> list[str]:

@@ -32,9 +32,11 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
     source = packaged.resolve(base)
     options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
     # On a processor half-precision weights are slower than float32 ones under autocast.
-    narrow = recipe.method == "lora" and hardware.device() != "cpu"
-    if recipe.attn_implementation:
-        options["attn_implementation"] = recipe.attn_implementation
+    on_processor = hardware.device() == "cpu"
+    narrow = recipe.method == "lora" and not on_processor
+    # There the fused attention is slow on the way back; docs/PERFORMANCE.md has the figures.
+    if attention := recipe.attn_implementation or ("eager" if on_processor else None):
+        options["attn_implementation"] = attention
     if recipe.quantization:
         options |= _in_four_bits(recipe)
     with packaged.loading(base):

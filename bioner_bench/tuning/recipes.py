@@ -241,7 +241,8 @@ class LlmRecipe(Recipe):
         validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
         gradient_checkpointing: less memory for more time.
         optimizer: of `OPTIMIZERS`.
-        attn_implementation: as `from_pretrained` takes it, such as `flash_attention_2`; null: what it picks.
+        attn_implementation: as `from_pretrained` takes it, such as `flash_attention_2`; null: what it picks,
+            and `eager` on a processor.
         quantization: `4bit` holds the base model's weights in 4 bits (NF4, QLoRA); with LoRA only.
         fsdp: spread weights, gradients and moments over the processes that `accelerate launch` starts
             (FSDP2); with `full` only.

@@ -398,3 +398,21 @@ def test_a_penalty_of_the_model_does_not_reach_greedy_answers(tmp_path, capsys):
         assert systems.without_penalty(asked) == asked
     (tmp_path / "generation_config.json").write_text("{}")
     assert systems.without_penalty(given) == given
+
+
+def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
+    """As transformers takes it; lm-eval wants its base model, and its own end of a turn is lost there."""
+    for name, content in (
+        ("adapter_config", {"base_model_name_or_path": "some/base"}),
+        ("generation_config", {"eos_token_id": [2, 7]}),
+        ("tokenizer_config", {}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    given = ["--model", "hf-prefix", "--model_args", f"pretrained={tmp_path},dtype=float32"]
+    made = systems.given_options(systems.with_prepared_models([*given, "--gen_kwargs", "max_gen_toks=9"]))
+    assert made["model_args"] == {
+        "pretrained": "some/base", "peft": str(tmp_path), "tokenizer": str(tmp_path), "dtype": "float32"
+    }  # fmt: skip
+    assert made["gen_kwargs"] == {"eos_token_id": [2, 7], "repetition_penalty": 1.0, "max_gen_toks": 9}
+    for others in (["--model", "vllm", *given[2:]], [*given[:3], f"pretrained=some/base,peft={tmp_path}"]):
+        assert systems.with_prepared_models(others) == others
