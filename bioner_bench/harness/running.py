@@ -64,6 +64,8 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     if str(arguments.model).endswith("completions"):
         _check_keys()
     chosen = _configured(arguments)
+    if not chosen.tasks:  # lm-eval says so too, but reads all its tasks first
+        raise BenchmarkError("no task is named; for example: --tasks bioner_ncbi")
     if (chosen.metadata or {}).get("constrained") is True and chosen.model not in CONSTRAINED:
         raise BenchmarkError(
             f"{chosen.model} cannot hold answers to a schema here; there are: {', '.join(CONSTRAINED)}"
@@ -175,8 +177,6 @@ def _wrong_use(error: Exception) -> str | None:
             f"{reason}; `bioner-bench corpora list` shows those of this project; that of a corpus of your "
             f"own is looked for in tasks/ of the folder that {CORPORA_VARIABLE} names, and in --include_path"
         )
-    if isinstance(error, ValueError) and "No tasks specified" in reason:
-        return "no task is named; for example: --tasks bioner_ncbi"
     if isinstance(error, ValueError) and "Attempted to load model" in reason:
         return f"{reason}; this project's own are {', '.join(systems.OWN_MODELS)}"
     if isinstance(error, TypeError) and (twice := re.search(r"multiple values .* argument '(\w+)'", reason)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from bioner_bench.schema import BenchmarkError
@@ -29,12 +31,12 @@ class Constraint:
         try:
             import llguidance
             import llguidance.hf
-            import llguidance.torch
+            import llguidance.numpy
         except ImportError as error:
             raise BenchmarkError(
                 'llguidance is missing; run: pip install "bioner-bench[constrained]"'
             ) from error
-        self._matcher, self._torch = llguidance.LLMatcher, llguidance.torch
+        self._matcher, self._masks = llguidance.LLMatcher, llguidance.numpy
         self._from_tokenizer = llguidance.hf.from_tokenizer
         self._tokenizer, self._ends = tokenizer, list(ends)
         self._grammar = self._matcher.grammar_from_json_schema(dict(schema), defaults=FORM)
@@ -51,11 +53,11 @@ class Constraint:
             written: the tokens of each row so far; one more than when the row was last asked of.
             logits: rows x vocabulary.
         """
+        size = logits.shape[-1]
         if self._vocabulary is None:
-            size = logits.shape[-1]
             self._vocabulary = self._from_tokenizer(self._tokenizer, n_vocab=size, eos_token=self._ends)
         over = []
-        mask = self._torch.allocate_token_bitmask(len(prompts), logits.shape[-1])
+        mask = self._masks.allocate_token_bitmask(len(prompts), size)
         for place, (number, tokens) in enumerate(zip(prompts, written, strict=True)):
             state = self._states.get(number)
             if state is None:
@@ -65,8 +67,10 @@ class Constraint:
             if state.is_stopped():  # nothing can follow
                 over.append(place)
             else:
-                self._torch.fill_next_token_bitmask(state, mask, place)
-        self._torch.apply_token_bitmask_inplace(logits, mask.to(logits.device))
+                self._masks.fill_next_token_bitmask(state, mask, place)
+        # llguidance.torch does this too, but compiles a kernel for it: that takes 15 s, and a C++ compiler.
+        impossible = np.unpackbits(mask.view(np.uint8), axis=1, count=size, bitorder="little") == 0
+        logits.masked_fill_(torch.from_numpy(impossible).to(logits.device), float("-inf"))
         for place in over:
             ends = logits[place, self._ends].clone()
             logits[place] = float("-inf")

@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 
 import pytest
-from command_line import BIN, call, fails
+from command_line import call, fails, start
 from lm_eval.api.model import CachingLM
 from tiny_llm import write_llm
 
@@ -67,14 +66,12 @@ def kept(out):
 def test_a_killed_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(llm, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     call(*run(llm, whole, 4))
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(
-        [BIN / "bioner-bench", *run(llm, killed, 4)], env=environment, stderr=subprocess.DEVNULL
-    )
-    while kept(killed) < 8 and process.poll() is None:
+    process = start(*run(llm, killed, 4))
+    while kept(killed) < 8 and process.is_alive():
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     before = kept(killed)
     assert 8 <= before < 40
     assert not list(killed.rglob("results_*"))

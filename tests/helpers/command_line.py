@@ -1,43 +1,46 @@
 """The installed commands, called as a user calls them.
 
 `call` forks the command from a process that has imported what most commands import: it starts in a tenth of
-a second in place of four. With `anew=True` it starts as a shell starts it.
+a second in place of four.
 """
 
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 from importlib.metadata import entry_points
+from multiprocessing import forkserver
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
 
-_IMPORTED = [
-    "lm_eval.evaluator",
-    "lm_eval.loggers",
-    "lm_eval._cli.run",
-    "matplotlib.pyplot",
-    "bioner_bench.cli.main",
-    "bioner_bench.harness.lm_models",
-    "bioner_bench.harness.running",
-    "bioner_bench.leaderboard.build",
-    "bioner_bench.tuning.encoder_training",
-    "bioner_bench.tuning.selection",
-]
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(_IMPORTED)
+_server.set_forkserver_preload(["preloaded"])
 
 
-def call(*arguments, code=0, program="bioner-bench", cwd=None, anew=False, **environment):
+def _start_server():
+    """With this folder on its path: it would not know where to find what it is to import."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def call(*arguments, code=0, program="bioner-bench", cwd=None, largest_file=None, **environment):
+    """Run a command to its end, where no file may grow above `largest_file` bytes."""
     given = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | environment
     words = [str(BIN / program), *map(str, arguments)]
-    if anew or sys.platform == "win32":
+    if sys.platform == "win32":
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=given, cwd=cwd)
     else:
-        done = _forked(words, given, cwd)
+        done = forked(words, given, cwd, largest_file)
     assert done.returncode == code, done.stderr[-3000:]
     return done
 
@@ -52,17 +55,32 @@ def fails(*arguments, **environment):
     return lines[0]
 
 
-def _forked(words, environment, cwd):
+def start(*arguments, cwd=None, **environment):
+    """Begin a command that is to be killed: a process whose output nobody reads."""
+    words = [str(BIN / "bioner-bench"), *map(str, arguments)]
+    return _fork(words, os.environ | {"HF_HUB_OFFLINE": "1"} | environment, cwd, [os.devnull, os.devnull])
+
+
+def _fork(words, environment, cwd, printed, largest_file=None):
+    _start_server()
+    process = _server.Process(
+        target=_run, args=(words, environment, cwd or Path.cwd(), printed, largest_file)
+    )
+    process.start()
+    return process
+
+
+def forked(words, environment, cwd=None, largest_file=None):
+    """What `subprocess.run` gives, of a command of this project."""
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder, name) for name in ("out", "err")]
-        process = _server.Process(target=_run, args=(words, environment, cwd or Path.cwd(), printed))
-        process.start()
+        process = _fork(words, environment, cwd, printed, largest_file)
         process.join()
         texts = [path.read_text("utf-8") if path.exists() else "" for path in printed]
         return subprocess.CompletedProcess(words, process.exitcode, *texts)
 
 
-def _run(words, environment, cwd, printed):
+def _run(words, environment, cwd, printed, largest_file=None):
     """In the forked process: what a shell would do, then the command."""
     for number, path in enumerate(printed, 1):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -72,6 +90,8 @@ def _run(words, environment, cwd, printed):
     os.environ.update(environment)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.argv = words
     (script,) = entry_points(group="console_scripts", name=Path(words[0]).name)
     sys.exit(script.load()())

