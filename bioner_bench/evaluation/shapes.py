@@ -179,15 +179,21 @@ def _mention_of_object(value: Mapping[str, Any], types: Types) -> Reading | None
 
 def _of_type(value: Mapping[str, Any], types: Types) -> Reading | None:
     """`{"type": "Disease", "mentions": [...]}`."""
-    type_key = find_key(value, TYPE_KEYS)
+    type_key = _type_key(value, types)
     type_ = None if type_key is None else labelled_type(value[type_key], types)
     if type_ is None:
         return None
     for key, item in value.items():
-        if isinstance(item, list) and fold(key) in LIST_KEYS:
+        if isinstance(item, list | str) and fold(key) in LIST_KEYS and key != type_key:
             mentions, whole = mentions_in(item, type_, types, 0)
             return Reading(Rank.TYPED, mentions, {type_}, whole) if mentions or whole else None
     return None
+
+
+def _type_key(value: Mapping[str, Any], types: Types) -> str | None:
+    """The key under which an object names one of the types."""
+    key = find_key(value, TYPE_KEYS)
+    return key if key is not None and labelled_type(value[key], types) is not None else None
 
 
 def _located_in_text(value: Mapping[str, Any], types: Types) -> Reading | None:
@@ -202,7 +208,7 @@ def _located_in_text(value: Mapping[str, Any], types: Types) -> Reading | None:
                 start, end, label = item
             elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) in (None, find_key(item, TYPE_KEYS)):
                 type_key = find_key(item, TYPE_KEYS)
-                (start, end), label = offsets_of(item), item.get(type_key or "")
+                (start, end), label = offsets_of(item), item.get(type_key)
             else:
                 return None
             type_ = labelled_type(label, types)
@@ -228,6 +234,8 @@ def _parallel(value: Mapping[str, Any], types: Types) -> Reading | None:
 
 def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     """A map from mention to type, to an object with a type, or, of one type, to offsets."""
+    if _type_key(value, types) is not None:
+        return None  # "type" is no mention
     typed = []
     for key, item in value.items():
         if isinstance(item, list) and (fold(key) in LIST_KEYS or match_type(key, types)):
@@ -236,11 +244,8 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
             typed.append(Typed(key, item))
         elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is not None:
             return None
-        elif (
-            isinstance(item, Mapping)
-            and labelled_type(item.get(find_key(item, TYPE_KEYS) or ""), types) is not None
-        ):
-            typed.append(Typed(key, item[find_key(item, TYPE_KEYS) or ""], *offsets_of(item)))
+        elif isinstance(item, Mapping) and (type_key := _type_key(item, types)) is not None:
+            typed.append(Typed(key, item[type_key], *offsets_of(item)))
         elif len(types) == 1 and isinstance(item, list) and type(offsets_in(item)[0]) is int:
             typed.append(Typed(key, types[0], *offsets_in(item)))
         elif not isinstance(item, str):
