@@ -152,7 +152,7 @@ def _mention_of_object(value: Mapping[str, Any], types: Types) -> Reading | None
     """An object with a text and its type, or, of one type, a text alone."""
     if not _CALL_KEYS.isdisjoint(value):
         return None
-    if any(isinstance(item, list) and item and fold(key) in LIST_KEYS for key, item in value.items()):
+    if any(fold(key) in LIST_KEYS and _holds_more_than_numbers(item) for key, item in value.items()):
         return None  # the text is the sentence
     text_key = find_key(value, TEXT_KEYS)
     type_key = find_key(value, TYPE_KEYS, but=text_key)
@@ -175,6 +175,10 @@ def _mention_of_object(value: Mapping[str, Any], types: Types) -> Reading | None
         reading.named.add(type_)
         reading.mentions.append(as_mention(text, type_, *offsets_of(value)))
     return reading
+
+
+def _holds_more_than_numbers(item: Any) -> bool:
+    return isinstance(item, list) and not all(isinstance(each, int | float) for each in item)
 
 
 def _of_type(value: Mapping[str, Any], types: Types) -> Reading | None:
@@ -323,9 +327,12 @@ def _objects(value: list[Any], types: Types, depth: int) -> Reading | None:
 
 def _pairs(value: list[Any], types: Types, depth: int) -> Reading | None:
     """A list of lists: pairs of text and type, texts with offsets, or lists of another shape."""
-    pairs = [of_pair(item, types) for item in value if isinstance(item, list)]
-    if len(pairs) == len(value) and all(pairs):
-        return mentions_of_typed([pair for pair in pairs if pair is not None], types)
+    pairs = [pair for item in value if isinstance(item, list) and (pair := of_pair(item, types)) is not None]
+    if len(pairs) == len(value) or (pairs and len(types) > 1):
+        reading = mentions_of_typed(pairs, types)
+        if reading is not None:
+            reading.whole &= len(pairs) == len(value)
+        return reading
     if len(value) == 1:
         return read(value[0], types, depth + 1)
     if len(types) == 1:
