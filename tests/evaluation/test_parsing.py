@@ -601,6 +601,7 @@ def test_a_hundred_thousand_groups_finish(unit):
         '{"Disease": [NaN, Infinity, -Infinity, 1e999, -0.0]}',
         '{"Disease": ["\ud800", "\udc00\ud800", "\\ud800"]}',
         '{"Disease": ["\x00", "\\u0000"]}',
+        "{'Disease': ['\\ud800', 'a']}",
         '{"Disease": ["a"],' * 1000 + "}",
         '["' * 49 + "a" * 1_000_000,
         f"{json.dumps({'text': 'a', 'type': 'x'} | {str(i): i for i in range(9999)})}"
