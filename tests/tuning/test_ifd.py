@@ -318,7 +318,15 @@ def test_the_report_counts_what_is_no_share_apart(llm, tmp_path):
     path = tmp_path / "ifd" / "bioner_sample.jsonl"
     settings, *lines = map(json.loads, path.read_text().splitlines())
     values = {
-        line["id"]: [None, 1.0, 3.0, 0.0001, 0.001, 0.02 + place / 50, 0.5 + place / 1000][place % 7]
+        line["id"]: [
+            None,
+            1.0,
+            3.0,
+            (1 + place) / 10**5,
+            0.001 + place / 10**5,
+            0.02 + place / 50,
+            0.9 - place / 100,
+        ][place % 7]
         for place, line in enumerate(lines)
     }
     made = [settings, *(line | {"ifd": values[line["id"]]} for line in lines)]
