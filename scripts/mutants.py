@@ -50,7 +50,7 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/items": _PARSING,
     "evaluation/judging": _SCORING + " leaderboard/test_records.py",
     "evaluation/parsing": _PARSING,
-    "evaluation/predictions": f"evaluation/test_scored.py {_SCORING} {_FILES}",
+    "evaluation/predictions": f"evaluation/test_scored.py evaluation/test_confidence.py {_SCORING} {_FILES}",
     "evaluation/prompt": f"{_PARSING} harness/test_task.py tuning/test_context.py",
     "evaluation/reading": _PARSING,
     "evaluation/run_files": f"{_CUT} leaderboard/test_records.py",
