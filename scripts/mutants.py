@@ -50,7 +50,7 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "evaluation/items": _PARSING,
     "evaluation/judging": _SCORING + " leaderboard/test_records.py",
     "evaluation/parsing": _PARSING,
-    "evaluation/predictions": f"evaluation/test_scored.py {_SCORING} {_FILES}",
+    "evaluation/predictions": f"evaluation/test_scored.py evaluation/test_confidence.py {_SCORING} {_FILES}",
     "evaluation/prompt": f"{_PARSING} harness/test_task.py tuning/test_context.py",
     "evaluation/reading": _PARSING,
     "evaluation/run_files": f"{_CUT} leaderboard/test_records.py",
@@ -72,9 +72,9 @@ TESTS = {  # first the cheap ones and those that know most of the module
     "leaderboard/regression": "leaderboard/test_regression.py",
 }
 LIBRARIES = """
-    datasets hypothesis.strategies jinja2 jsonschema lm_eval.evaluator lm_eval.loggers lm_eval._cli.run
-    matplotlib.pyplot nervaluate numpy pandas pytest scipy.stats scipy.sparse.csgraph seqeval.metrics torch
-    transformers yaml
+    datasets hypothesis.strategies jinja2 json_repair jsonschema lm_eval.evaluator lm_eval.loggers
+    lm_eval._cli.run matplotlib.pyplot nervaluate numpy pandas peft pytest scipy.stats scipy.sparse.csgraph
+    seqeval.metrics torch transformers xdist yaml
 """
 
 SWAPS = {
@@ -185,30 +185,37 @@ def copied(number):
     return folder
 
 
-def tried(folder, tests):
+def tried(folder, tests, limit=LIMIT):
     """What the tests say of the copy in this folder: `dies` or `lives`, and the seconds."""
     began = time.monotonic()
     child = os.fork()
     if child == 0:
         code = 3
         try:
-            code = _run_tests(folder, tests)
+            code = _run_tests(folder, tests, limit)
         finally:
             os._exit(code)
     while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
-        if time.monotonic() - began > 5 * LIMIT:  # it waits for something
+        if time.monotonic() - began > 5 * limit:  # it waits for something
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return "dies", 5 * LIMIT
+            return "dies", 5 * limit
         time.sleep(0.05)
     return "lives" if ended[1] == 0 else "dies", round(time.monotonic() - began, 1)
 
 
-def _run_tests(folder, tests):
+class QuickFirst:
+    """A plugin of pytest: most changes die by a quick test, so those marked as slow come last."""
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def _run_tests(folder, tests, limit):
     import pytest
 
     os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     os.chdir(folder)
     sys.path.insert(0, str(folder))
@@ -217,17 +224,22 @@ def _run_tests(folder, tests):
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
-    return int(
-        pytest.main([*options, f"--basetemp={folder}/tmp", *(f"tests/{name}" for name in tests.split())])
-    )
+    names = [f"tests/{name}" for name in tests.split()]
+    return int(pytest.main([*options, f"--basetemp={folder}/tmp", *names], plugins=[QuickFirst()]))
 
 
 def unchanged(tests, known):
-    """One more for each file of tests: nothing is changed, and it must live."""
-    files = [path for folder in ("bioner_bench", "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    """One more, with all the tests: nothing is changed, and it must live."""
+    files = [
+        path
+        for folder in ("bioner_bench", "tests")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    ]
     state = hashlib.sha256(b"".join(map(Path.read_bytes, files))).hexdigest()[:12]
-    found = [(f"unchanged {state} {name}", name, 0, 0, "") for name in sorted(tests)]
-    return [one for one in found if one[0] not in known]
+    name = " ".join(sorted(tests))
+    found = (f"unchanged {state} {name}", name, 0, 0, "")
+    return [found] if found[0] not in known else []
 
 
 def worked(number, jobs, waiting):
@@ -244,7 +256,7 @@ def worked(number, jobs, waiting):
             row |= {"old": source[first:end].decode(), "new": text}
             said = f"{module}.py:{row['line']}  {row['old'][:50]!r} -> {text[:50]!r}"
         else:
-            outcome, seconds = tried(folder, module)
+            outcome, seconds = tried(folder, module, 10 * LIMIT)
             row, said = {}, f"unchanged: {module}"
             if outcome == "dies":
                 print(f"error: without any change {module} does not pass: see {folder}/pytest.log")

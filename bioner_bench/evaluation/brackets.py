@@ -152,6 +152,7 @@ _ARROW = re.compile(r"=>?|->")
 _CONSTANT = re.compile(r"\b(?:None|True|False|nan)\b")
 _STRAY = "]}) \t\r\n`\"'”’"
 _RUN = re.compile(r"[\[{(\s]*+")
+_PLAIN = re.compile("[,:]? ?")
 _TRAILING = re.compile(r",(?=\s*,)|,\s*\Z")
 
 
@@ -231,26 +232,26 @@ class _Scan:
 
     def _walk(self) -> int:
         text = self.text
-        stack: list[tuple[str, int]] = []  # kind, index of its piece
+        stack: list[str] = []
         position = self.start
         while (token := _TOKEN.search(text, position)) is not None:
             mark, at, position = token[0], token.start(), token.end()
-            if mark in "{[(":
+            if mark in _CLOSER:
                 if mark == "(" and at > self.start and self._inside_word(at):
                     continue
-                stack.append((mark, len(self.pieces)))
+                stack.append(mark)
                 self.pieces.append((at, position, "[" if mark == "(" else mark))
                 if len(stack) > _DEEPEST:
                     self.too_deep = True
                     return _past(text, position)
-            elif mark in "}])":
-                kinds = [kind for kind, _ in stack]
-                if mark == ")" and "(" not in kinds:
+            elif mark in _PAIR:
+                if mark == ")" and "(" not in stack:
                     continue
-                closes = len(kinds) - 1  # a wrong bracket closes the innermost
-                if _PAIR[mark] in kinds:
-                    closes = len(kinds) - 1 - kinds[::-1].index(_PAIR[mark])
-                self.pieces.append((at, position, self._close(stack, closes)))
+                kept = len(stack) - 1  # a wrong bracket closes the innermost
+                if _PAIR[mark] in stack:
+                    kept -= stack[::-1].index(_PAIR[mark])
+                self.pieces.append((at, position, _closing(stack[kept:])))
+                del stack[kept:]
                 if not stack:
                     self.closed = True
                     return position
@@ -258,29 +259,8 @@ class _Scan:
                 position = self._comment(mark, at, position)
             else:
                 position = self._string(mark, at, position)
-        self.pieces.append((len(text), len(text), self._close(stack, 0)))
+        self.pieces.append((len(text), len(text), _closing(stack)))
         return len(text)
-
-    def _close(self, stack: list[tuple[str, int]], down_to: int) -> str:
-        closing = ""
-        while len(stack) > down_to:
-            kind, piece = stack.pop()
-            if kind == "{" and self._is_set(piece):
-                start, end, _ = self.pieces[piece]
-                self.pieces[piece] = (start, end, "[")
-                kind = "["
-            closing += _CLOSER[kind]
-        return closing
-
-    def _is_set(self, piece: int) -> bool:
-        """Whether what the brace at a piece opens begins with a string and a comma, as no object does."""
-        if piece + 1 >= len(self.pieces):
-            return False
-        start, end, json_ = self.pieces[piece + 1]
-        if not json_.startswith('"') or self.text[self.pieces[piece][1] : start].strip(" \t\r\n*`\\ubr"):
-            return False
-        rest = self.text[end : end + 40].lstrip(" \t\r\n*`")
-        return rest[:1] in (",", "}", "]", "，", "、")
 
     def _inside_word(self, at: int) -> bool:
         before = self.text[max(self.start, at - 40) : at].rstrip()
@@ -312,19 +292,21 @@ class _Scan:
         )
         position += doubled
         inside = _ESCAPED_QUOTE if escaped else _IN_STRING[mark]
-        end = following = None
+        ends: tuple[int, int] | None = None
         for found in inside.finditer(text, position):
             if found["missing"] is not None:
-                end = following = found.start()
+                ends = (found.start(), found.start())
             elif found["quote"] is None:
                 continue
             elif _ENDS_STRING.match(text, found.end()) is not None:
-                end, following = found.start(), found.end()
+                ends = found.span()
             elif (comma := self._lost_quote(position, found)) is not None:
-                end = following = comma
-            if end is not None and following is not None:
+                ends = (comma, comma)
+            if ends is not None:
                 break
-        if end is None or following is None:
+        if ends is not None:
+            end, following = ends
+        else:
             rest = text[position:].rstrip()
             end = following = position + len(rest.rstrip(_STRAY))
             if not set(rest[end - position :]) & {"]", "}"}:  # the text ends inside the string
@@ -357,16 +339,21 @@ class _Scan:
         return "".join(out)
 
 
+def _closing(kinds: Sequence[str]) -> str:
+    return "".join(_CLOSER[kind] for kind in reversed(kinds))
+
+
 def _between(before: str, text: str, json_: str) -> str:
     """What stands between two pieces, as near to JSON as it can be said without a look around."""
-    if not text or text in (", ", ": ", ",", ":", " "):
-        return "" if text.startswith(",") and json_[:1] in ("]", "}", "") else text
+    closes = json_[:1] in ("]", "}", "")
+    if _PLAIN.fullmatch(text) and not (closes and text.startswith(",")):
+        return text
     text = _BETWEEN.sub(" ", text.translate(_PUNCTUATION))
     text = _ARROW.sub(":", text)
     if before[:1] == json_[:1] == '"' and not text.isspace() and not ("," in text or ":" in text):
         return ", "  # no string goes on behind its end, whatever the repair may think
     text = _CONSTANT.sub(lambda word: _CONSTANTS[word[0]], text)
-    text = _TRAILING.sub("", text) if json_[:1] in ("]", "}", "") else re.sub(r",(?=\s*,)", "", text)
+    text = _TRAILING.sub("", text) if closes else re.sub(r",(?=\s*,)", "", text)
     return text.translate(_QUOTES)
 
 

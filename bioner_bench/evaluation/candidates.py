@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from bioner_bench.evaluation.brackets import UNREADABLE, Budget, Group, groups, loads
@@ -97,13 +97,13 @@ def _understand(text: str, group: Group, types: Types) -> Reading | None:
     opening = text[group.start]
     if opening == "(" and reading is not None and reading.rank >= Rank.STRINGS:
         return None
-    if opening == "{" and isinstance(group.value, list) and not group.exact and reading is not None:
+    if opening == "{" and isinstance(group.value, list):
         # Without keys an object is a set, if its items are quoted, or prose.
-        quoted = text[group.start + 1 : group.end].lstrip(" \t\r\n\\*`")[:1] in "\"'“”‘’„["
-        return reading if quoted else None
+        return reading if _QUOTED_ITEM.match(text, group.start + 1) else None
     return reading
 
 
+_QUOTED_ITEM = re.compile(r"[\s\\*`]*[\"'“”‘’„«\[]")
 _FENCE = re.compile(r"```\w{0,10}\s*\Z")
 _LABEL_EDGES = " \t\r\n*_`\"'“”#->•:=："
 
@@ -121,6 +121,7 @@ _CONDITION = re.compile(
     r"|\b(?:not|instead of|rather than)[\s:`*]{0,5}\Z",
     re.IGNORECASE,
 )
+_IF_NONE = re.compile(re.escape(IF_NONE) + r"[\s`*\"]*\Z")
 _CONDITION_AFTER = re.compile(
     rf"[\s`*\"']{{0,5}}(?:if|when|where|unless|in case)\b[^.!?\n{{}}]{{0,80}}(?:{_NO}|n't\b)", re.IGNORECASE
 )
@@ -131,7 +132,7 @@ def _repeats_prompt(text: str, candidate: _Candidate) -> bool:
     before = text[max(0, candidate.start - _BEFORE) : candidate.start]
     if candidate.reading.mentions:
         return bool(re.search(r"\b(?:instead of|rather than)[\s:`*]{0,5}\Z", before, re.IGNORECASE))
-    if before.rstrip(' \t\r\n`*"').endswith(IF_NONE) or _CONDITION.search(before) is not None:
+    if _IF_NONE.search(before) is not None or _CONDITION.search(before) is not None:
         return True
     return _CONDITION_AFTER.match(text[candidate.end : candidate.end + _AFTER]) is not None
 
@@ -160,7 +161,8 @@ def _best(text: str, candidates: Sequence[_Candidate], types: Types, worst: Rank
         if before is not None and _goes_on(text, runs[-1], before, candidate):
             runs[-1] = _joined(runs[-1], candidate)
         elif not runs or candidate.closed:  # a draft that was cut is no better than the one before
-            runs.append(candidate)
+            apart = join(Reading(rank, single=True), candidate.reading)  # what joins it leaves the candidate
+            runs.append(replace(candidate, reading=apart))
         before = candidate
     last = runs[-1]
     reading = last.reading
@@ -221,13 +223,16 @@ def _tags(text: str, types: Types) -> list[Mention] | None:
     mentions: list[Mention] = []
     tagged = False
     for tag in _TAGS.finditer(text):
-        names = [tag[1] or tag[4], *_ATTRIBUTE.findall(tag[2] or "")]
-        content = (tag[3] if tag[4] is None else tag[5]).strip()
+        angled, attributes, inner, squared, within = tag.groups("")
+        names = [angled or squared, *_ATTRIBUTE.findall(attributes)]
+        content = (inner or within).strip()
         type_ = next((named for name in names if (named := match_type(name, types)) is not None), None)
         if type_ is None or is_ellipsis(content):
             continue
         tagged = True
         value = loads(content)
+        if isinstance(value, str):
+            content = value
         if isinstance(value, list) and (inside := read_items(value, type_, types)) is not None:
             mentions += inside.mentions
             continue
@@ -250,8 +255,9 @@ def _elsewhere(text: str, types: Types) -> Answer | None:
     if isinstance(inner, str) and inner != stripped:
         return find_answer(inner, types)[0]
     if _BRACELESS.match(stripped):
-        for group in groups("{" + stripped.strip(",") + "}", Budget()):
-            reading = _understand("{" + stripped + "}", group, types)
+        braced = "{" + stripped.strip(",") + "}"
+        for group in groups(braced, Budget()):
+            reading = _understand(braced, group, types)
             if reading is not None and reading.rank is Rank.TYPES and (reading.mentions or reading.whole):
                 return Answer(tuple(reading.mentions), group.exact and reading.whole)
     return None

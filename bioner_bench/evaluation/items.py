@@ -67,6 +67,7 @@ _START = tuple(
 _END = tuple(
     fold(name) for name in ("end", "end_offset", "end_char", "end_index", "end_pos", "stop", "to", "e")
 )
+_PAIR = tuple(map(fold, ("span", "offset", "position", "indices", "location", "char_span")))
 INDEX = re.compile(r"(?:[a-z_ -]{0,20}?)?#?\d{1,4}|first|second|third|fourth|fifth", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*[;\n]\s*|, +")
 DEEPEST = 40
@@ -235,12 +236,11 @@ def _in_object(
 def offsets_of(value: Mapping[str, Any]) -> tuple[Any, Any]:
     """Start and end that an object gives, under any of their names."""
     folded = {fold(key): item for key, item in value.items()}
+    for name in _PAIR:
+        if isinstance(folded.get(name), list | Mapping):
+            return offsets_in(folded[name])
     start = next((folded[name] for name in _START if name in folded), None)
     end = next((folded[name] for name in _END if name in folded), None)
-    if start is None and end is None:
-        for name in ("span", "offset", "offsets", "position", "indices", "location", "char_span"):
-            if isinstance(folded.get(fold(name)), list | Mapping):
-                return offsets_in(folded[fold(name)])
     return start, end
 
 

@@ -152,7 +152,7 @@ def _mention_of_object(value: Mapping[str, Any], types: Types) -> Reading | None
     """An object with a text and its type, or, of one type, a text alone."""
     if not _CALL_KEYS.isdisjoint(value):
         return None
-    if any(isinstance(item, list) and item and fold(key) in LIST_KEYS for key, item in value.items()):
+    if any(fold(key) in LIST_KEYS and _holds_more_than_numbers(item) for key, item in value.items()):
         return None  # the text is the sentence
     text_key = find_key(value, TEXT_KEYS)
     type_key = find_key(value, TYPE_KEYS, but=text_key)
@@ -177,17 +177,27 @@ def _mention_of_object(value: Mapping[str, Any], types: Types) -> Reading | None
     return reading
 
 
+def _holds_more_than_numbers(item: Any) -> bool:
+    return isinstance(item, list) and not all(isinstance(each, int | float) for each in item)
+
+
 def _of_type(value: Mapping[str, Any], types: Types) -> Reading | None:
     """`{"type": "Disease", "mentions": [...]}`."""
-    type_key = find_key(value, TYPE_KEYS)
+    type_key = _type_key(value, types)
     type_ = None if type_key is None else labelled_type(value[type_key], types)
     if type_ is None:
         return None
     for key, item in value.items():
-        if isinstance(item, list) and fold(key) in LIST_KEYS:
+        if isinstance(item, list | str) and fold(key) in LIST_KEYS and key != type_key:
             mentions, whole = mentions_in(item, type_, types, 0)
             return Reading(Rank.TYPED, mentions, {type_}, whole) if mentions or whole else None
     return None
+
+
+def _type_key(value: Mapping[str, Any], types: Types) -> str | None:
+    """The key under which an object names one of the types."""
+    key = find_key(value, TYPE_KEYS)
+    return key if key is not None and labelled_type(value[key], types) is not None else None
 
 
 def _located_in_text(value: Mapping[str, Any], types: Types) -> Reading | None:
@@ -202,7 +212,7 @@ def _located_in_text(value: Mapping[str, Any], types: Types) -> Reading | None:
                 start, end, label = item
             elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) in (None, find_key(item, TYPE_KEYS)):
                 type_key = find_key(item, TYPE_KEYS)
-                (start, end), label = offsets_of(item), item.get(type_key or "")
+                (start, end), label = offsets_of(item), item.get(type_key)
             else:
                 return None
             type_ = labelled_type(label, types)
@@ -228,6 +238,8 @@ def _parallel(value: Mapping[str, Any], types: Types) -> Reading | None:
 
 def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
     """A map from mention to type, to an object with a type, or, of one type, to offsets."""
+    if _type_key(value, types) is not None:
+        return None  # "type" is no mention
     typed = []
     for key, item in value.items():
         if isinstance(item, list) and (fold(key) in LIST_KEYS or match_type(key, types)):
@@ -236,11 +248,8 @@ def _mentions_as_keys(value: Mapping[str, Any], types: Types) -> Reading | None:
             typed.append(Typed(key, item))
         elif isinstance(item, Mapping) and find_key(item, TEXT_KEYS) is not None:
             return None
-        elif (
-            isinstance(item, Mapping)
-            and labelled_type(item.get(find_key(item, TYPE_KEYS) or ""), types) is not None
-        ):
-            typed.append(Typed(key, item[find_key(item, TYPE_KEYS) or ""], *offsets_of(item)))
+        elif isinstance(item, Mapping) and (type_key := _type_key(item, types)) is not None:
+            typed.append(Typed(key, item[type_key], *offsets_of(item)))
         elif len(types) == 1 and isinstance(item, list) and type(offsets_in(item)[0]) is int:
             typed.append(Typed(key, types[0], *offsets_in(item)))
         elif not isinstance(item, str):
@@ -318,9 +327,12 @@ def _objects(value: list[Any], types: Types, depth: int) -> Reading | None:
 
 def _pairs(value: list[Any], types: Types, depth: int) -> Reading | None:
     """A list of lists: pairs of text and type, texts with offsets, or lists of another shape."""
-    pairs = [of_pair(item, types) for item in value if isinstance(item, list)]
-    if len(pairs) == len(value) and all(pairs):
-        return mentions_of_typed([pair for pair in pairs if pair is not None], types)
+    pairs = [pair for item in value if isinstance(item, list) and (pair := of_pair(item, types)) is not None]
+    if len(pairs) == len(value) or (pairs and len(types) > 1):
+        reading = mentions_of_typed(pairs, types)
+        if reading is not None:
+            reading.whole &= len(pairs) == len(value)
+        return reading
     if len(value) == 1:
         return read(value[0], types, depth + 1)
     if len(types) == 1:

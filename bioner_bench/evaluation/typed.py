@@ -19,7 +19,8 @@ from bioner_bench.evaluation.items import (
 from bioner_bench.evaluation.reading import Rank, Reading, Types
 from bioner_bench.evaluation.wording import says_none
 
-_TAG = re.compile(r"([BIESLU])[-_](?=\w)")
+_TAG = re.compile(r"[BIESLU][-_](?=\w)")
+_GOES_ON = re.compile(r"[IEL][-_](?=\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ def mentions_of_typed(items: Iterable[Typed], types: Types) -> Reading | None:
             reading.whole = False
             continue
         reading.named.add(type_)
-        tag = _TAG.match(item.label.strip())
-        if tag is not None and tag[1] in "IEL" and reading.mentions and reading.mentions[-1].type == type_:
+        goes_on = _GOES_ON.match(item.label.strip()) is not None
+        if goes_on and reading.mentions and reading.mentions[-1].type == type_:
             before = reading.mentions.pop()
             joined = before.text + (item.text[2:] if item.text.startswith("##") else f" {item.text}")
             reading.mentions.append(as_mention(joined, type_, before.start, item.end))

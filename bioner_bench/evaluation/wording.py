@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
-_TAG_PREFIX = re.compile(r"[BIESLU][-_](?=\w)")
+_TAG_PREFIX = re.compile(r"\A[BIESLU][-_](?=\w)")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _LONGEST_NAME = 80
 
@@ -19,7 +19,6 @@ _DECORATION = frozenset(
     [
         "a",
         "all",
-        "and",
         "answer",
         "annotation",
         "bio",
@@ -39,10 +38,8 @@ _DECORATION = frozenset(
         "list",
         "mention",
         "mentioned",
-        "mentions",
         "name",
         "named",
-        "names",
         "occurrence",
         "of",
         "output",
@@ -101,7 +98,7 @@ def match_type(name: str, types: tuple[str, ...]) -> str | None:
     if len(name) > _LONGEST_NAME:
         return None
     index = _index(types)
-    plain = _ASIDE.sub("", _TAG_PREFIX.sub("", name.strip(), count=1))
+    plain = _ASIDE.sub("", _TAG_PREFIX.sub("", name.strip()))
     if (type_ := index.get(fold(plain))) is not None:
         return type_
     named = set()
@@ -117,7 +114,7 @@ def match_synonym(name: str, types: tuple[str, ...]) -> str | None:
     """The type that a key or label names in other words, as "Drugs" does a chemical."""
     if len(name) > _LONGEST_NAME:
         return None
-    folded = fold(_TAG_PREFIX.sub("", name.strip(), count=1))
+    folded = fold(_TAG_PREFIX.sub("", name.strip()))
     index = _index(types)
     for type_ in types:
         if folded not in index and folded in _SYNONYMS.get(type_.casefold(), ()):
@@ -157,7 +154,7 @@ def _named(words: Sequence[str], index: dict[str, str]) -> set[str]:
 
 _NONE = frozenset(
     [
-        *("none", "n/a", "null", "nil", "nothing", "empty", "undefined", "not applicable", "not available"),
+        *("n/a", "null", "nil", "nothing", "empty", "undefined"),
         *("...", "…", "-", "--", "---", "–", "—", "[]", "{}", "()", "[ ]", '""', "''"),
     ]
 )

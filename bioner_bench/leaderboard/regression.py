@@ -249,8 +249,7 @@ def _setup(record: Record) -> dict[str, Any]:
     shots = setup["shots"]
     template = {name: arguments[name] for name in TEMPLATE_ARGUMENTS if name in arguments}
     template |= {"chat_template": setup["chat_template_sha256"], "gen_prefix": setup["gen_prefix"]}
-    if shots:
-        template["fewshot_as_multiturn"] = setup["fewshot_as_multiturn"]
+    template["fewshot_as_multiturn"] = setup["fewshot_as_multiturn"] if shots else None
     return {
         "shots": shots,
         "demonstrations": [setup["demonstrations"], setup["fewshot_seed"]] if shots else None,

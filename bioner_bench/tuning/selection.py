@@ -162,12 +162,13 @@ def _report(
             "positives_in_both": len(hybrid.kept & drawn.kept & positives),
         }
         known = sorted(
-            (row for row in found if row.positive and scores[row.id].value is not None),
-            key=lambda row: (scores[row.id].value or 0.0, row.id),
+            (value, row.id, row)
+            for row in found
+            if row.positive and (value := scores[row.id].value) is not None
         )
         low, high = ("easiest", "hardest") if _by_ifd(scores) else ("lowest", "highest")
-        report[f"{low}_positives"] = [_example(row, scores) for row in known[:EXAMPLES]]
-        report[f"{high}_positives"] = [_example(row, scores) for row in reversed(known[-EXAMPLES:])]
+        report[f"{low}_positives"] = [_example(row, scores) for _, _, row in known[:EXAMPLES]]
+        report[f"{high}_positives"] = [_example(row, scores) for _, _, row in reversed(known[-EXAMPLES:])]
     return report
 
 
@@ -176,7 +177,7 @@ def _counts(group: Sequence[Row], scores: Mapping[str, AnyScore], made: Selectio
     kept = [row for row in group if row.id in made.kept]
     values = _values(positives, scores)
     reasons = [made.left_out.get(row.id) for row in group]
-    easier = [scores[row.id].value or 0.0 for row in group if made.left_out.get(row.id) in (EASIER, LOWER)]
+    easier = _values([row for row in group if made.left_out.get(row.id) in (EASIER, LOWER)], scores)
     counts: dict[str, Any] = {
         "rows": len(group),
         "positives": len(positives),
@@ -192,7 +193,7 @@ def _counts(group: Sequence[Row], scores: Mapping[str, AnyScore], made: Selectio
             counts["positives_of_1_or_more"] = sum(value >= 1 for value in values)
         counts |= {
             # The hardest of what was left out as too easy; strategies that do not rank have none.
-            "threshold": max(easier, default=None),
+            "threshold": easier[-1] if easier else None,
             "median_of_positives": values[len(values) // 2] if values else None,
         }
     return counts

@@ -55,6 +55,11 @@ def test_documented_examples(text, mentions, expected):
         ("Cancers cancer", ["Cancer"], [(8, 14)]),
         ("CANCERs cancers", ["cancer"], [(8, 14)]),
         ("xCANCERx", ["cancer"], [(1, 7)]),
+        # A word may begin behind a sign, and the next try goes on there.
+        ("xataxia (ataxia)", ["ataxia"], [(9, 15)]),
+        ("xataxia ((ataxia))", ["ataxia"], [(10, 16)]),
+        ("p53s p53- p53", ["p53", "p53", "p53"], [(5, 8), (10, 13), (0, 3)]),
+        ("T1 T (T) T-", ["T", "T", "T", "T"], [(3, 4), (6, 7), (9, 10), (0, 1)]),
         # A pass ends before the next begins, so a short exact mention goes before a long inexact one.
         ("Ataxia type", ["ataxia type", "Ataxia"], ["surplus", (0, 6)]),
         ("ataxia types", ["ataxia type", "ataxia"], ["surplus", (0, 6)]),

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from bioner_bench import corpora
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
 from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
-from bioner_bench.evaluation.prompt import answer_schema, target
+from bioner_bench.evaluation.prompt import answer_schema, response_format, target
 from bioner_bench.evaluation.wording import says_none
 from bioner_bench.schema import Entity, Mention
 
@@ -601,6 +601,7 @@ def test_a_hundred_thousand_groups_finish(unit):
         '{"Disease": [NaN, Infinity, -Infinity, 1e999, -0.0]}',
         '{"Disease": ["\ud800", "\udc00\ud800", "\\ud800"]}',
         '{"Disease": ["\x00", "\\u0000"]}',
+        "{'Disease': ['\\ud800', 'a']}",
         '{"Disease": ["a"],' * 1000 + "}",
         '["' * 49 + "a" * 1_000_000,
         f"{json.dumps({'text': 'a', 'type': 'x'} | {str(i): i for i in range(9999)})}"
@@ -668,6 +669,8 @@ def test_what_models_write_is_read_right(mirror):
         assert pairs(parse(row["output"], row["types"])) == wanted, row["name"]
 
 
+WRONG = [{"text": ""}, {"text": 5}, {"start": -1}, {"end": 1.5}, {"end": "1"}, {"end": True}, {"x": 1}]
+MISSING = [{"start": 0, "end": 1}, {"text": "a", "end": 1}, {"text": "a", "start": 0}, {"text": "a"}, {}, []]
 NEAR_MISSES = st.recursive(
     st.one_of(
         st.none(),
@@ -697,6 +700,47 @@ NEAR_MISSES = st.recursive(
 def test_plain_checks_agree_with_the_schema(value):
     for types in (ONE, TWO):
         assert satisfies(value, types) == Draft202012Validator(answer_schema(types)).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [
+        ({"Disease": []}, True),
+        ({"Disease": ["a", {"text": "a", "start": 0, "end": 1}]}, True),
+        ({"Disease": [" "]}, False),
+        ({"Disease": [5]}, False),
+        ({"Disease": "a"}, False),
+        ({"Disease": {}}, False),
+        ({}, False),
+        ([], False),
+        ("Disease", False),
+        ({"Disease": [], "x": []}, False),
+        *(({"Disease": [{"text": "a", "start": 0, "end": 1} | wrong]}, False) for wrong in WRONG),
+        *(({"Disease": [found]}, False) for found in MISSING),
+    ],
+)
+def test_what_the_schema_takes(value, valid):
+    assert satisfies(value, ONE) is valid
+    assert Draft202012Validator(answer_schema(ONE)).is_valid(value) is valid
+    Draft202012Validator.check_schema(answer_schema(ONE))
+
+
+def test_what_a_server_is_asked_for():
+    """The form of OpenAI's `response_format`."""
+    lists = {"type": "array", "items": {"type": "string"}}
+    assert response_format(TWO) == {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "mentions",
+            "strict": True,
+            "schema": {
+                "type": "object",
+                "properties": {"Chemical": lists, "Disease": lists},
+                "required": ["Chemical", "Disease"],
+                "additionalProperties": False,
+            },
+        },
+    }
 
 
 @pytest.mark.slow

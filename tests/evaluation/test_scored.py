@@ -8,6 +8,8 @@ import pytest
 from command_line import call
 
 import bioner_bench as bb
+from bioner_bench.evaluation import predictions
+from bioner_bench.schema import BenchmarkError
 
 GOLD = [[(0, 6, "Disease")], [], [(0, 7, "Chemical"), (12, 18, "Disease")]]
 PREDICTED = [[(0, 6, "Disease")], [(0, 4, "Disease")], [(0, 7, "Chemical"), (9, 18, "Disease")]]
@@ -81,3 +83,111 @@ def test_the_api_needs_neither_torch_nor_lm_eval():
         "assert not heavy, heavy; assert 'numpy' not in quick; assert set(bb.__all__) <= set(dir(bb))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LINE = {
+    "text": "Ataxia in mice.",
+    "types": ["Disease"],
+    "gold": [{"start": 0, "end": 6, "type": "Disease"}],
+    "output": '{"Disease": ["Ataxia"]}',
+}
+
+
+def read_lines(tmp_path, *rows):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return predictions.read(path)
+
+
+def test_lines_of_every_form_are_judged(tmp_path):
+    others = {key: value for key, value in LINE.items() if key != "output"}
+    found = read_lines(
+        tmp_path,
+        LINE,
+        "",
+        LINE | {"id": 7, "document": "d", "format": "tags", "output": "<Disease>Ataxia</Disease> in mice."},
+        LINE | {"id": "a", "document": None, "format": "json", "output": "no idea"},
+        others | {"predicted": [{"start": 10, "end": 14, "type": "Disease"}]},
+    )
+    assert [(one.sentence.id, one.sentence.document, one.form) for one in found] == [
+        *(("line-1", None, "json"), ("7", "d", "tags"), ("a", None, "json"), ("line-5", None, "json")),
+    ]
+    assert [one.output for one in found] == [
+        *(LINE["output"], "<Disease>Ataxia</Disease> in mice.", "no idea", None),
+    ]
+    spans = [[(each.span.start, each.span.end) for each in one.aligned] for one in found]
+    assert spans == [[(0, 6)], [(0, 6)], [], [(10, 14)]]
+    assert [one.counts["strict"] for one in found] == [1, 1, 0, 0]
+    assert {(one.types, one.tokens) for one in found} == {(("Disease",), None)}
+
+
+def with_gold(**change):
+    return LINE | {"gold": [LINE["gold"][0] | change]}
+
+
+def without(*keys):
+    return {key: value for key, value in LINE.items() if key not in keys}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (without("text"), "$: 'text' is a required property"),
+        (without("types"), "$: 'types' is a required property"),
+        (without("gold"), "$: 'gold' is a required property"),
+        (without("output"), "one of output and predicted is needed, and not both"),
+        (LINE | {"predicted": []}, "one of output and predicted is needed, and not both"),
+        (LINE | {"text": 5}, "$.text: 5 is not of type 'string'"),
+        (LINE | {"types": "Disease"}, "$.types: 'Disease' is not of type 'array'"),
+        (LINE | {"types": []}, "$.types: [] should be non-empty"),
+        (LINE | {"types": ["A", "A"]}, "$.types: ['A', 'A'] has non-unique elements"),
+        (LINE | {"types": ["A", 3]}, "$.types[1]: 3 is not of type 'string'"),
+        (LINE | {"gold": {}}, "$.gold: {} is not of type 'array'"),
+        (LINE | {"gold": [5]}, "$.gold[0]: 5 is not of type 'object'"),
+        (LINE | {"gold": [{"end": 1, "type": "Disease"}]}, "$.gold[0]: 'start' is a required property"),
+        (LINE | {"gold": [{"start": 1, "type": "Disease"}]}, "$.gold[0]: 'end' is a required property"),
+        (LINE | {"gold": [{"start": 0, "end": 1}]}, "$.gold[0]: 'type' is a required property"),
+        (with_gold(start="0"), "$.gold[0].start: '0' is not of type 'integer'"),
+        (with_gold(end="6"), "$.gold[0].end: '6' is not of type 'integer'"),
+        (with_gold(type=6), "$.gold[0].type: 6 is not of type 'string'"),
+        (with_gold(type="Gene"), "type 'Gene' is none of Disease"),
+        (with_gold(start=6), "6-6 is not a span of the text's 15 characters"),
+        (with_gold(start=-1), "-1-6 is not a span of the text's 15 characters"),
+        (with_gold(end=16), "0-16 is not a span of the text's 15 characters"),
+        (without("output") | {"predicted": [7]}, "$.predicted[0]: 7 is not of type 'object'"),
+        (LINE | {"output": 5}, "$.output: 5 is not of type 'string'"),
+        (LINE | {"format": "xml"}, "$.format: 'xml' is not one of ['json', 'tags']"),
+        (LINE | {"id": []}, "$.id: [] is not of type 'string', 'integer'"),
+        (LINE | {"document": 5}, "$.document: 5 is not of type 'string', 'null'"),
+        (
+            LINE | {"answer_logprob": [["{", -1.0]]},
+            "the tokens of answer_logprob are not those of the answer",
+        ),
+        ([1], "AttributeError: 'list' object has no attribute 'get'"),
+        ("{", "Expecting property name enclosed"),
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named_with_what_is_wrong(tmp_path, row, said):
+    with pytest.raises(BenchmarkError) as caught:
+        read_lines(tmp_path, LINE, row)
+    told = str(caught.value).partition(" in double quotes")[0]
+    assert told == f"{tmp_path / 'lines.jsonl'}:2: not a prediction: {said}"
+
+
+def test_files_of_lines_that_do_not_go_together(tmp_path):
+    for rows, said in (
+        ([LINE, LINE | {"types": ["Disease", "Gene"]}], "lines.jsonl:2: other types than the lines before"),
+        ([{"doc": {}}], "lines.jsonl:1: not a sample of lm-eval: KeyError: 'types'"),
+        (["", " "], "has no lines; run lm_eval with --log_samples and --output_path"),
+    ):
+        with pytest.raises(BenchmarkError, match=said):
+            read_lines(tmp_path, *rows)
+    with pytest.raises(BenchmarkError, match="cannot read"):
+        predictions.read(tmp_path / "nowhere.jsonl")
+    with pytest.raises(BenchmarkError, match=r"holds no samples_\*.jsonl; run lm_eval with --log_samples"):
+        predictions.files([tmp_path])
+    (tmp_path / "a").mkdir()
+    names = [tmp_path / "a" / "samples_b.jsonl", tmp_path / "samples_a.jsonl"]
+    for name in names:
+        name.touch()
+    assert predictions.files([tmp_path / "lines.jsonl", tmp_path]) == [tmp_path / "lines.jsonl", *names]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bioner_bench.evaluation.parsing import Level, parse
-from bioner_bench.evaluation.wording import match_synonym, match_type
+from bioner_bench.evaluation.wording import match_synonym, match_type, says_none
 
 ONE = ("Disease",)
 WRAPPERS = """
@@ -80,6 +80,63 @@ def test_other_names_of_types():
     }
     for type_, names in known.items():
         assert [match_synonym(name, tuple(known)) for name in names.split()] == [type_] * len(names.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [
+        ("Disease [all]", "Disease"),
+        ("Diseases (all)", "Disease"),
+        ("B-Disease", "Disease"),
+        ("Gene and Protein", "Gene"),
+        ("gene or protein", "Gene"),
+        ("list of all of the diseases", "Disease"),
+        ("the list of all of the diseases", None),  # seven words are a sentence
+        ("cell line mentions", "cell_line"),
+        ("CELL_LINE", "cell_line"),
+        ("B-CELL_LINE", "cell_line"),
+        ("disease".ljust(80), "Disease"),
+        ("disease".ljust(81), None),
+        ("β disease", None),
+        ("skin disease", None),
+        ("Gene/Disease", None),
+    ],
+)
+def test_which_type_a_name_means(name, type_):
+    assert match_type(name, ("Disease", "Gene", "cell_line")) == type_
+
+
+def test_other_names_of_types_in_tags_and_of_any_length():
+    names = ("B-Drug", "DRUGS", "drug".ljust(80), "drug".ljust(81))
+    assert [match_synonym(name, ("Chemical",)) for name in names] == ["Chemical"] * 3 + [None]
+
+
+@pytest.mark.parametrize(
+    ("said", "none"),
+    [
+        ("none".ljust(100), True),
+        (" " * 101, True),
+        ("non-small cell lung cancer" * 5, False),
+        ("No", True),
+        ("no", True),
+        ("No.", True),
+        ("NO", False),
+        ("NullX", False),
+        ("no chemicals and diseases", True),
+        ("No gene products or cell types.", True),
+        ("none of those", True),
+        ("None of the named entities", True),
+        ("none here", True),
+        ("no disease has been mentioned", True),
+        ("none in the context", True),
+        ("nothing found in this passage", True),
+        ("there are no known diseases in the text above", True),
+        ("no disease gene in mice", False),
+        ("nothing but ataxia", False),
+    ],
+)
+def test_none_in_words(said, none):
+    assert says_none(said) is none
 
 
 @pytest.mark.parametrize("said", SAID.split())

@@ -9,6 +9,7 @@ import typing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from command_line import call, fails
@@ -380,6 +381,18 @@ def negate(record):
         (lambda r: r["scores"]["strict_f1"].update(low=None), "of strict_f1 only a part is known"),
         (lambda r: r["scores"]["strict_f1"].update(low=None, high=None), "of strict_f1 only a part is known"),
         (lambda r: r["scores"]["strict_f1"].update(low=0.9, high=0.1), "not in its interval"),
+        (lambda r: r["scores"].pop("strict_f1"), "strict_f1 is None, but its counts give 0"),
+        (lambda r: r["scores"]["strict_f1"].update(high=None), "of strict_f1 only a part is known"),
+        (lambda r: r["scores"]["strict_f1"].update(value=None), "strict_f1 is None, but its counts give 0"),
+        (lambda r: r["system"].update(title="a\x1b[31m"), "the control character .* stands in a name"),
+        (lambda r: r["model"].update(source="a\x07"), "the control character .* stands in a name"),
+        (lambda r: r["run"].update(command="a\x07"), "the control character .* stands in a name"),
+        (lambda r: r.update(partial=True, corpus_sentences=120), "partial is True, but the sizes"),
+        (lambda r: r.update(corpus_sentences=119, partial=True), "partial is True, but the sizes"),
+        (lambda r: r.update(documents=["a"] * 119 + [None]), "a document without a name"),
+        (lambda r: r.update(documents=["a"] * 120), "intervals by sentence, but documents say otherwise"),
+        (lambda r: r["counts"].update({"gold/Disease": [0] * 119 + [-1]}), "is not from 0 to 1,000,000"),
+        (lambda r: r["counts"].update({"gold/Disease": 1.0}), "not 120 whole numbers|not of type"),
     ],
 )
 def test_a_changed_record_is_refused(tmp_path, change, said):
@@ -459,6 +472,65 @@ def test_a_strict_match_written_otherwise_is_no_string_match():
     table = tabulate([judge(sentence, '{"Disease": ["ataxia"]}', ["Disease"], [True]).counts])
     assert (table["strict"][0], table["string"][0]) == (1, 0)
     assert impossible(table, ["Disease"]) is None
+
+
+OF_ONE_SENTENCE = {
+    **{"gold": 2, "predicted": 4, "strict": 2, "relaxed": 2, "string": 2, "string_gold": 2},
+    **{"string_predicted": 3, "seen": 1, "unseen": 1, "seen_strict": 1, "unseen_strict": 1},
+    **{"hallucinated": 1, "surplus": 1, "cut": 1, "ambiguous": 1},
+    **{"valid": 0, "extracted": 0, "repaired": 1, "failed": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"strict/Disease": 3}, "more strict than relaxed matches of Disease"),
+        ({"gold/Disease": 1}, "more relaxed matches of Disease than gold mentions"),
+        ({"predicted/Disease": 1}, "more relaxed matches of Disease than predicted mentions"),
+        ({"string_gold": 3}, "more distinct gold strings than gold mentions"),
+        ({"string_predicted": 5}, "more distinct predicted strings than mentions"),
+        ({"string": 3}, "more string matches than gold strings"),
+        ({"string_predicted": 1}, "more string matches than predicted strings"),
+        ({"seen": 2}, "more seen and unseen than gold mentions"),
+        ({"unseen": 2}, "more seen and unseen than gold mentions"),
+        ({"seen_strict": 2}, "more strict matches of seen mentions than seen mentions"),
+        ({"unseen_strict": 2}, "more strict matches of unseen mentions than unseen mentions"),
+        ({"strict": 1}, "more strict matches of seen and unseen mentions than strict matches"),
+        ({"hallucinated": 2}, "more mentions without a span than unmatched ones"),
+        ({"surplus": 2}, "more mentions without a span than unmatched ones"),
+        ({"failed": 1}, "more mentions than none in an unreadable answer"),
+        ({"cut": 2}, "more cuts than one"),
+        ({"ambiguous": 2}, "more ambiguous answers than one"),
+        ({"string": 0, "string_gold": 0}, "gold mentions, but no gold string"),
+        ({"string": 0, "string_predicted": 0}, "predicted mentions, but no predicted string"),
+        ({"seen": 0, "seen_strict": 0}, "gold mentions that are neither seen nor unseen"),
+        ({"unseen": 0, "unseen_strict": 0}, "gold mentions that are neither seen nor unseen"),
+        ({"repaired": 0}, "no parse level from 0 to 3"),
+        ({"valid": 1}, "no parse level from 0 to 3"),
+        ({"extracted": 1}, "no parse level from 0 to 3"),
+    ],
+)
+def test_what_counts_cannot_be_is_said_with_the_sentence(changes, reason):
+    one = OF_ONE_SENTENCE | {
+        f"{column}/Disease": OF_ONE_SENTENCE[column] for column in ("gold", "predicted", "strict", "relaxed")
+    }
+    table = {column: np.array([value, (one | changes)[column]]) for column, value in one.items()}
+    assert impossible(table, ["Disease"]) == (reason and f"sentence 2 has {reason}")
+
+
+def test_of_a_corpus_without_a_training_split_nothing_is_seen(tmp_path):
+    record = make_record("a", "bioner_nlmgene", known=False)
+    assert records.read(records.write(record, tmp_path)) == record
+
+
+def test_a_count_has_a_highest_value(tmp_path):
+    record = make_record(sentences=2)
+    for value, said in ((10**6, "more mentions without a span"), (10**6 + 1, "not from 0 to 1,000,000")):
+        path = records.write(record | {"counts": record["counts"] | {"surplus": value}}, tmp_path)
+        with pytest.raises(BenchmarkError, match=said):
+            records.read(path)
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ from leaderboard_data import make_record as record_of_its_own_template
 
 from bioner_bench.evaluation.bootstrap import Comparison
 from bioner_bench.leaderboard import records, verdicts
-from bioner_bench.leaderboard.regression import ACROSS, Outcome, Report, Verdict, check, judge
+from bioner_bench.leaderboard.regression import ACROSS, Outcome, Report, Verdict, check, check_all, judge
+from bioner_bench.schema import BenchmarkError
 
 
 def make_record(*args, **kwargs):
@@ -124,6 +125,166 @@ def test_the_text_around_the_turns_is_the_same_too_dates_aside():
     refused = check(marked("1", "26 Nov 2026"), marked("2", "26 Nov 2026"))
     assert "other template" in refused.reason
     assert check(marked("1", ""), marked("2", ""), across=["template"]).comparison
+
+
+GOLD = "other gold or text in 1 sentences"
+LONG = "Be brief. " * 4
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        (make_record(task="bioner_bc2gm"), "other task: bioner_bc2gm against bioner_ncbi"),
+        (make_record(version="2.0"), "other task version: 2.0 against 1.0"),
+        (make_record(types=["Gene"]), "other types: ['Gene'] against ['Disease']"),
+        (
+            make_record() | {"prompt": "tags-v1"},
+            "other format of answers: the prompt tags-v1 against json-v1",
+        ),
+        (
+            make_record() | {"prompt_hash": "0" * 16},
+            f"other prompt: {'0' * 16} against {make_record()['prompt_hash']}",
+        ),
+        (make_record() | {"sentence_hashes": ["0" * 12, *make_record()["sentence_hashes"][1:]]}, GOLD),
+        (
+            with_setup(make_record(), generation={"do_sample": True, "max_gen_toks": 384}),
+            'other generation: do_sample true against false, until null against ["\\n"] '
+            "(--across generation allows it)",
+        ),
+        (
+            with_setup(make_record(), system_instruction=LONG[:38]),
+            f'other system-instruction: "{LONG[:38]}" against null (--across system-instruction allows it)',
+        ),
+        (
+            with_setup(make_record(), system_instruction=LONG[:39]),
+            f'other system-instruction: "{LONG[:36]}... against null (--across system-instruction allows it)',
+        ),
+        (
+            with_setup(make_record(), gen_prefix="{"),
+            'other template: gen_prefix "{" against null (--across template allows it)',
+        ),
+        *(
+            (
+                make_record(arguments={"pretrained": "example/alpha", "dtype": "bfloat16", name: True}),
+                f"other template: {name} true against null (--across template allows it)",
+            )
+            for name in ("enable_thinking", "chat_template_args", "think_end_token")
+        ),
+        (
+            with_setup(make_record(), shots=5),
+            'other shots: 5 against 0; demonstrations: ["random", 1234] against null '
+            "(--across shots,demonstrations allows it)",
+        ),
+        (
+            with_setup(make_record(), shots=5, fewshot_as_multiturn=True),
+            'other shots: 5 against 0; demonstrations: ["random", 1234] against null; template: '
+            "fewshot_as_multiturn true against null (--across shots,demonstrations,template allows it)",
+        ),
+    ],
+)
+def test_why_two_records_cannot_be_compared_is_said(new, reason):
+    verdict = check(new, make_record())
+    assert (verdict.outcome, verdict.reason) == (Outcome.INCOMPARABLE, reason)
+    assert (verdict.system, verdict.task) == (new["system"]["name"], new["task"])
+    assert (verdict.runs, verdict.corpus_sentences) == ((1, 1), 120)
+    told = verdict.as_json()
+    assert told["outcome"] == "incomparable"
+    assert {told[name] for name in NUMBERS} == {None}
+
+
+NUMBERS = ("difference", "difference_low", "difference_high", "p_value", "p_value_uncorrected", "old", "new")
+
+
+def test_numbers_of_a_verdict():
+    old, new = make_record("old", skill=0.7, sentences=200), make_record("new", skill=0.4, sentences=200)
+    verdict = check(new, old)
+    told, test = verdict.as_json(), verdict.comparison
+    assert [told[name] for name in NUMBERS] == [
+        *(test.difference, test.low, test.high, test.p_value, test.p_value),
+        *(record["scores"]["strict_f1"]["value"] for record in (old, new)),
+    ]
+    assert test.low < test.difference < test.high < 0
+    assert told["drop"] == pytest.approx(100 * (told["old"] - told["new"]))
+    assert (told["sentences"], told["corpus_sentences"], told["documents"]) == (200, 200, None)
+    assert (told["outcome"], told["reason"]) == ("regression", "significantly worse")
+    assert (told["system"], told["task"], told["setup"]) == ("new", "bioner_ncbi", "0-shot")
+    assert list(told) == [
+        *("system", "task", "setup", "outcome", "reason", "runs", "sentences", "corpus_sentences"),
+        *("documents", "old", "new", "drop", "p_value"),
+        *("difference", "difference_low", "difference_high", "p_value_uncorrected"),
+    ]
+    few = check(make_record("few", shots=5), make_record("none"), across=ACROSS)
+    assert few.setup == "5-shot-seed-1234 against 0-shot"
+
+
+def test_what_is_on_one_side_only_is_named_and_what_was_asked_for_is_missing(tmp_path):
+    def folder(name, *made):
+        for record in made:
+            records.write(record, tmp_path / name)
+        return tmp_path / name
+
+    alpha, beta = make_record("alpha", sentences=40), make_record("beta", sentences=40)
+    other = make_record("alpha", "bioner_bc2gm", sentences=40)
+    few = make_record("alpha", "bioner_bc2gm", sentences=40, shots=5)
+    both = folder("both", alpha, beta, other)
+    report = check_all(folder("new", alpha, other, few), both)
+    assert [(v.system, v.task, v.reason) for v in report.verdicts] == [
+        ("alpha", "bioner_bc2gm", "the same"),
+        ("alpha", "bioner_ncbi", "the same"),
+    ]
+    assert report.only_new == ("alpha bioner_bc2gm 5-shot-seed-1234",)
+    assert report.only_old == ("beta bioner_ncbi 0-shot",)
+    assert report.as_json() == {
+        "outcome": "pass",
+        "score": "strict_f1",
+        "verdicts": [verdict.as_json() for verdict in report.verdicts],
+        "only_old": ["beta bioner_ncbi 0-shot"],
+        "only_new": ["alpha bioner_bc2gm 5-shot-seed-1234"],
+    }
+    asked = check_all(tmp_path / "new", both, tasks=["bioner_ncbi"])
+    assert asked.outcome is Outcome.INCOMPARABLE
+    assert [(v.system, v.task, v.setup, v.outcome.name, v.reason) for v in asked.verdicts] == [
+        ("alpha", "bioner_ncbi", "0-shot", "PASS", "the same"),
+        ("beta", "bioner_ncbi", "", "INCOMPARABLE", MISSING),
+    ]
+    assert (asked.only_old, asked.only_new) == (("beta bioner_ncbi 0-shot",), ())
+    # Where each side holds one system, its name may differ.
+    report = check_all(folder("gamma", make_record("gamma", sentences=40)), folder("alone", alpha))
+    assert [(v.system, v.corpus_sentences) for v in report.verdicts] == [("gamma", 40)]
+    for paths, said in (
+        ((tmp_path / "gamma", both), "have no system, task and setup in common; name two records"),
+        ((both, tmp_path / "nowhere"), "no file or folder"),
+    ):
+        with pytest.raises(BenchmarkError, match=said):
+            check_all(*paths)
+    with pytest.raises(BenchmarkError, match="--across luck,shot: there is only shots, demonstrations, sys"):
+        check_all(both, both, across=["shots", "shot", "luck"])
+    with pytest.raises(BenchmarkError, match="unknown score 'f1'; there are: strict_f1, "):
+        check_all(both, both, score="f1")
+
+
+MISSING = "there is no run on both sides with the same setup"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "difference", "max_drop", "outcome", "reason"),
+    [
+        (0.01, -0.02, None, "REGRESSION", "significantly worse"),
+        (0.01, 0.02, None, "PASS", "significantly better"),
+        (0.05, -0.02, None, "PASS", "no worse than chance explains"),
+        (0.05, 0.02, None, "PASS", "no worse than chance explains"),
+        (0.5, -0.02, 1.5, "REGRESSION", "worse by 2.00 points, more than 1.5"),
+        (0.5, -0.02, 2.0, "PASS", "no worse than chance explains"),
+        (0.01, 0.02, 0.0, "PASS", "significantly better"),
+        (0.01, 0.0, None, "PASS", "the same"),
+        (1.0, 0.0, 0.0, "PASS", "the same"),
+    ],
+)
+def test_what_a_comparison_means(p_value, difference, max_drop, outcome, reason):
+    report = judge("strict_f1", [verdict_of(p_value, difference)], max_drop)
+    (verdict,) = report.verdicts
+    assert (verdict.outcome.name, verdict.reason, verdict.p_value) == (outcome, reason, p_value)
+    assert report.outcome is verdict.outcome
 
 
 def verdict_of(p_value, difference=-0.02, task="bioner_ncbi"):

@@ -25,10 +25,18 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.shared_prefix import common_prefix
 from bioner_bench.schema import BenchmarkError
-from bioner_bench.tuning import ifd, score_files
+from bioner_bench.tuning import ifd, score_files, selection
 from bioner_bench.tuning.rows import Row, rows_of
 from bioner_bench.tuning.score_files import Score
-from bioner_bench.tuning.strategies import NOT_FINITE, NOT_HELPED, SHORTER, SPARSER, STRATEGIES, select
+from bioner_bench.tuning.strategies import (
+    NOT_FINITE,
+    NOT_HELPED,
+    SHORTER,
+    SPARSER,
+    STRATEGIES,
+    Choice,
+    select,
+)
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +307,63 @@ def test_the_command_writes_rows_scores_report_and_picture_and_scores_nothing_tw
     printed = call("select", "--tasks", "bioner_sample", "--strategy", "full", "--out", tmp_path / "half")
     assert "threshold" not in json.loads(printed.stdout)["bioner_sample"]
     assert not (tmp_path / "half/distribution.svg").exists()
+
+
+@pytest.mark.slow
+def test_the_report_counts_what_is_no_share_apart(llm, tmp_path):
+    """Scores that are not finite, or 1 and more, are in no bin; all else is counted by hand."""
+    rows = rows_of("bioner_sample")
+    choice = Choice("hybrid", 0.5, weak_model=str(llm))
+    selection.select_rows(["bioner_sample"], choice, tmp_path)
+    path = tmp_path / "ifd" / "bioner_sample.jsonl"
+    settings, *lines = map(json.loads, path.read_text().splitlines())
+    values = {
+        line["id"]: [
+            None,
+            1.0,
+            3.0,
+            (1 + place) / 10**5,
+            0.001 + place / 10**5,
+            0.02 + place / 50,
+            0.9 - place / 100,
+        ][place % 7]
+        for place, line in enumerate(lines)
+    }
+    made = [settings, *(line | {"ifd": values[line["id"]]} for line in lines)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in made))
+    kept = {row.id for row in selection.select_rows(["bioner_sample"], choice, tmp_path)}
+    report = json.loads((tmp_path / "report.json").read_text())
+    positives = [row for row in rows if row.positive]
+    known = sorted(
+        (values[row.id], row.id) for row in positives if values[row.id] is not None and values[row.id] < 1
+    )
+    number = round(len(positives) / 2)
+    assert kept == {row.id for row in rows if not row.positive} | {id_ for _, id_ in known[-number:]}
+    counts = report["all"]
+    assert counts["positives_not_finite"] == sum(values[row.id] is None for row in positives)
+    assert counts["positives_of_1_or_more"] == sum((values[row.id] or 0) >= 1 for row in positives)
+    assert counts["left_out"][NOT_FINITE] == counts["positives_not_finite"]
+    assert counts["left_out"][NOT_HELPED] == counts["positives_of_1_or_more"]
+    finite = sorted(values[row.id] for row in positives if values[row.id] is not None)
+    assert counts["median_of_positives"] == finite[len(finite) // 2]
+    edges = report["histogram"]["edges"]
+    assert (edges[0], edges[1], edges[-1], len(edges)) == (0, pytest.approx(0.001), 1, 62)
+    for side, group in (("positives", positives), ("negatives", [r for r in rows if not r.positive])):
+        histogram, found = report["histogram"][side], [values[row.id] for row in group]
+        assert histogram[NOT_FINITE] == found.count(None)
+        assert histogram[NOT_HELPED] == sum(value is not None and value >= 1 for value in found)
+        places = [sum(edge <= value for edge in edges) - 1 for value in found if value and value < 1]
+        assert histogram["bins"] == [places.count(place) for place in range(61)]
+    order = [
+        {"id": id_, "ifd": values[id_]}
+        for _, id_ in sorted((values[r.id], r.id) for r in positives if values[r.id] is not None)
+    ]
+    shown = {
+        side: [{"id": each["id"], "ifd": each["ifd"]} for each in report[f"{side}_positives"]]
+        for side in ("easiest", "hardest")
+    }
+    assert shown == {"easiest": order[:10], "hardest": order[-10:][::-1]}
+    assert "IFD (what lies outside is at the edges)" in (tmp_path / "distribution.svg").read_text()
 
 
 @pytest.mark.slow

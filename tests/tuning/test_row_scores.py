@@ -15,10 +15,10 @@ from toy_corpus import write_toy_corpus
 
 from bioner_bench import corpora
 from bioner_bench.models.chat import Chat
-from bioner_bench.tuning import gradients, surface
+from bioner_bench.tuning import gradients, selection, surface
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.score_files import Measure
-from bioner_bench.tuning.strategies import LOWER, NO_SCORE, select
+from bioner_bench.tuning.strategies import LOWER, NEGATIVE, NO_SCORE, NOT_DRAWN, Choice, select
 
 ROWS = rows_of("bioner_sample")[:6]
 
@@ -208,6 +208,88 @@ def test_counts_need_no_model_and_select_as_the_strategies_of_their_names(score,
     assert f">{score}<" in (by_score / "distribution.svg").read_text().replace("<!-- ", ">").replace(
         " -->", "<"
     )
+
+
+LEFT_OUT = (LOWER, NOT_DRAWN, NEGATIVE)
+
+
+@pytest.mark.parametrize("strategy", ["hybrid", "random", "positives"])
+def test_the_report_of_a_selection_counts_what_was_kept(strategy, tmp_path):
+    """Everything that the report says, counted by hand from the rows."""
+    rows = rows_of("bioner_sample")
+    mentions = {row.id: float(len(json_mentions(row))) for row in rows}
+    choice = Choice(strategy, 0.5, score="mentions", seed=3)
+    kept = selection.select_rows(["bioner_sample"], choice, tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    scores = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    ids = {row.id for row in kept}
+    assert [row["id"] for row in map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())] == [
+        row.id for row in rows if row.id in ids
+    ]
+    assert {item["id"]: item["value"] for item in scores} == mentions
+    assert [item["selected"] for item in scores] == [row.id in ids for row in rows]
+    assert {item["reason"] for item in scores if item["selected"]} == {None}
+    assert {item["reason"] for item in scores if not item["selected"]} <= set(LEFT_OUT)
+
+    positives = [row for row in rows if row.positive]
+    reasons = [item["reason"] for item in scores if item["reason"] is not None]
+    counts = {
+        "rows": 24,
+        "positives": len(positives),
+        "negatives": 24 - len(positives),
+        "kept": len(ids),
+        "kept_positives": sum(row.positive for row in kept),
+        "kept_negatives": sum(not row.positive for row in kept),
+        "left_out": {reason: reasons.count(reason) for reason in LEFT_OUT if reason in reasons},
+        "positives_not_finite": 0,
+        "threshold": max((item["value"] for item in scores if item["reason"] == LOWER), default=None),
+        "median_of_positives": sorted(mentions[row.id] for row in positives)[len(positives) // 2],
+    }
+    assert report["corpora"] == {"bioner_sample": counts}
+    assert report["all"] == counts
+    assert report["tasks"] == ["bioner_sample"]
+    assert (report["partial"], report["format"]) == (False, "json")
+    assert report["choice"]["strategy"] == strategy
+    assert report["choice"]["weak_model"] is None
+    edges = report["histogram"]["edges"]
+    assert (edges[0], edges[-1], len(edges)) == (0, max(mentions.values()), 41)
+    for side, group in (("positives", positives), ("negatives", [r for r in rows if not r.positive])):
+        bins = report["histogram"][side]
+        assert bins[NO_SCORE] == 0
+        places = [min(sum(edge <= mentions[row.id] for edge in edges), 40) - 1 for row in group]
+        assert bins["bins"] == [places.count(place) for place in range(40)]
+    order = sorted(positives, key=lambda row: (mentions[row.id], row.id))
+    examples = [{"id": row.id, "value": mentions[row.id], "target": row.target} for row in order]
+    assert report["lowest_positives"] == examples[:10]
+    assert report["highest_positives"] == examples[-10:][::-1]
+    found = {item["id"]: Measure(item["id"], item["value"]) for item in scores}
+    drawn, hybrid, plain = (
+        select(rows, found, name, 0.5, 3).kept for name in ("random", "hybrid", "superfilter")
+    )
+    sure = {row.id for row in positives}
+    assert report["hybrid_and_random"] == {
+        "positives_each": len(hybrid & sure),
+        "positives_in_both": len(hybrid & drawn & sure),
+    }
+    assert report["superfilter"] == {
+        "kept": len(plain),
+        "negatives_kept": len(plain - sure),
+        "negatives": 24 - len(positives),
+    }
+
+
+def json_mentions(row):
+    return [text for texts in json.loads(row.target).values() for text in texts]
+
+
+def test_a_trial_is_partial_and_its_picture_has_a_legend(tmp_path):
+    choice = Choice("full", score="length", limit=5)
+    assert len(selection.select_rows(["bioner_sample"], choice, tmp_path)) == 5
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["partial"], report["all"]["rows"], report["all"]["left_out"]) == (True, 5, {})
+    picture = (tmp_path / "distribution.svg").read_text()
+    for label in ("negative", "positive", "positive, kept", "rows", "length"):
+        assert f">{label}<" in picture.replace("<!-- ", ">").replace(" -->", "<")
 
 
 def test_counts_are_those_of_the_sentences():
