@@ -20,13 +20,8 @@ from bioner_bench import corpora
 from bioner_bench.corpora import download
 from bioner_bench.leaderboard import records
 
-# What a child would import each time is here already.
-import lm_eval.evaluator  # noqa: F401  # isort: skip
-import matplotlib.pyplot  # noqa: F401  # isort: skip
-import bioner_bench.harness.lm_models  # isort: skip
-import bioner_bench.leaderboard.build  # isort: skip
-import bioner_bench.tuning.encoder_training  # isort: skip
-import bioner_bench.tuning.selection  # noqa: F401  # isort: skip
+# What a child would import and ask each time is here already.
+import preloaded  # noqa: F401  # isort: skip
 
 Call = Callable[..., Any]
 

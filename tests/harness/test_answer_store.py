@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 import pytest
-from command_line import call, fails, start
+from command_line import call, fails, in_background
 from lm_eval.api.model import CachingLM
 from tiny_llm import write_llm
 
@@ -66,7 +66,7 @@ def kept(out):
 def test_a_killed_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(llm, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     call(*run(llm, whole, 4))
-    process = start(*run(llm, killed, 4))
+    process = in_background(*run(llm, killed, 4))
     while kept(killed) < 8 and process.is_alive():
         time.sleep(0.01)
     process.kill()

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import described_once  # noqa: F401
 import pytest
 from chat_server import Server
 from command_line import BIN, call, fails

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 
+import described_once  # noqa: F401
 import pytest
 from command_line import call, fails
 from conftest import ROOT

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import described_once  # noqa: F401
 import pytest
 import yaml
 from conftest import ROOT
@@ -77,9 +78,9 @@ def test_lm_models_run_on_every_task(mirror, task_manager):
     """All tasks, through lm-eval, for the three models; the head of each test split, for time."""
     tasks = [*REAL_TASKS, "bioner_sample"]
     loaded = list(task_manager.load(tasks)["tasks"].values())
-    oracle = evaluate("bioner-oracle", loaded, task_manager, limit=100, num_fewshot=2)
-    empty = evaluate("bioner-empty", loaded, task_manager, limit=100)
-    garbage = evaluate("bioner-garbage", loaded, task_manager, limit=100, model_args="seed=1")
+    oracle = evaluate("bioner-oracle", loaded, task_manager, limit=40, num_fewshot=2)
+    empty = evaluate("bioner-empty", loaded, task_manager, limit=40)
+    garbage = evaluate("bioner-garbage", loaded, task_manager, limit=40, model_args="seed=1")
     for task in tasks:
         best, silent, noise = (metrics(run, task) for run in (oracle, empty, garbage))
         assert best["strict_f1"] > 0.95

@@ -55,10 +55,10 @@ def fails(*arguments, **environment):
     return lines[0]
 
 
-def start(*arguments, cwd=None, **environment):
-    """Begin a command that is to be killed: a process whose output nobody reads."""
+def in_background(*arguments, cwd=None, printed=os.devnull, **environment):
+    """Begin a command, and go on meanwhile: its process, which writes all that it prints to one file."""
     words = [str(BIN / "bioner-bench"), *map(str, arguments)]
-    return _fork(words, os.environ | {"HF_HUB_OFFLINE": "1"} | environment, cwd, [os.devnull, os.devnull])
+    return _fork(words, os.environ | {"HF_HUB_OFFLINE": "1"} | environment, cwd, [printed, printed])
 
 
 def _fork(words, environment, cwd, printed, largest_file=None):

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import described_once  # noqa: F401
 import pytest
 from chat_server import Server
 from command_line import call

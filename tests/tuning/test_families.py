@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import described_once  # noqa: F401
 import lm_eval
 import pytest
 import torch
@@ -34,7 +35,6 @@ def eight(tmp_path_factory):
 class Model:
     name: str
     base: Path
-    tuned: Path
 
     @property
     def chat(self):
@@ -42,27 +42,30 @@ class Model:
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
-def model(request, eight, tmp_path_factory):
-    """A model of a family, and adapters that have learned the eight rows by heart."""
-    folder = tmp_path_factory.mktemp(request.param)
-    base = write_family(request.param, folder / "base")
+def model(request, tmp_path_factory):
+    """A model of a family."""
+    return Model(request.param, write_family(request.param, tmp_path_factory.mktemp(request.param) / "base"))
+
+
+def tune(model, out):
+    """Adapters of it that have learned the eight rows by heart."""
+    family = FAMILIES[model.name]
     recipe = LlmRecipe(
         name="eight",
-        model=str(base),
+        model=str(model.base),
         train=("eight",),
         validation=(),
         seed=1,
-        epochs=FAMILIES[request.param].epochs,
+        epochs=family.epochs,
+        evaluate_every=family.epochs,  # one checkpoint, at the end
         batch_size=8,
-        learning_rate=FAMILIES[request.param].learning_rate,
+        learning_rate=family.learning_rate,
         schedule="cosine",
         precision="float32",
         lora=Lora(r=16, alpha=64),
-        template=FAMILIES[request.param].options,
+        template=family.options,
     )
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv(CORPORA_VARIABLE, str(eight[0]))
-        return Model(request.param, base, llm_training.train(recipe, folder / "tuned"))
+    return llm_training.train(recipe, out)
 
 
 @pytest.fixture(autouse=True)
@@ -100,14 +103,17 @@ def evaluate(kind, eight, model_args, monkeypatch, **gen_kwargs):
 
 
 @pytest.mark.slow
-def test_a_tuned_model_gets_the_prompts_of_training_in_the_stock_lm_eval_and_stops(model, eight, monkeypatch):
-    losses = json.loads((model.tuned / "training.json").read_text())["training_loss"]
+def test_a_tuned_model_gets_the_prompts_of_training_in_the_stock_lm_eval_and_stops(
+    model, eight, tmp_path, monkeypatch
+):
+    tuned = tune(model, tmp_path / "tuned")
+    losses = json.loads((tuned / "training.json").read_text())["training_loss"]
     assert losses[-1]["loss"] < 0.3 < losses[0]["loss"]
-    adapter = {"pretrained": str(model.base), "peft": str(model.tuned), "tokenizer": str(model.tuned)}
-    merged = {"pretrained": str(packaged.merge(model.tuned, model.tuned.parent / "merged"))}
+    adapter = {"pretrained": str(model.base), "peft": str(tuned), "tokenizer": str(tuned)}
+    merged = {"pretrained": str(packaged.merge(tuned, tmp_path / "merged"))}
     rows = {tuple(model.chat.prompt(row.messages)): row.target for row in rows_of("eight")}
     assert len(rows) == len(SENTENCES)
-    ends = packaged.ends_of_turn(model.tuned)
+    ends = packaged.ends_of_turn(tuned)
     for arguments, options in ((adapter, {"eos_token_id": ends}), (merged, {})):
         seen, answers, f1 = evaluate("hf", eight, arguments, monkeypatch, **options)
         assert {tuple(asked) for asked, _ in seen} == set(rows)

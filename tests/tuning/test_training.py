@@ -2,18 +2,14 @@
 
 import hashlib
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import pytest
 import torch
 import yaml
-from command_line import call, fails
+from command_line import call, fails, in_background
 from safetensors.torch import load_file
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
@@ -184,18 +180,13 @@ def write_recipe(path, **fields):
 def test_a_killed_run_goes_on_to_the_same_weights(base, tmp_path):
     path = write_recipe(tmp_path / "tiny.yaml", model=str(base), epochs=25)
     out = tmp_path / "killed"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "bioner_bench", "train", path, "--out", out],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    run = in_background("train", path, "--out", out, OMP_NUM_THREADS="1")
     while not list(out.glob("unfinished/checkpoint-*/trainer_state.json")):
-        assert run.poll() is None, "the run ended by itself"
+        assert run.is_alive(), "the run ended by itself"
         time.sleep(0.01)
     time.sleep(random.uniform(0, 0.4))
-    run.send_signal(signal.SIGKILL)
-    run.wait()
+    run.kill()
+    run.join()
     assert not (out / "training.json").exists(), "killed too late to show anything"
     reached = checkpoints.last(out)
     encoder_training.train(read_recipe(path), out)
