@@ -48,6 +48,7 @@ def test_help_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_json_goes_to_stdout_alone(tmp_path):
     found = json.loads(call("corpora", "ceiling", "bioner_sample", "--json").stdout)
     assert list(found) == ["bioner_sample"]
@@ -102,6 +103,7 @@ def test_a_bad_line_is_named(tmp_path, line, said):
     assert said in fails("score", path)
 
 
+@pytest.mark.slow
 def test_unreadable_and_empty_files(tmp_path):
     assert "cannot read" in fails("score", tmp_path / "absent.jsonl")
     assert "holds no samples_*.jsonl" in fails("score", tmp_path)
@@ -121,7 +123,6 @@ def test_several_files_and_folders_are_scored_at_once(tmp_path):
     assert [scores["strict_f1"] for scores in found.values()] == [1, 1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -257,6 +258,7 @@ def test_a_run_that_cannot_write_all_its_answers_is_no_success(tmp_path):
         assert "lm-eval has not written" in line and "is the disk full?" in line
 
 
+@pytest.mark.slow
 def test_samples_that_were_cut_are_not_scored(tmp_path):
     options = ["--model", "bioner-oracle", "--tasks", "bioner_sample", "--log_samples"]
     call("run", *options, "--output_path", tmp_path)
@@ -271,6 +273,7 @@ def test_samples_that_were_cut_are_not_scored(tmp_path):
     assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 45
 
 
+@pytest.mark.slow
 def test_a_terminal_is_not_made_to_obey(tmp_path):
     """Escapes in the name of a file, in an identifier, in an answer and in an error."""
     path = tmp_path / "out\x1b[31m\x9b2J.jsonl"

@@ -46,6 +46,7 @@ def test_cards_are_found_in_the_folder_and_then_in_the_package(tmp_path, monkeyp
         systems.find("dictionaries")
 
 
+@pytest.mark.slow
 def test_the_task_of_a_corpus_of_ones_own_is_found(tmp_path):
     environment = write_toy_corpus(tmp_path, ["Gene", "Plant"])
     (tmp_path / "tasks").rename(tmp_path / "entries/tasks")

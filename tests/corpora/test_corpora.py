@@ -884,6 +884,7 @@ def test_real_corpus_written_back_is_its_file(task, mirror):
             assert len(sentences) + file.damaged == content.count("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mirror")
 def test_bc5cdr_single_type_corpora_are_the_joint_one():
     joint = corpora.load("bioner_bc5cdr", "test").sentences

@@ -273,6 +273,7 @@ def test_what_a_killed_fetch_left_is_removed_by_the_next(server, cache, toy, mir
     assert sorted(files_in(cache)) == ["notes.txt", "test.tsv"]
 
 
+@pytest.mark.slow
 def test_of_many_that_fetch_at_once_one_asks(server, cache, toy, mirrored):
     server.bodies[mirrored] = CONTENT
     code = "from bioner_bench import corpora; from bioner_bench.corpora.files import locate; "

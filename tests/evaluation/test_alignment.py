@@ -272,6 +272,7 @@ def texts_and_mentions(draw, letters: str = LETTERS):
     return text, mentions
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(texts_and_mentions())
 @example(("aAaA", named("Aa", "aA", "AAAA", "a", "a")))
@@ -282,6 +283,7 @@ def test_equals_the_rule_written_plainly(case):
     assert align(text, mentions) == slow_align(text, mentions)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(texts_and_mentions() | texts_and_mentions(letters="aA \u2003ΑασςΣßẞµμſKk\ud800\x00\u0130"))
 def test_properties_that_hold_for_any_text(case):

@@ -108,6 +108,7 @@ def test_one_document_leaves_no_choice():
     assert interval(STRICT_F1, table, ["only"] * 50) == (f1_of(table), f1_of(table))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clustered", [False, True])
 def test_interval_covers_the_true_score_about_as_often_as_it_says(clustered):
     documents = [index // 10 for index in range(400)] if clustered else None
@@ -242,6 +243,7 @@ def test_documents_that_all_say_the_same_are_as_many_as_they_are():
     assert compare(STRICT_F1, tabulate([good] * 2), tabulate([bad] * 2), ["a", "b"]).p_value > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", [None, [index // 8 for index in range(400)]])
 def test_swapping_the_systems_turns_the_comparison_round(documents):
     for recall in (0.80, 0.77, 0.72):
@@ -254,6 +256,7 @@ def test_swapping_the_systems_turns_the_comparison_round(documents):
         assert one.p_value == pytest.approx(other.p_value, abs=0.03)
 
 
+@pytest.mark.slow
 def test_p_values_of_equally_good_systems_are_about_uniform():
     """Under no difference a p value below 0.05 or 0.25 comes about as often as that."""
     p_values = np.array(
@@ -372,6 +375,7 @@ def test_one_run_a_side_is_a_plain_comparison():
     assert interval_of_runs(STRICT_F1, [a], documents) == interval(STRICT_F1, a, documents)
 
 
+@pytest.mark.slow
 def test_runs_of_a_system_are_compared_by_their_mean_and_seeds_widen_the_interval():
     a = [simulated(600, seed, recall=recall) for seed, recall in enumerate((0.80, 0.84, 0.76))]
     b = [simulated(600, 3 + seed, recall=0.70) for seed in range(3)]
@@ -385,6 +389,7 @@ def test_runs_of_a_system_are_compared_by_their_mean_and_seeds_widen_the_interva
     assert high_of_unequal - low_of_unequal > 1.5 * (high - low)
 
 
+@pytest.mark.slow
 def test_luck_of_seeds_is_not_taken_for_a_difference():
     """Two recipes that are equally good, with seeds that differ much on the same documents."""
     random = np.random.default_rng(0)

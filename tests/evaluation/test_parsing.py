@@ -524,6 +524,7 @@ def outputs(draw):
     return answer[: draw(st.sampled_from([len(answer), len(answer) // 2]))]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(outputs(), st.sampled_from([ONE, TWO, FIVE]))
 def test_mutated_targets_and_random_text_always_give_a_result(output, types):
@@ -532,6 +533,7 @@ def test_mutated_targets_and_random_text_always_give_a_result(output, types):
     assert parse(output, types) == parsed
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     st.recursive(
@@ -583,11 +585,13 @@ def test_megabytes_of_one_pattern_finish(unit):
     check_invariants(parse(unit * (MEGABYTES // len(unit)), ONE), ONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["{'a'} ", '{"DNA":[]}\n', '{"text":"a","type":"DNA"},', '["a"', "[{a:"])
 def test_a_hundred_thousand_groups_finish(unit):
     check_invariants(parse(unit * 100_000, ONE), ONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "output",
     [
@@ -636,6 +640,7 @@ def test_nesting_of_any_depth_gives_a_result(opening, inside, closing, depth):
         check_invariants(parse(output, ONE), ONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"Disease":', "}"), ('{"x": [', "]}")])
 def test_nesting_that_can_just_be_read_but_not_be_looked_into_gives_a_result(opening, closing):
     # Reading, validating and interpreting reach the interpreter's recursion limit at different depths.
@@ -689,6 +694,7 @@ NEAR_MISSES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(
     st.one_of(

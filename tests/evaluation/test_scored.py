@@ -16,7 +16,6 @@ PREDICTED = [[(0, 6, "Disease")], [(0, 4, "Disease")], [(0, 7, "Chemical"), (9, 
 TEXTS = ["Ataxia in mice.", "Mice were fed.", "Aspirin for severe ataxia."]
 
 
-@pytest.mark.slow
 def test_scores_are_those_of_the_command_line(tmp_path):
     keys = ("start", "end", "type")
     path = tmp_path / "predictions.jsonl"

@@ -235,6 +235,7 @@ INTERVALS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=500)
 @given(INTERVALS, INTERVALS, st.randoms(use_true_random=False))
 @example([d(0, 6), d(8, 14)], [d(5, 12), d(13, 14)], random.Random(0))
@@ -278,6 +279,7 @@ def rows(draw):
     return result
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(rows(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_scores_come_from_sums_alone(sentences, shuffler, cut):
@@ -329,6 +331,7 @@ def iob2(draw, length):
     return tags[:length]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_strict_scores_equal_seqeval_on_random_tags(data):
@@ -436,6 +439,7 @@ def nervaluate(gold, predicted, types, inclusive=False):
     return Evaluator(plain(gold), plain(predicted), tags=list(types), loader="dict").evaluate()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_strict_equals_nervaluate_where_neither_side_has_overlaps(data):

@@ -382,6 +382,7 @@ def test_a_hostile_card_stays_in_its_cells():
     assert "<b>" not in text and "\n# c" not in text
 
 
+@pytest.mark.slow
 def test_the_list_of_systems_is_built_and_checked_with_the_leaderboard(write, tmp_path):
     write(GOOD, "cards/good.yaml")
     (tmp_path / "board" / "records").mkdir(parents=True)

@@ -83,6 +83,7 @@ def test_one_has_a_mention_and_one_has_none_where_the_pool_allows(pool, n, expec
     assert shown(made(*pool), "x y", n) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "dense"])
 @settings(deadline=None, max_examples=60)
 @given(
@@ -239,6 +240,7 @@ def test_vectors_depend_on_the_sentence_alone_and_the_seed_orders_equally_near_o
     assert shown(pool, "same words", 2, 5, dense) == shown(pool, "same words", 2, 5, dense)
 
 
+@pytest.mark.slow
 def test_minilm_finds_what_means_the_same_in_other_words(tmp_path):
     folder = packaged.prepare("minilm-l6-v2", tmp_path / "minilm")
     texts = (
@@ -431,6 +433,7 @@ def test_a_fixed_run_becomes_a_record_of_its_own(tmp_path):
         lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
 
 
+@pytest.mark.slow
 def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_path):
     options = ["--tasks", "bioner_sample", "--limit", 6, "--log_samples", "--output_path", tmp_path / "out"]
     metadata = json.dumps({"demonstrations": dense})

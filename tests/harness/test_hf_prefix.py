@@ -193,6 +193,7 @@ def test_an_answer_comes_with_its_tokens(folder, until):
         assert all(logprob <= 0 for _, logprob in text.tokens)
 
 
+@pytest.mark.slow
 def test_confidence_survives_the_store_and_reaches_score(folder, tmp_path):
     out = tmp_path / "out"
     run = ["run", "--model", "hf-prefix", "--device", "cpu", "--tasks", "bioner_sample", "--limit", 3]

@@ -107,7 +107,6 @@ def test_requests_run_at_once_and_answers_stay_with_their_sentences(server, eval
         assert response == json.dumps({"Disease": [text.split()[-1].rstrip(".")]})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("num_concurrent", "status"), [(1, 500), (4, 429)])
 def test_a_passing_failure_is_retried(server, evaluate, num_concurrent, status):
     server.fail = lambda number: status if number <= 2 else None
@@ -117,7 +116,6 @@ def test_a_passing_failure_is_retried(server, evaluate, num_concurrent, status):
     assert len(set(server.prompts)) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "response"),
     [
@@ -185,6 +183,7 @@ def test_a_server_that_never_answers_is_one_line(server, status, said):
     assert ENV_KEY not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "num_concurrent"), [({"choices": []}, 4), ({"error": "overloaded"}, 1), ([], 4)]
 )

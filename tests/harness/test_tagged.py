@@ -187,6 +187,7 @@ def test_formats_are_never_mixed(out, card, board, tmp_path):
     assert "other format of answers" in verdict.reason
 
 
+@pytest.mark.slow
 def test_wrong_use_is_one_line():
     run = ["run", "--tasks", "bioner_sample", "--model"]
     both = '{"format": "tags", "constrained": true}'

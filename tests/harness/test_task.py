@@ -78,9 +78,9 @@ def test_lm_models_run_on_every_task(mirror, task_manager):
     """All tasks, through lm-eval, for the three models; the head of each test split, for time."""
     tasks = [*REAL_TASKS, "bioner_sample"]
     loaded = list(task_manager.load(tasks)["tasks"].values())
-    oracle = evaluate("bioner-oracle", loaded, task_manager, limit=40, num_fewshot=2)
-    empty = evaluate("bioner-empty", loaded, task_manager, limit=40)
-    garbage = evaluate("bioner-garbage", loaded, task_manager, limit=40, model_args="seed=1")
+    oracle = evaluate("bioner-oracle", loaded, task_manager, limit=100, num_fewshot=2)
+    empty = evaluate("bioner-empty", loaded, task_manager, limit=100)
+    garbage = evaluate("bioner-garbage", loaded, task_manager, limit=100, model_args="seed=1")
     for task in tasks:
         best, silent, noise = (metrics(run, task) for run in (oracle, empty, garbage))
         assert best["strict_f1"] > 0.95
@@ -91,6 +91,7 @@ def test_lm_models_run_on_every_task(mirror, task_manager):
         assert sum(noise[f"json_{level.name.lower()}"] for level in scoring.Level) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_every_score_is_printed_with_its_own_aggregation(task_manager):
     results = evaluate("bioner-garbage", ["bioner_sample"], task_manager, log_samples=True)
     printed = metrics(results, "bioner_sample")

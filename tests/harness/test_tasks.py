@@ -239,6 +239,7 @@ def test_few_shot_prompt_shows_solved_training_sentences(name, build):
         assert doc["text"] not in sentences
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_chat_has_the_same_demonstrations_as_plain_text(name, build):
     task = build(name)
@@ -274,6 +275,7 @@ def test_demonstrations_depend_on_the_sentence_and_the_seed_alone(name, build):
     assert [task.fewshot_context(doc, 3) for doc in docs] == forward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bioner_linnaeus", "bioner_jnlpba", "bioner_bc2gm"])
 def test_sentence_that_is_also_in_training_is_never_its_own_demonstration(name, build):
     task = build(name)

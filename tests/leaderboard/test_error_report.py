@@ -184,6 +184,7 @@ def test_the_answers_kept_beside_a_record(tmp_path):
         given_answers.read(tmp_path / "records", "bioner_bc2gm")
 
 
+@pytest.mark.slow
 def test_errors_on_the_command_line(tmp_path):
     path = answers(tmp_path, ROWS)
     shown = call("errors", path).stdout

@@ -387,7 +387,6 @@ def as_messages(folder, more=()):
     edit(folder, "results_*.json", lambda results: results.update(chat_template="", chat_template_sha=None))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "said"),
     [

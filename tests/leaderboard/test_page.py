@@ -169,6 +169,7 @@ def test_head_says_what_a_browser_needs(read):
     assert icon["href"].startswith("data:image/svg+xml,")
 
 
+@pytest.mark.slow
 def test_the_head_says_of_which_day_and_data_the_page_is(found, table):
     text = html(table, found, {})
     assert "Newest run: 2025-06-01" in text and "bioner_bench 0.1.0" in text

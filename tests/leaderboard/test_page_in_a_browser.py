@@ -15,6 +15,8 @@ from bioner_bench.leaderboard import records, rows
 from bioner_bench.leaderboard.page import html
 from bioner_bench.leaderboard.rows import group_means, members, overview
 
+pytestmark = pytest.mark.slow  # a browser works on while its tests wait
+
 ROOT = Path(__file__).parents[2]
 NUMBERS = ("f1", "precision", "recall", "string", "seen", "unseen", "json", "invented")
 COLUMNS = ("system", "kind", *NUMBERS, "size", "speed")
@@ -103,7 +105,6 @@ AS_WRITTEN = "return document.images.length === 0 && document.scripts.length ===
 # --- the tables ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("view", ["overview", "bioner_ncbi", "bioner_jnlpba", "bioner_bc5cdr"])
 def test_the_script_draws_the_servers_table(browser, page, view):
     browser.visit().go(view)
@@ -185,7 +186,6 @@ def test_the_mean_is_over_the_group_that_is_chosen(browser, table):
     assert browser.hash == "#group=bioner_ood"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_column_of_a_corpus_sorts(browser, column):
     browser.visit(NCBI)
@@ -680,7 +680,6 @@ def test_the_keyboard_reaches_everything_in_order(browser):
     assert all(outline == "solid" for name, outline in seen if name in order)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 320])
 @pytest.mark.parametrize("view", ["overview", "bioner_ncbi", "reported", "compare"])
 def test_a_phone_scrolls_up_and_down_only(browser, width, view):
@@ -715,7 +714,6 @@ def test_a_card_on_a_phone_has_three_numbers(browser):
     )
 
 
-@pytest.mark.slow
 def test_filters_are_in_a_drawer_on_a_phone(browser):
     from selenium.webdriver import Keys
 
@@ -738,7 +736,6 @@ def test_filters_are_in_a_drawer_on_a_phone(browser):
     assert not browser.find("#drawer").is_displayed() and browser.find("#filters").is_displayed()
 
 
-@pytest.mark.slow
 def test_wide_screens_need_no_sideways_scroll(browser):
     for width in (1400, 1000, 800):
         for view in ("overview", "bioner_ncbi", "reported", "compare"):
@@ -771,7 +768,6 @@ COLOURS = """const clear = "rgba(0, 0, 0, 0)";
         })"""
 
 
-@pytest.mark.slow
 def test_text_can_be_read_in_light_and_in_dark(browser):
     body = {}
     for scheme in ("light", "dark"):

@@ -333,6 +333,7 @@ def trained(seed, skill):
     }
 
 
+@pytest.mark.slow
 def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
     for seed in (1, 2, 3):
         records.write(trained(seed, 0.6), tmp_path / "old")
@@ -349,6 +350,7 @@ def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
     assert "mean of 3 new and 3 old training seeds" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_exit_codes_and_json(tmp_path):
     good = records.write(make_record(skill=0.8, sentences=300), tmp_path / "good")
     bad = records.write(make_record(skill=0.3, sentences=300), tmp_path / "bad")

@@ -73,6 +73,7 @@ def test_the_same_answers_give_the_same_bytes(board, run_folder):
     assert [path.read_bytes() for path in paths(board)] == before
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.from_regex("[0-9a-f]{12}", fullmatch=True), st.text()))
 def test_answers_survive_their_file(tmp_path_factory, outputs):
     path = tmp_path_factory.mktemp("kept") / "a.jsonl.gz"

@@ -156,6 +156,7 @@ def test_building_twice_gives_the_same_bytes_in_any_process(built, folder):
     assert made | {"index.html"} <= {path.name for path in contents(built)}
 
 
+@pytest.mark.slow
 def test_what_is_built_is_well_formed(folder):
     files = build.build(folder / "records", make_cards())
     table = json.loads(files["leaderboard.json"])
@@ -187,6 +188,7 @@ def test_check_tells_a_stale_file_and_a_superfluous_figure(board):
     assert contents(board) == before
 
 
+@pytest.mark.slow
 def test_a_kept_figure_is_drawn_again_if_its_numbers_its_code_or_itself_changed(folder, monkeypatch):
     table = table_of(folder)
     kept = figures.draw(table)
@@ -259,6 +261,7 @@ def test_the_committed_leaderboard_is_what_its_records_and_cards_give():
     )
 
 
+@pytest.mark.slow
 def test_committed_records_fit_the_tasks_of_today():
     from bioner_bench.evaluation import prompt
 
@@ -271,6 +274,7 @@ def test_committed_records_fit_the_tasks_of_today():
         assert record["corpus_sentences"] == corpora.get(record["task"]).files["test"].sentences
 
 
+@pytest.mark.slow
 def test_every_checkpoint_of_a_committed_record_is_trained_again_from_the_record():
     """`bioner-bench train RECORD` reads the recipe in it, and writes the folder that its run names."""
     trained = 0

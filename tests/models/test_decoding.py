@@ -103,6 +103,7 @@ def test_every_way_writes_what_transformers_writes(family):
     assert model.config._attn_implementation == before
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
@@ -160,7 +161,6 @@ def test_answers_are_told_as_they_end_and_there_may_be_nothing_to_do():
     assert write(model, [], 20, ended) == greedy(model, [], 20, 2) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", UNSHARED)
 def test_a_model_that_cannot_share_is_known_and_answers_in_full(family):
     """The first two keep a running state; Gemma 2 bends its scores, which this attention does not."""

@@ -119,6 +119,7 @@ def test_found_spans_are_entries_apart_and_nothing_known_is_missed(entries, one,
                 assert all(e.end >= end for e in longer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["bioner_sample", "bioner_ncbi", "bioner_bc5cdr", "bioner_nlmgene"])
 def test_seen_mentions_are_found_on_every_kind_of_corpus(request, task):
     """A mention whose string is known is found, or overlaps one that begins before it or is longer."""

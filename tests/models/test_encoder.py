@@ -145,6 +145,7 @@ def test_answers_are_valid_and_their_offsets_hold(folder):
     assert json.loads(answer)["Disease"] == [{"text": "ataxia", "start": 8, "end": 14}]
 
 
+@pytest.mark.slow
 def test_types_that_the_task_does_not_ask_for_are_left_out(mirror, bert):
     _, samples = lm_eval_scores("bioner_ncbi", model_args=f"pretrained={bert},dtype=float32", limit=20)
     texts = [sample["doc"]["text"] for sample in samples]

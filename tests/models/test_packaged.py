@@ -36,6 +36,7 @@ def test_another_dtype_or_model_is_not_taken_for_the_one_that_is_asked_for(check
     assert "is not smollm2" in call("models", "prepare", "smollm2-135m", "--out", tmp_path, code=2).stderr
 
 
+@pytest.mark.slow
 def test_the_checkpoint_can_be_loaded_tuned_and_saved(checkpoint, tmp_path):
     import torch
     from transformers import AutoModelForCausalLM

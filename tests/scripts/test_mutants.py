@@ -33,6 +33,7 @@ def test_each_change_is_the_smallest_of_its_kind(text, new):
     assert changed(text) == new
 
 
+@pytest.mark.slow
 def test_every_module_has_tests_and_changes_that_are_python():
     folders = [ROOT / "bioner_bench" / name for name in ("evaluation",)]
     there = {f"{path.parent.name}/{path.stem}" for folder in folders for path in folder.glob("[a-z]*.py")}

@@ -4,6 +4,7 @@ import re
 import tomllib
 
 import licences
+import pytest
 from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -46,6 +47,7 @@ def test_the_page_of_licences_names_every_direct_dependency_and_what_it_brings()
     assert "pytest" not in always | extras
 
 
+@pytest.mark.slow
 def test_the_page_of_licences_is_the_same_each_time():
     assert licences.page() == licences.page()
     assert "| numpy | " in licences.page()

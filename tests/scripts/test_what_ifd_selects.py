@@ -88,6 +88,7 @@ def test_two_weak_models_are_compared_on_all_positives(tmp_path):
     assert other["hardest_half_in_common"] <= 1 / round(len(POSITIVES) / 2)
 
 
+@pytest.mark.slow
 def test_new_facts_take_the_place_of_old_ones_and_the_files_are_the_same_again(tmp_path):
     one, other = (write_scores(tmp_path / name, lambda row: 0.5 - row.mentions / 50) for name in ("a", "b"))
     what_ifd_selects.write([one], tmp_path / "ifd")

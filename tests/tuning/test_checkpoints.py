@@ -126,6 +126,7 @@ def test_all_weights_are_saved_as_the_base_model_has_them(base, tmp_path, dtype)
     assert not same(load_file(out / "model.safetensors"), load_file(folder / "model.safetensors"))
 
 
+@pytest.mark.slow
 def test_development_scores_of_adapters_in_bfloat16_do_not_mix_dtypes(base, tmp_path, monkeypatch):
     """On a processor the weights stay in float32, and every forward pass is in bfloat16."""
     seen = []
@@ -203,6 +204,7 @@ def test_a_model_that_cannot_share_says_so_and_is_tuned(tmp_path, caplog):
     assert "cannot share what rows begin with: each is read in full" in caplog.text
 
 
+@pytest.mark.slow
 def test_weights_in_four_bits_learn_and_the_adapter_loads_on_the_base(base, tmp_path):
     pytest.importorskip("bitsandbytes", reason="pip install bitsandbytes, to hold weights in 4 bits")
     recipe = make_recipe(base, quantization="4bit", epochs=6)
@@ -225,6 +227,7 @@ def test_losses_go_where_the_recipe_says(base, tmp_path, monkeypatch):
         llm_training.train(make_recipe(base, report_to=("trackio",)), tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_a_recipe_chooses_optimiser_attention_and_rows_at_once(base, tmp_path):
     recipe = make_recipe(
         base,

@@ -83,6 +83,7 @@ def projected(found, flat):
     return torch.tensor(made, dtype=torch.double)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmed", [False, True])
 def test_scores_are_those_of_a_loop_by_hand(llm, warm, warmed):
     found = prepared(llm, warm if warmed else None)
@@ -97,6 +98,7 @@ def test_scores_are_those_of_a_loop_by_hand(llm, warm, warmed):
         assert item.value == pytest.approx(cosine, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_score_depends_on_the_seed_and_the_row_but_on_no_other_row(llm):
     found = prepared(llm)
     toward = gradients.mean(ROWS[:2], found)

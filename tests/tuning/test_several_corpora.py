@@ -99,6 +99,7 @@ def test_one_corpus_is_learned_without_masks(together):
     assert encoder_training._annotated(alike) == [("Disease",)], "corpora of the same types need none"
 
 
+@pytest.mark.slow
 def test_all_parts_of_a_head_learn_with_masked_tags(together, tmp_path):
     """The best epoch is kept with its head, and a run goes on from one with all of its parts."""
     recipe, _ = together

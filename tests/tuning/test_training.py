@@ -230,6 +230,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(finished, recipe, 
     assert same(weights(out), weights(finished))
 
 
+@pytest.mark.slow
 def test_a_half_written_checkpoint_is_passed_over(finished, recipe, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patched:
