@@ -8,7 +8,7 @@ import pytest
 from command_line import call
 
 import bioner_bench as bb
-from bioner_bench.evaluation import predictions
+from bioner_bench.evaluation import confidence, predictions, summary
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 GOLD = [[(0, 6, "Disease")], [], [(0, 7, "Chemical"), (12, 18, "Disease")]]
@@ -245,3 +245,36 @@ def test_a_sentence_as_a_line_of_predictions():
         "types": ["Disease", "Gene"],
         "gold": [{"start": 0, "end": 6, "type": "Disease"}],
     }
+
+
+def test_spans_are_given_in_any_form_and_counted():
+    keys = ("start", "end", "type")
+    found = bb.score(GOLD, PREDICTED)
+    assert (found["sentences"], found["mentions"]) == (3, 3)
+    mappings = [[dict(zip(keys, span, strict=True)) for span in spans] for spans in PREDICTED]
+    entities = [[Entity(*span) for span in spans] for spans in PREDICTED]
+    assert bb.score(GOLD, mappings) == bb.score(GOLD, entities) == found
+
+
+def test_answers_that_cannot_be_scored_are_refused():
+    sentence = Sentence("1", "Ataxia in mice.", (Entity(0, 6, "Disease"),))
+    with pytest.raises(ValueError, match="one of each for every sentence is needed, not 1 sentences, 2 out"):
+        bb.score_answers([sentence], ["{}", "{}"], ["Disease"])
+    with pytest.raises(ValueError, match="type 'Disease' is none of Gene"):
+        bb.score_answers([sentence], ["{}"], ["Gene"])
+    with pytest.raises(BenchmarkError, match="unknown format of answers: 'xml'"):
+        bb.score_answers([sentence], ["{}"], ["Disease"], form="xml")
+
+
+def test_the_sure_mentions_of_a_file_are_those_of_its_answers(tmp_path):
+    pieces = [['{"Disease": ["', -1.0], ["Ataxia", -0.5], ['"]}', -1.0]]
+    found = read_lines(
+        tmp_path, LINE | {"answer_logprob": pieces}, LINE | {"output": '{"Disease": ["mice", "lupus"]}'}
+    )
+    sure, right = [-0.5, None, None], [True, False, False]
+    curve = confidence.precision_at_coverage(sure, right, 2)
+    assert summary.sureness(found) == (curve, confidence.calibration_error(sure, right))
+    assert summary.sureness(found[1:]) is None
+    scored = summary.summarise_judged(found, resamples=100)
+    assert scored["strict_precision"] == pytest.approx(1 / 3)
+    assert scored["strict_recall"] == 0.5

@@ -558,3 +558,15 @@ def test_what_two_runs_of_one_record_have_in_common():
     assert records.identity(record) == [*common, None, record["setup"]]
     recipe = {"name": "r", "seed": 1}
     assert records.identity(record | {"training": {"recipe": recipe}}) == [*common, recipe, record["setup"]]
+
+
+def test_what_can_be_derived_is_not_kept():
+    derived = {"gold", "predicted", "strict", "relaxed", "sentences", "negative", "negative_with_prediction"}
+    assert not (derived | {"valid", "extracted", "repaired", "failed"}) & make_record()["counts"].keys()
+
+
+def test_a_record_is_an_object(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("[]")
+    with pytest.raises(BenchmarkError, match="not a JSON object"):
+        records.read(path)
