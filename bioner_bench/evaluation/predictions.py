@@ -40,7 +40,6 @@ _SPANS = {
 
 _PREDICTION = Draft202012Validator(
     {
-        "type": "object",
         "properties": {
             "id": {"type": ["string", "integer"]},
             "document": {"type": ["string", "null"]},

@@ -65,6 +65,12 @@ def test_the_surest_mentions_alone():
     assert rows[0].f1 == pytest.approx(2 * 0.75 * 0.6 / 1.35)
 
 
+def test_the_curve_goes_by_tenths():
+    rows = precision_at_coverage([-float(n) for n in range(10)], [True] * 10, 10)
+    tenths = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+    assert [(row.share, row.mentions) for row in rows] == [(share, round(10 * share)) for share in tenths]
+
+
 def test_nothing_predicted_and_nothing_to_find():
     assert precision_at_coverage([], [], 3) == []
     (row,) = precision_at_coverage([-1.0], [False], 0, (1.0,))

@@ -98,3 +98,13 @@ def test_examples(gold, predicted, kinds):
     said = [Mention(TEXT[start:end], type_, start, end) for start, end, type_ in predicted]
     found = findings([Entity(*span) for span in gold], align(TEXT, said))
     assert sorted(each.kind.value for each in found) == sorted(kinds)
+
+
+def test_of_two_mentions_that_meet_a_gold_span_the_one_that_shares_more_is_its_boundary():
+    gold = Entity(0, 10, "Disease")
+    said = [Mention(TEXT[start:end], "Disease", start, end) for start, end in ((8, 12), (0, 9))]
+    found = findings([gold], align(TEXT, said))
+    assert [(each.kind, each.gold, each.predicted.span.start) for each in found] == [
+        (Kind.BOUNDARY, gold, 0),
+        (Kind.SPURIOUS, None, 8),
+    ]

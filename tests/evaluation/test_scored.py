@@ -8,8 +8,8 @@ import pytest
 from command_line import call
 
 import bioner_bench as bb
-from bioner_bench.evaluation import predictions
-from bioner_bench.schema import BenchmarkError
+from bioner_bench.evaluation import confidence, predictions, summary
+from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 GOLD = [[(0, 6, "Disease")], [], [(0, 7, "Chemical"), (12, 18, "Disease")]]
 PREDICTED = [[(0, 6, "Disease")], [(0, 4, "Disease")], [(0, 7, "Chemical"), (9, 18, "Disease")]]
@@ -190,3 +190,90 @@ def test_files_of_lines_that_do_not_go_together(tmp_path):
     for name in names:
         name.touch()
     assert predictions.files([tmp_path / "lines.jsonl", tmp_path]) == [tmp_path / "lines.jsonl", *names]
+
+
+def sample(output, **change):
+    """A line of lm-eval's samples."""
+    entities = [
+        {"start": 0, "end": 6, "type": "Disease", "seen": True},
+        {"start": 10, "end": 14, "type": "Disease", "seen": False},
+    ]
+    doc = {"id": "s", "document": "d", "text": "Ataxia in mice", "types": ["Disease"], "entities": entities}
+    return {"doc": doc, "filtered_resps": [output], "target": "{}", "filter": "none"} | change
+
+
+def test_samples_of_both_formats_are_judged(tmp_path):
+    tags = "<Disease>Ataxia</Disease> in <Disease>mice</Disease>"
+    pieces = [['{"Disease": [', -1], ['"Ataxia"]}', -2.5]]
+    found = read_lines(
+        tmp_path,
+        sample(LINE["output"], answer_logprob=pieces),
+        sample("<Disease>Ataxia</Disease> in mice", target=tags),
+    )
+    for one, form in zip(found, ("json", "tags"), strict=True):
+        kept = one.sentence
+        assert (kept.id, kept.document, kept.text, one.form) == ("s", "d", "Ataxia in mice", form)
+        assert [(each.start, each.end) for each in kept.entities] == [(0, 6), (10, 14)]
+        assert [(each.span.start, each.span.end) for each in one.aligned] == [(0, 6)]
+        counts = ("gold", "strict", "seen", "unseen", "seen_strict", "unseen_strict")
+        assert [one.counts[name] for name in counts] == [2, 1, 1, 1, 1, 0]
+    assert [one.output for one in found] == [LINE["output"], "<Disease>Ataxia</Disease> in mice"]
+    assert [one.tokens for one in found] == [[('{"Disease": [', -1.0), ('"Ataxia"]}', -2.5)], None]
+    with pytest.raises(BenchmarkError, match="not a sample of lm-eval: TypeError: the response is not a str"):
+        read_lines(tmp_path, sample(5))
+
+
+def test_samples_are_as_many_as_the_results_beside_them_say(tmp_path):
+    (tmp_path / "results_T.json").write_text('{"n-samples": {"a": {"effective": 2}}}')
+    path = tmp_path / "samples_a_T.jsonl"
+    lines = [json.dumps(sample("{}", filter=name)) + "\n" for name in ("one", "two")]
+    path.write_text(lines[0] * 2)
+    assert len(predictions.read(path)) == 2
+    path.write_text("".join(lines))
+    with pytest.raises(BenchmarkError, match="1 sentences, but the run evaluated 2"):
+        predictions.read(path)
+
+
+def test_a_sentence_as_a_line_of_predictions():
+    entities = (Entity(0, 6, "Disease"),)
+    row = predictions.to_row(Sentence("s", "Ataxia in mice", entities, "d"), ("Disease", "Gene"))
+    assert row == {
+        "id": "s",
+        "document": "d",
+        "text": "Ataxia in mice",
+        "types": ["Disease", "Gene"],
+        "gold": [{"start": 0, "end": 6, "type": "Disease"}],
+    }
+
+
+def test_spans_are_given_in_any_form_and_counted():
+    keys = ("start", "end", "type")
+    found = bb.score(GOLD, PREDICTED)
+    assert (found["sentences"], found["mentions"]) == (3, 3)
+    mappings = [[dict(zip(keys, span, strict=True)) for span in spans] for spans in PREDICTED]
+    entities = [[Entity(*span) for span in spans] for spans in PREDICTED]
+    assert bb.score(GOLD, mappings) == bb.score(GOLD, entities) == found
+
+
+def test_answers_that_cannot_be_scored_are_refused():
+    sentence = Sentence("1", "Ataxia in mice.", (Entity(0, 6, "Disease"),))
+    with pytest.raises(ValueError, match="one of each for every sentence is needed, not 1 sentences, 2 out"):
+        bb.score_answers([sentence], ["{}", "{}"], ["Disease"])
+    with pytest.raises(ValueError, match="type 'Disease' is none of Gene"):
+        bb.score_answers([sentence], ["{}"], ["Gene"])
+    with pytest.raises(BenchmarkError, match="unknown format of answers: 'xml'"):
+        bb.score_answers([sentence], ["{}"], ["Disease"], form="xml")
+
+
+def test_the_sure_mentions_of_a_file_are_those_of_its_answers(tmp_path):
+    pieces = [['{"Disease": ["', -1.0], ["Ataxia", -0.5], ['"]}', -1.0]]
+    found = read_lines(
+        tmp_path, LINE | {"answer_logprob": pieces}, LINE | {"output": '{"Disease": ["mice", "lupus"]}'}
+    )
+    sure, right = [-0.5, None, None], [True, False, False]
+    curve = confidence.precision_at_coverage(sure, right, 2)
+    assert summary.sureness(found) == (curve, confidence.calibration_error(sure, right))
+    assert summary.sureness(found[1:]) is None
+    scored = summary.summarise_judged(found, resamples=100)
+    assert scored["strict_precision"] == pytest.approx(1 / 3)
+    assert scored["strict_recall"] == 0.5

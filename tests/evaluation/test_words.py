@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bioner_bench.evaluation.brackets import UNREADABLE, Budget, groups
 from bioner_bench.evaluation.parsing import Level, parse
 from bioner_bench.evaluation.wording import match_synonym, match_type, says_none
 
@@ -152,3 +153,18 @@ def test_an_answer_inside_a_bracket_that_cannot_be_read():
 def test_a_value_for_nothing_is_an_answer(nothing):
     assert read({"Disease": nothing}) == ([], Level.EXTRACTED)
     assert read({"Disease": True}) == ([], Level.FAILED)
+
+
+def test_what_is_spent_on_one_text_is_bounded():
+    budget = Budget()
+    assert [budget.rescan(10) for _ in range(6)] == [True] * 5 + [False]
+    budget = Budget()
+    assert [budget.rescan(size) for size in (60_000, 40_001, 40_000, 1)] == [True, False, True, False]
+    assert not Budget().rescan(100_001)
+    text = '{"Disease": ["a" "b"]}'
+    budget = Budget()
+    (read,) = groups(text, budget)
+    assert budget.repairs == 20_000 - len(text) - 100
+    assert read.value is not UNREADABLE
+    assert [one.value is UNREADABLE for one in groups(text, Budget(repairs=len(text) - 1))] == [True]
+    assert [one.value for one in groups(text, Budget(repairs=len(text)))] == [read.value]

@@ -388,6 +388,7 @@ def negate(record):
         (lambda r: r["model"].update(source="a\x07"), "the control character .* stands in a name"),
         (lambda r: r["run"].update(command="a\x07"), "the control character .* stands in a name"),
         (lambda r: r.update(partial=True, corpus_sentences=120), "partial is True, but the sizes"),
+        (lambda r: r.update(corpus_sentences=121), "partial is False, but the sizes"),
         (lambda r: r.update(corpus_sentences=119, partial=True), "partial is True, but the sizes"),
         (lambda r: r.update(documents=["a"] * 119 + [None]), "a document without a name"),
         (lambda r: r.update(documents=["a"] * 120), "intervals by sentence, but documents say otherwise"),
@@ -546,3 +547,26 @@ def test_a_cut_record_is_refused_at_every_place(tmp_path):
         path.write_text(whole[:end])
         with pytest.raises(BenchmarkError, match="cannot read"):
             records.read(path)
+
+
+def test_what_two_runs_of_one_record_have_in_common():
+    """Which weights, recipe and setup: else one would take the place of the other."""
+    record = make_record()
+    given = {"pretrained": "w", "peft": "p", "delta": "d", "model": "m", "train": "t", "seed": 5}
+    record["model"] |= {"source": "hf", "arguments": given, "sha": "abc"}
+    common = ["hf", ["d", "m", "p", "w", "t"], "abc"]
+    assert records.identity(record) == [*common, None, record["setup"]]
+    recipe = {"name": "r", "seed": 1}
+    assert records.identity(record | {"training": {"recipe": recipe}}) == [*common, recipe, record["setup"]]
+
+
+def test_what_can_be_derived_is_not_kept():
+    derived = {"gold", "predicted", "strict", "relaxed", "sentences", "negative", "negative_with_prediction"}
+    assert not (derived | {"valid", "extracted", "repaired", "failed"}) & make_record()["counts"].keys()
+
+
+def test_a_record_is_an_object(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("[]")
+    with pytest.raises(BenchmarkError, match="not a JSON object"):
+        records.read(path)

@@ -13,12 +13,22 @@ from peft import get_peft_model_state_dict
 from tiny_llm import load_llm, write_llm
 from toy_corpus import write_toy_corpus
 
-from bioner_bench import corpora
+from bioner_bench import __version__, corpora
 from bioner_bench.models.chat import Chat
 from bioner_bench.tuning import gradients, selection, surface
 from bioner_bench.tuning.rows import rows_of
-from bioner_bench.tuning.score_files import Measure
-from bioner_bench.tuning.strategies import LOWER, NEGATIVE, NO_SCORE, NOT_DRAWN, Choice, select
+from bioner_bench.tuning.score_files import Measure, Score
+from bioner_bench.tuning.strategies import (
+    EASIER,
+    LOWER,
+    NEGATIVE,
+    NO_SCORE,
+    NOT_DRAWN,
+    NOT_FINITE,
+    NOT_HELPED,
+    Choice,
+    select,
+)
 
 ROWS = rows_of("bioner_sample")[:6]
 
@@ -292,6 +302,49 @@ def test_a_trial_is_partial_and_its_picture_has_a_legend(tmp_path):
     picture = (tmp_path / "distribution.svg").read_text()
     for label in ("negative", "positive", "positive, kept", "rows", "length"):
         assert f">{label}<" in picture.replace("<!-- ", ">").replace(" -->", "<")
+
+
+def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
+    rows = rows_of("bioner_sample")
+    positives = [row for row in rows if row.positive][:5]
+    negatives = [row for row in rows if not row.positive][:3]
+    values = [0.25, 1.0, 0.5, None, 0.125, 0.0, 0.999, 1.5]
+    group = [*positives, *negatives]
+    scores = {row.id: Score(row.id, value, 1.0, 1.0, 3) for row, value in zip(group, values, strict=True)}
+    made = select(group, scores, "hybrid", 0.5, 0)
+    choice = Choice("hybrid", 0.5, weak_model="smollm2-135m")
+    report = selection._report(["bioner_sample"], choice, group, scores, made)
+    counts = {
+        "rows": 8,
+        "positives": 5,
+        "negatives": 3,
+        "kept": 5,
+        "kept_positives": 2,
+        "kept_negatives": 3,
+        "left_out": {"ifd is 1 or more": 1, "ifd is not finite": 1, EASIER: 1},
+        "positives_not_finite": 1,
+        "positives_of_1_or_more": 1,
+        "threshold": 0.125,
+        "median_of_positives": 0.5,
+    }
+    assert report["all"] == report["corpora"]["bioner_sample"] == counts
+    assert report["bioner_bench"] == __version__
+    assert report["choice"]["weak_model"] == "smollm2-135m"
+    edges = report["histogram"]["edges"]
+    assert (edges[0], edges[-1], len(edges)) == (0, 1, 62)
+    assert edges[1:22:20] == pytest.approx([0.001, 0.01])
+    for side, finite, missing in (("positives", [0.25, 0.5, 0.125], 1), ("negatives", [0.0, 0.999], 0)):
+        places = [sum(edge <= value for edge in edges) - 1 for value in finite]
+        bins = [places.count(place) for place in range(61)]
+        assert report["histogram"][side] == {"bins": bins, NOT_HELPED: 1, NOT_FINITE: missing}
+    order = [
+        {"id": positives[at].id, "ifd": values[at], "target": positives[at].target} for at in (4, 0, 2, 1)
+    ]
+    assert report["easiest_positives"] == order
+    assert report["hardest_positives"] == order[::-1]
+    picture = selection._picture(group, scores, made, "ifd").replace("<!-- ", ">").replace(" -->", "<")
+    for label in ("0.001", "0.01", "0.1", "1", "rows", "IFD (what lies outside is at the edges)"):
+        assert f">{label}<" in picture
 
 
 def test_counts_are_those_of_the_sentences():
