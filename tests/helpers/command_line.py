@@ -88,6 +88,8 @@ def _run(words, environment, cwd, printed, largest_file=None):
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(environment)
+    if "OMP_NUM_THREADS" in environment and "torch" in sys.modules:  # torch has read it already
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if largest_file:
