@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from pathlib import Path
@@ -19,18 +20,20 @@ BIN = Path(sys.executable).parent
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["preloaded"])
+_starting = threading.Lock()
 
 
 def _start_server():
     """With this folder on its path: it would not know where to find what it is to import."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    try:
-        forkserver.ensure_running()
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+    with _starting:  # threads share one environment
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+        try:
+            forkserver.ensure_running()
+        finally:
+            os.environ.pop("PYTHONPATH")
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
 
 
 def call(*arguments, code=0, program="bioner-bench", cwd=None, largest_file=None, **environment):
