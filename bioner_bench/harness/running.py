@@ -48,7 +48,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
-    given = systems.without_penalty(systems.with_prepared_models(list(given)))
+    given = systems.without_penalty(systems.with_weights_to_load(list(given)))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not verbose:
@@ -82,7 +82,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     try:
         with (
             only_what_is_needed(_task_names(chosen.tasks)),
-            _asking_again(str(chosen.model)),
+            _reading_replies(str(chosen.model)),
             keeping_answers(model, fresh) as stores,
             checked_saving(stores, not default_store),
         ):
@@ -124,11 +124,11 @@ def _check_keys() -> None:
 
 
 @contextmanager
-def _asking_again(model: str) -> Iterator[None]:
-    """Inside, lm-eval asks again where a server sends JSON without an answer, as an error under status 200.
+def _reading_replies(model: str) -> Iterator[None]:
+    """Inside, lm-eval reads all that a server's reply says.
 
-    It would take that for an empty answer, or lose it. And answers keep the log-probabilities
-    of their tokens.
+    Where it is JSON without an answer, as an error under status 200, lm-eval asks again; it would take that
+    for an empty answer, or lose it. And an answer keeps the log-probabilities of its tokens.
     """
     if not model.endswith("completions"):
         yield

@@ -8,6 +8,7 @@ Servers with an OpenAI-compatible API give them where `--gen_kwargs logprobs=tru
 from __future__ import annotations
 
 import math
+from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,12 +23,14 @@ def with_logprobs(texts: Sequence[Any], outputs: Any) -> list[Any]:
         outputs: the replies, one or a list.
     """
     replies = outputs if isinstance(outputs, list) else [outputs]
-    choices = [
-        choice for reply in replies for choice in sorted(reply["choices"], key=lambda each: each["index"])
-    ]
-    if len(choices) != len(texts):
+    try:
+        choices = [
+            choice for reply in replies for choice in sorted(reply["choices"], key=lambda each: each["index"])
+        ]
+        pairs = list(zip(texts, choices, strict=True))
+    except (KeyError, TypeError, ValueError):  # lm-eval has said that it could not read one of them
         return list(texts)
-    return [_scored(text, choice.get("logprobs")) for text, choice in zip(texts, choices, strict=True)]
+    return [_scored(text, choice.get("logprobs")) for text, choice in pairs]
 
 
 def _scored(text: Any, logprobs: Any) -> Any:
@@ -37,13 +40,12 @@ def _scored(text: Any, logprobs: Any) -> Any:
     if start < 0:
         return text
     pieces: list[tuple[str, float]] = []
-    size, seen, at = len(text.encode()), b"", 0
+    size, at = len(text.encode()), 0
+    decoder = getincrementaldecoder("utf-8")("ignore")  # half a character counts where it is completed
     for piece, logprob in tokens:
         own = piece[max(0, start - at) : max(0, start + size - at)]
         at += len(piece)
-        # Half a character counts where the next token completes it.
-        before, seen = len(seen.decode(errors="ignore")), seen + own
-        if shown := seen.decode(errors="ignore")[before:]:
+        if shown := decoder.decode(own):
             pieces.append((shown, round(logprob, 4)))
     return ScoredText(text, pieces)
 

@@ -303,7 +303,7 @@ def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
         return False
 
 
-def with_prepared_models(given: list[str]) -> list[str]:
+def with_weights_to_load(given: list[str]) -> list[str]:
     """The options of `lm_eval run` with what it loads in place of other names of weights.
 
     A packaged model is its folder, and a LoRA checkpoint that is named as `pretrained` its base model with

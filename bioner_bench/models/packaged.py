@@ -141,20 +141,29 @@ def resolve(name: str) -> str:
 
 
 def base_and_adapter(name: str) -> tuple[str, Path | None]:
-    """The base model of a folder that holds a LoRA checkpoint, and that folder; else the name as it is."""
+    """The base model of a folder that holds a LoRA checkpoint, and that folder; else the name as it is.
+
+    Raises:
+        BenchmarkError: the folder's adapter_config.json names no base model.
+    """
+    path = Path(name) / "adapter_config.json"
     try:
-        config = json.loads((Path(name) / "adapter_config.json").read_text(encoding="utf-8"))
+        return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]), Path(name)
     except OSError:
         return name, None
-    return str(config["base_model_name_or_path"]), Path(name)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path} is cut or names no base model ({error}); copy it again") from error
 
 
 def ends_of_turn(folder: Path) -> list[int]:
     """The tokens that end an answer of a tuned checkpoint; lm-eval must be told where it loads the base."""
+    path = folder / "generation_config.json"
     try:
-        found = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))["eos_token_id"]
+        found = json.loads(path.read_text(encoding="utf-8"))["eos_token_id"]
     except (OSError, KeyError):
         return []
+    except (ValueError, TypeError) as error:
+        raise BenchmarkError(f"{path} is cut ({error}); copy it again") from error
     return found if isinstance(found, list) else [found]
 
 

@@ -77,6 +77,13 @@ def test_an_answer_without_them_is_as_it_was(logprobs):
     assert with_logprobs([None], reply) == [None]
 
 
+@pytest.mark.parametrize(
+    "choices", [[{}], [None], ["ab"], [{"index": None}, {"index": 0}], [], [{"index": 0}] * 2]
+)
+def test_replies_that_cannot_be_read_are_left_to_lm_eval(choices):
+    assert with_logprobs(["ab"], {"choices": choices}) == ["ab"]
+
+
 @given(st.lists(st.binary(max_size=3), max_size=6), st.data())
 def test_pieces_always_make_up_the_answer(pieces, data):
     whole = b"".join(pieces).decode(errors="ignore")

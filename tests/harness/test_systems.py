@@ -409,10 +409,21 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     given = ["--model", "hf-prefix", "--model_args", f"pretrained={tmp_path},dtype=float32"]
-    made = systems.given_options(systems.with_prepared_models([*given, "--gen_kwargs", "max_gen_toks=9"]))
+    made = systems.given_options(systems.with_weights_to_load([*given, "--gen_kwargs", "max_gen_toks=9"]))
     assert made["model_args"] == {
         "pretrained": "some/base", "peft": str(tmp_path), "tokenizer": str(tmp_path), "dtype": "float32"
     }  # fmt: skip
     assert made["gen_kwargs"] == {"eos_token_id": [2, 7], "repetition_penalty": 1.0, "max_gen_toks": 9}
     for others in (["--model", "vllm", *given[2:]], [*given[:3], f"pretrained=some/base,peft={tmp_path}"]):
-        assert systems.with_prepared_models(others) == others
+        assert systems.with_weights_to_load(others) == others
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"base_model_name_or_path": '])
+def test_a_checkpoint_that_was_cut_is_named(tmp_path, content):
+    (tmp_path / "adapter_config.json").write_text(content)
+    with pytest.raises(BenchmarkError, match=r"adapter_config\.json is cut or names no base model"):
+        systems.with_weights_to_load(["--model_args", f"pretrained={tmp_path}"])
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
+    (tmp_path / "generation_config.json").write_text('{"eos')
+    with pytest.raises(BenchmarkError, match=r"generation_config\.json is cut"):
+        systems.with_weights_to_load(["--model_args", f"pretrained={tmp_path}"])
