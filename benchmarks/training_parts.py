@@ -1,7 +1,7 @@
 """What each choice for LoRA training on a processor brings: forward and backward of the same rows.
 
     python -m benchmarks.training_parts --steps 3 --rounds 3
-    python -m benchmarks.training_parts --only eager both     # these beside how `train` does it
+    python -m benchmarks.training_parts --only fused cast     # these beside how `train` does it
 
 In each round every variant reads the same rows, in turn. Printed are rows a CPU second of the best round, the
 ratio to how `train` does it, and by how much the summed loss differs.
