@@ -14,8 +14,12 @@ busy machine take one thread (`--threads 1`) and read the CPU seconds.
 """
 
 import argparse
+import importlib.util
 import json
 import os
+
+PEERS = {"training": "trl", "scoring": "seqeval"}
+"""What is held against ours and comes by no extra of the package, or by that of the tests alone."""
 
 NAMES = ("evaluation", "fewshot", "ifd", "training", "encoder", "scoring", "startup")
 
@@ -54,6 +58,9 @@ def main():
         os.environ["OMP_NUM_THREADS"] = str(given.threads)
 
     names = NAMES if given.name == "all" else [given.name]
+    for name, peer in PEERS.items():  # before minutes are spent on others
+        if name in names and importlib.util.find_spec(peer) is None:
+            parser.exit(2, f"error: {name} needs {peer}; run: pip install {peer}\n")
     reports = [_run(name, given) for name in names]
     if given.json:
         print(json.dumps(reports if given.name == "all" else reports[0], indent=2))
