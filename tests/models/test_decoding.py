@@ -213,3 +213,12 @@ def test_log_probabilities_are_those_of_one_pass_over_prompt_and_answer(way, pen
             chances = model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0].log_softmax(dim=-1)
         wanted = [float(chances[len(prompt) - 1 + n, token]) for n, token in enumerate(answer)]
         assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_special_tokens_do_not_decide_whether_a_model_is_decoded():
+    """In half precision the logits after a vocabulary's first tokens can move by more than a tenth."""
+    model, asked = make_model("Llama"), []
+    model.get_input_embeddings().register_forward_hook(lambda module, args, out: asked.append(args[0]))
+    assert can_decode(model, 10)
+    vocabulary = model.config.vocab_size
+    assert torch.cat([ids.flatten() for ids in asked]).min() >= vocabulary // 14 > 3
