@@ -1,80 +1,54 @@
-"""Would a test notice? One small change to the code at a time, and the tests that concern it.
+"""Would a test notice? One small change to the code at a time, and the tests that call what was changed.
 
     python scripts/mutants.py [--number 100] [--seed 0] [--only evaluation/scoring] [--jobs 2] [--again]
 
-The changes are drawn at random from all that `changes` knows, over the modules of `TESTS`; a larger number
-goes on where a smaller one ended. Each change is written into a copy of the checkout, and a child, forked
-from a process that has the libraries but nothing of bioner_bench, runs the module's tests there. A change
-dies if a test fails, or if the tests take more than `LIMIT` seconds of the processor. Results are lines of
-.cache/mutants.jsonl; what is there for the same text of the module is not run again, but `--again` runs
-survivors again.
+The changes are drawn at random from all that `changes` knows, over `MODULES`; a larger number goes on where
+a smaller one ended. First each quick test runs once, and it is noted which functions it calls. Then, for each
+change, a child is forked that has all tests loaded. It puts the change into the loaded module, and runs the
+tests that call the changed function, or, of a change outside functions, any function of the module. A change
+dies if a test fails, or takes ten times its time. So that is a lower bound: slow tests are left out, and
+commands that tests start run the code as it is. Results are lines of .cache/mutants.jsonl; what is there for
+the same text of the module is not run again, but `--again` runs survivors again.
 """
 
 import argparse
 import ast
+import gc
 import hashlib
 import importlib
 import json
 import os
+import pkgutil
 import random
+import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
+import traceback
+import types
+from collections import defaultdict
+from enum import EnumType
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / ".cache" / "mutants.jsonl"
-LIMIT = 120
-MEMORY = 8 << 30
+import pytest
 
-_PARSING = "evaluation/test_parsing.py evaluation/test_words.py"
-_SCORING = "evaluation/test_scoring.py"
-_TAGS = "evaluation/test_tag_reading.py"
-_CLI = "cli/test_cli.py::test_"
-_CUT = f"{_CLI}samples_that_were_cut_are_not_scored"
-_FILES = f"{_CLI}score_of_text_and_of_spans {_CLI}a_bad_line_is_named {_CLI}unreadable_and_empty_files {_CUT}"
-_RECORDS = "leaderboard/test_records.py leaderboard/test_regression.py"
-TESTS = {  # first the cheap ones and those that know most of the module
-    "evaluation/alignment": "evaluation/test_alignment.py " + _SCORING,
-    "evaluation/bootstrap": "evaluation/test_bootstrap.py",
-    "evaluation/brackets": _PARSING,
-    "evaluation/candidates": _PARSING,
-    "evaluation/ceiling": f"evaluation/test_scored.py {_CLI}json_goes_to_stdout_alone",
-    "evaluation/confidence": "evaluation/test_confidence.py",
-    "evaluation/copying": _TAGS,
-    "evaluation/corpus_statistics": f"evaluation/test_corpus_statistics.py {_CLI}json_goes_to_stdout_alone",
-    "evaluation/errors": "evaluation/test_errors.py leaderboard/test_error_report.py",
-    "evaluation/items": _PARSING,
-    "evaluation/judging": _SCORING + " evaluation/test_scored.py leaderboard/test_records.py",
-    "evaluation/parsing": _PARSING,
-    "evaluation/predictions": f"evaluation/test_scored.py evaluation/test_confidence.py {_SCORING} {_FILES}",
-    "evaluation/prompt": f"evaluation/test_prompt.py {_PARSING} harness/test_task.py tuning/test_context.py",
-    "evaluation/reading": _PARSING,
-    "evaluation/run_files": f"evaluation/test_run_files.py {_CUT} leaderboard/test_records.py",
-    "evaluation/scored": "evaluation/test_scored.py",
-    "evaluation/scoring": _SCORING,
-    "evaluation/shapes": _PARSING,
-    "evaluation/summary": f"evaluation/test_scored.py {_FILES}",
-    "evaluation/tag_marks": _TAGS,
-    "evaluation/tag_reading": _TAGS,
-    "evaluation/tagged_text": _TAGS,
-    "evaluation/thinking": _PARSING,
-    "evaluation/typed": f"{_PARSING} leaderboard/test_records.py",
-    "evaluation/wording": _PARSING,
-    "tuning/selection": "tuning/test_row_scores.py tuning/test_ifd.py",
-    "tuning/strategies": "tuning/test_row_scores.py tuning/test_ifd.py",
-    "leaderboard/record_checks": _RECORDS,
-    "leaderboard/record_scores": _RECORDS,
-    "leaderboard/records": _RECORDS,
-    "leaderboard/regression": "leaderboard/test_regression.py",
-}
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "bioner_bench"
+RESULTS = ROOT / ".cache" / "mutants.jsonl"
+FOLDER = ROOT / ".cache" / "mutants" / str(os.getpid())
+MEMORY = 8 << 30
+MODULES = [
+    *sorted(f"evaluation/{path.stem}" for path in (PACKAGE / "evaluation").glob("[a-z]*.py")),
+    "leaderboard/record_checks", "leaderboard/record_scores", "leaderboard/records", "leaderboard/regression",
+    "tuning/selection", "tuning/strategies",
+]  # fmt: skip
+# What tests import late; a forked child would import it each time.
 LIBRARIES = """
-    datasets hypothesis.strategies jinja2 json_repair jsonschema lm_eval.evaluator lm_eval.loggers
-    lm_eval._cli.run matplotlib.pyplot nervaluate numpy pandas peft pytest scipy.stats scipy.sparse.csgraph
-    seqeval.metrics torch transformers xdist yaml
+    datasets jinja2 json_repair jsonschema lm_eval._cli.run lm_eval.evaluator lm_eval.loggers
+    matplotlib.pyplot nervaluate pandas peft scipy.sparse.csgraph scipy.stats seqeval.metrics torch
+    transformers yaml
 """
 
 SWAPS = {
@@ -160,9 +134,9 @@ def changes(source):
 def drawn(only, seed):
     """All changes of the modules, shuffled: (key, module, first byte, end, text)."""
     found = []
-    for module in TESTS:
+    for module in MODULES:
         if module.startswith(only):
-            source = (ROOT / "bioner_bench" / f"{module}.py").read_bytes()
+            source = (PACKAGE / f"{module}.py").read_bytes()
             state = hashlib.sha256(source).hexdigest()[:12]
             for first, end, text in sorted(set(changes(source))):
                 found.append((f"{module} {state} {first} {end} {text}", module, first, end, text))
@@ -170,101 +144,229 @@ def drawn(only, seed):
     return found
 
 
-def copied(number):
-    """A copy of the checkout as it is, for one worker."""
-    folder = ROOT / ".cache" / "mutants" / f"{os.getppid()}-{number}"
-    shutil.rmtree(folder, ignore_errors=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    return folder
+def put(module, source, line):
+    """Let what stands at this line of the source take its place in the loaded module.
+
+    A function that others hold gets the new code where it is, a class the new code of its methods. Any other
+    value takes the old one's place in all modules that have it by its name, and what is made of it at the top
+    of this module is made again; what other modules made of it is not.
+    """
+    space = vars(module)
+    renewed = set()
+    for statement in ast.parse(source).body:
+        uses_new = isinstance(statement, ast.Assign | ast.AnnAssign) and any(
+            isinstance(node, ast.Name) and node.id in renewed for node in ast.walk(statement)
+        )
+        if first_line(statement) <= line <= statement.end_lineno or uses_new:
+            before = dict(space)
+            exec(compile(ast.Module([statement], []), module.__file__, "exec"), space)
+            for name, old in before.items():
+                if space[name] is not old:
+                    renewed.add(name)
+                    space[name] = renewed_value(old, space[name])
+                    for other in list(sys.modules.values()):
+                        if getattr(other, "__dict__", {}).get(name) is old:
+                            setattr(other, name, space[name])
 
 
-def tried(folder, tests, limit=LIMIT):
-    """What the tests say of the copy in this folder: `dies` or `lives`, and the seconds."""
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        code = 3
-        try:
-            code = _run_tests(folder, tests, limit)
-        finally:
-            os._exit(code)
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
-        if time.monotonic() - began > 5 * limit:  # it waits for something
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return "dies", 5 * limit
-        time.sleep(0.05)
-    return "lives" if ended[1] == 0 else "dies", round(time.monotonic() - began, 1)
+def renewed_value(old, new):
+    """What stands for the old value from now on: itself with what is new in it, or the new one."""
+    if type(old) is not type(new):
+        return new
+    if isinstance(old, types.FunctionType):
+        old.__code__, old.__defaults__ = new.__code__, new.__defaults__
+        old.__kwdefaults__ = new.__kwdefaults__
+    elif isinstance(old, property):
+        renewed_value(old.fget, new.fget)
+    elif isinstance(old, staticmethod | classmethod):
+        renewed_value(old.__func__, new.__func__)
+    elif isinstance(old, type) and not isinstance(old, EnumType):
+        for name, value in list(vars(new).items()):
+            there = vars(old).get(name)
+            if not isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
+                stays = renewed_value(there, value)
+                if stays is not there:
+                    setattr(old, name, stays)
+    else:
+        return new
+    return old
 
 
-class QuickFirst:
-    """A plugin of pytest: most changes die by a quick test, so those marked as slow come last."""
-
-    def pytest_collection_modifyitems(self, items):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+def first_line(node):
+    """Of a statement with its decorators, as the code object of a function has it."""
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
 
 
-def _run_tests(folder, tests, limit):
-    import pytest
-
-    os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    os.environ["PYTHONPATH"] = str(folder)  # for the commands that tests start
-    with (folder / "pytest.log").open("w") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
-    names = [f"tests/{name}" for name in tests.split()]
-    return int(pytest.main([*options, f"--basetemp={folder}/tmp", *names], plugins=[QuickFirst()]))
-
-
-def unchanged(tests, known):
-    """One more, with all the tests: nothing is changed, and it must live."""
-    files = [
-        path
-        for folder in ("bioner_bench", "tests")
-        for path in sorted((ROOT / folder).rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
+def function_at(source, line):
+    """The first line of the innermost function around a line, or None."""
+    around = [
+        first_line(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and first_line(node) <= line <= node.end_lineno
     ]
-    state = hashlib.sha256(b"".join(map(Path.read_bytes, files))).hexdigest()[:12]
-    name = " ".join(sorted(tests))
-    found = (f"unchanged {state} {name}", name, 0, 0, "")
-    return [found] if found[0] not in known else []
+    return max(around, default=None)
 
 
-def worked(number, jobs, waiting):
-    """Every `jobs`-th of the changes, one after the other, each written down as soon as it is known."""
-    folder = copied(number)
-    for key, module, first, end, text in waiting[number::jobs]:
-        if module in TESTS:
-            file = folder / "bioner_bench" / f"{module}.py"
-            source = file.read_bytes()
-            file.write_bytes(source[:first] + text.encode() + source[end:])
-            outcome, seconds = tried(folder, TESTS[module])
-            file.write_bytes(source)
-            row = {"module": module, "line": source[:first].count(b"\n") + 1}
-            row |= {"old": source[first:end].decode(), "new": text}
-            said = f"{module}.py:{row['line']}  {row['old'][:50]!r} -> {text[:50]!r}"
-        else:
-            outcome, seconds = tried(folder, module, 10 * LIMIT)
-            row, said = {}, f"unchanged: {module}"
-            if outcome == "dies":
-                print(f"error: without any change {module} does not pass: see {folder}/pytest.log")
-                os._exit(1)
-        with RESULTS.open("a") as stream:
-            stream.write(json.dumps({"key": key, **row, "outcome": outcome, "seconds": seconds}) + "\n")
-        print(f"{outcome} {seconds:6} s  {said}", flush=True)
-    shutil.rmtree(folder)
+def users(module):
+    """This module and those of `MODULES` that import it."""
+    package, name = module.split("/")
+    there = re.compile(rf"{package}\.{name} import|(from \.|{package}) import [^#]*\b{name}\b")
+    return {module} | {other for other in MODULES if there.search((PACKAGE / f"{other}.py").read_text())}
+
+
+class Trials:
+    """A plugin of pytest: in place of running the tests once, it tries each change on them."""
+
+    def __init__(self, waiting, jobs):
+        self.waiting, self.jobs = waiting, jobs
+        self.called = set()  # by the test under way: a module's name and a function's first line
+        self.called_by_fixtures = defaultdict(set)  # by those that are set up for several tests
+        self.tests = defaultdict(dict)  # of a function: {a test's place: its seconds}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        self.session = session
+        for found in pkgutil.walk_packages([str(PACKAGE)], "bioner_bench."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+        gc.collect()
+        gc.freeze()  # a child then shares these pages
+        self.at_once(self.note_calls)
+        for file in sorted(FOLDER.glob("calls-*.jsonl")):
+            for line in file.read_text().splitlines():
+                place, seconds, called = json.loads(line)
+                for module, at in called:
+                    self.tests[module, at][place] = seconds
+        print(f"{len(session.items)} tests pass without a change", flush=True)
+        self.at_once(self.try_changes)
+        return True
+
+    def at_once(self, work):
+        workers = [self.forked(work, number) for number in range(self.jobs)]
+        ends = [os.waitpid(worker, 0)[1] for worker in workers]
+        if any(ends):
+            raise pytest.UsageError("a worker stopped; see above")
+
+    def forked(self, work, *given):
+        """A child in which pytest prints nothing; it ends with 0 if the work says True."""
+        if (child := os.fork()) == 0:
+            code = 1
+            try:
+                os.setpgid(0, 0)
+                if reporter := self.session.config.pluginmanager.getplugin("terminalreporter"):
+                    self.session.config.pluginmanager.unregister(reporter)
+                code = 0 if work(*given) else 1
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        return child
+
+    def note_calls(self, number):
+        """Write down, for every `jobs`-th file of tests, which functions of `MODULES` each test calls."""
+        names = {str(PACKAGE / f"{module}.py"): module for module in MODULES}
+        caches = [
+            value
+            for name, module in list(sys.modules.items())
+            if name.startswith("bioner_bench.")
+            for value in vars(module).values()
+            if hasattr(value, "cache_clear")
+        ]
+
+        def call(frame, event, argument):
+            if frame.f_code.co_filename in names:
+                self.called.add((names[frame.f_code.co_filename], frame.f_code.co_firstlineno))
+
+        with (FOLDER / f"calls-{number}.jsonl").open("w") as stream:
+            files = list(self.by_file(range(len(self.session.items))).values())
+            for place, following in in_turn([place for file in files[number :: self.jobs] for place in file]):
+                self.called.clear()
+                for cache in caches:
+                    cache.cache_clear()
+                began = time.process_time()
+                sys.settrace(call)
+                passed = self.passes(place, following)
+                sys.settrace(None)
+                item = self.session.items[place]
+                if not passed:
+                    print(f"error: without any change {item.nodeid} fails")
+                    return False
+                called = self.called.union(*(self.called_by_fixtures[name] for name in item.fixturenames))
+                row = [place, round(time.process_time() - began, 3), sorted(called)]
+                stream.write(json.dumps(row) + "\n")
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        before = self.called.copy()
+        self.called.clear()
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope != "function":
+                self.called_by_fixtures[fixturedef.argname] |= self.called
+            self.called |= before
+
+    def by_file(self, places):
+        files = defaultdict(list)
+        for place in places:
+            files[self.session.items[place].path].append(place)
+        return files
+
+    def passes(self, place, following):
+        items = self.session.items
+        after = None if following is None else items[following]
+        items[place].ihook.pytest_runtest_protocol(item=items[place], nextitem=after)
+        return not self.session.testsfailed
+
+    def try_changes(self, number):
+        """Every `jobs`-th of the changes, one after the other, each written down as soon as it is known."""
+        for key, module, first, end, text in self.waiting[number :: self.jobs]:
+            source = (PACKAGE / f"{module}.py").read_bytes()
+            line = source[:first].count(b"\n") + 1
+            at = function_at(source, line)
+            wanted = {}
+            for (other, function), tests in self.tests.items():
+                if (other, function) == (module, at) or (at is None and other in users(module)):
+                    wanted |= tests
+            began = time.monotonic()
+            changed = source[:first] + text.encode() + source[end:]
+            outcome = "lives" if self.survives(module, changed, line, wanted) else "dies"
+            seconds = round(time.monotonic() - began, 1)
+            row = {"module": module, "line": line, "old": source[first:end].decode(), "new": text}
+            row |= {"outcome": outcome, "tests": len(wanted), "seconds": seconds}
+            with RESULTS.open("a") as stream:
+                stream.write(json.dumps({"key": key, **row}) + "\n")
+            said = f"{module}.py:{line}  {row['old'][:50]!r} -> {text[:50]!r}"
+            print(f"{outcome} {seconds:6} s  {said}", flush=True)
+        return True
+
+    def survives(self, module, source, line, wanted):
+        seconds = sum(wanted.values())
+        child = self.forked(self.lives, module, source, line, wanted, int(10 + 10 * seconds))
+        last = time.monotonic() + 60 + 50 * seconds
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > last:  # it waits for something
+                os.killpg(child, signal.SIGKILL)
+            time.sleep(0.005)
+        return ended[1] == 0
+
+    def lives(self, module, source, line, wanted, limit):
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        with (FOLDER / "log").open("w") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        put(sys.modules[f"bioner_bench.{module.replace('/', '.')}"], source, line)
+        files = self.by_file(sorted(wanted, key=wanted.__getitem__)).values()
+        quick_first = sorted(files, key=lambda file: sum(map(wanted.get, file)) / len(file))
+        return all(self.passes(*two) for two in in_turn([place for file in quick_first for place in file]))
+
+
+def in_turn(places):
+    """Each with the one that follows: pytest keeps what both use."""
+    return zip(places, [*places[1:], None], strict=True)
 
 
 def main():
@@ -278,31 +380,27 @@ def main():
     sample = drawn(asked.only, asked.seed)
     print(f"{len(sample)} changes are possible, {asked.number} are asked for, drawn with seed {asked.seed}")
     sample = sample[: asked.number]
-    RESULTS.parent.mkdir(exist_ok=True)
     known = known_rows()
     waiting = [
         one for one in sample
         if one[0] not in known or (asked.again and known[one[0]]["outcome"] == "lives")
     ]  # fmt: skip
     if waiting:
-        sys.dont_write_bytecode = True  # a change may leave size and second of a file as they were
-        os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        for library in LIBRARIES.split():
-            importlib.import_module(library)
-        if loaded := [name for name in sys.modules if name.split(".")[0] == "bioner_bench"]:
-            sys.exit(f"error: {loaded[0]} is loaded already; changes to it would not be seen")
-        waiting = unchanged({name for one in waiting for name in TESTS[one[1]].split()}, known) + waiting
-        workers = []
-        for number in range(asked.jobs):
-            if (worker := os.fork()) == 0:
-                worked(number, asked.jobs, waiting)
-                os._exit(0)
-            workers.append(worker)
-        ends = [os.waitpid(worker, 0)[1] for worker in workers]
-        if any(ends):
-            sys.exit("error: a worker stopped; see above")
+        try_all(waiting, asked.jobs)
     known = known_rows()
     report([known[one[0]] for one in sample if one[0] in known])
+
+
+def try_all(waiting, jobs):
+    FOLDER.mkdir(parents=True)
+    os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(FOLDER)}
+    for library in LIBRARIES.split():
+        importlib.import_module(library)
+    os.chdir(ROOT)
+    options = ["-qq", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    if pytest.main([*options, f"--basetemp={FOLDER}/tmp"], plugins=[Trials(waiting, jobs)]):
+        sys.exit("error: the tests could not be tried; see above")
+    shutil.rmtree(FOLDER)
 
 
 def known_rows():

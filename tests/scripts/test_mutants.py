@@ -1,10 +1,11 @@
 """Which changes are tried."""
 
 import ast
+import sys
+from types import ModuleType
 
 import mutants
 import pytest
-from conftest import ROOT
 
 
 def changed(text):
@@ -33,15 +34,80 @@ def test_each_change_is_the_smallest_of_its_kind(text, new):
     assert changed(text) == new
 
 
-@pytest.mark.slow
-def test_every_module_has_tests_and_changes_that_are_python():
-    folders = [ROOT / "bioner_bench" / name for name in ("evaluation",)]
-    there = {f"{path.parent.name}/{path.stem}" for folder in folders for path in folder.glob("[a-z]*.py")}
-    assert there <= set(mutants.TESTS)
-    for tests in mutants.TESTS.values():
-        assert all((ROOT / "tests" / name.split("::")[0]).is_file() for name in tests.split())
+def test_every_module_has_changes_that_are_python():
     sample = mutants.drawn("", seed=0)
+    assert {module for _, module, *_ in sample} == set(mutants.MODULES) - {"evaluation/readers"}
     for _, module, first, end, text in sample[:40]:
-        source = (ROOT / "bioner_bench" / f"{module}.py").read_bytes()
+        source = (mutants.PACKAGE / f"{module}.py").read_bytes()
         ast.parse(source[:first] + text.encode() + source[end:])
     assert [one[0] for one in mutants.drawn("", seed=0)[:40]] == [one[0] for one in sample[:40]]
+
+
+SOURCE = """
+from dataclasses import dataclass
+from functools import lru_cache
+
+LEAST = 2
+TWICE = [LEAST * 2]
+
+def enough(number, least=LEAST):
+    return number >= least
+
+KNOWN = {"enough": enough}
+
+@lru_cache
+def known(name):
+    return KNOWN[name](3)
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    words: int = 1
+
+    @property
+    def short(self):
+        return self.words < LEAST
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "now"),
+    [
+        ("number >= least", "number > least", (False, True, [4], True)),
+        ("least=LEAST", "least=9", (False, False, [4], True)),
+        ("KNOWN[name](3)", "None", (True, None, [4], True)),
+        ("self.words < LEAST", "self.words > LEAST", (True, True, [4], False)),
+        ("words: int = 1", "words: int = 2", (True, True, [4], False)),
+        ("LEAST = 2", "LEAST = 1", (True, True, [2], False)),
+        ("[LEAST * 2]", "[LEAST / 2]", (True, True, [1], True)),
+    ],
+)
+def test_a_change_is_seen_by_all_that_hold_what_is_changed(old, new, now, monkeypatch):
+    module, user = ModuleType("changed"), ModuleType("user")
+    module.__file__ = "changed.py"
+    monkeypatch.setitem(sys.modules, "changed", module)
+    monkeypatch.setitem(sys.modules, "user", user)
+    exec(SOURCE, vars(module))
+    exec("from changed import KNOWN, TWICE, Length, enough, known", vars(user))
+
+    def seen():
+        return user.KNOWN["enough"](2), user.known("enough"), user.TWICE, user.Length().short
+
+    assert seen() == (True, True, [4], True)
+    assert SOURCE.count(old) == 1
+    line = SOURCE[: SOURCE.index(old)].count("\n") + 1
+    mutants.put(module, SOURCE.replace(old, new), line)
+    user.known.cache_clear()
+    assert seen() == now
+
+
+@pytest.mark.parametrize(
+    ("text", "function"),
+    [
+        ("    return number >= least", "def enough(number, least=LEAST):"),
+        ("    return KNOWN[name](3)", "@lru_cache"),
+        ("    words: int = 1", None),
+    ],
+)
+def test_the_function_around_a_line(text, function):
+    at = {line: number for number, line in enumerate(SOURCE.splitlines(), 1)}
+    assert mutants.function_at(SOURCE, at[text]) == at.get(function)
