@@ -69,18 +69,27 @@ def score(
     from bioner_bench.cli.results import print_summary, print_sureness
     from bioner_bench.evaluation import predictions
     from bioner_bench.evaluation.confidence import as_json as sureness_as_json
-    from bioner_bench.evaluation.summary import summarise_judged, sureness
+    from bioner_bench.evaluation.summary import documents_of, summarise_judged, sureness
 
     printed: dict[str, dict[str, Any]] = {}
     for file, judged in [(file, predictions.read(file)) for file in predictions.files(files)]:
         summary = summarise_judged(judged, resamples, seed)
         mentions = sum(len(item.sentence.entities) for item in judged)
-        printed[str(file)] = {"sentences": len(judged), "mentions": mentions, **summary}
+        documents = documents_of(judged)
+        if documents is None and (named := sum(item.sentence.document is not None for item in judged)):
+            print(
+                f"warning: {file}: {named:,} of {len(judged):,} sentences name their document; intervals are "
+                "drawn over sentences, and too narrow; name all documents",
+                file=sys.stderr,
+            )
+        sizes = {"sentences": len(judged), "documents": documents, "mentions": mentions}
+        printed[str(file)] = {**sizes, **summary}
         sure = sureness(judged)
         if sure is not None:
             printed[str(file)]["confidence"] = sureness_as_json(*sure)
         if not as_json:
-            title = f"{file.name}: {len(judged):,} sentences, {mentions:,} mentions"
+            of = f" of {documents:,} documents" if documents else ""
+            title = f"{file.name}: {len(judged):,} sentences{of}, {mentions:,} mentions"
             print_summary(console(), title, summary, judged[0].types)
             if sure is not None:
                 print_sureness(console(), *sure)

@@ -28,8 +28,8 @@ def read_iob2(
 ) -> tuple[list[Sentence], Counter[str]]:
     """Token and tag, separated by a tab, one token a line, a blank line after each sentence.
 
-    The text is the tokens joined by one space. A `-DOCSTART-` block begins a document and is no
-    sentence.
+    The text is the tokens joined by one space. A `-DOCSTART-` line before a sentence begins a document and
+    is no part of it.
     """
     sentences: list[Sentence] = []
     faults: Counter[str] = Counter()
@@ -42,11 +42,15 @@ def read_iob2(
             if len(columns) != 2 or not columns[0].strip():
                 found = "an empty token" if len(columns) == 2 else f"{len(columns)} tab-separated column(s)"
                 raise BenchmarkError(f"{path}:{number}: {found}, expected a token and a tag")
+            if columns[0] == "-DOCSTART-":
+                if tokens:
+                    raise BenchmarkError(
+                        f"{path}:{number}: -DOCSTART- inside a sentence; end it by a blank line"
+                    )
+                documents += 1
+                continue
             tokens.append(columns[0])
             tags.append(_iob2_tag(columns[1], types, rename, f"{path}:{number}"))
-        elif tokens == ["-DOCSTART-"]:
-            documents += 1
-            tokens, tags = [], []
         elif tokens:
             name = f"document-{documents}" if documents else None
             entities, orphans = iob2_entities(tokens, tags)

@@ -17,6 +17,7 @@ percentiles to speak of, so intervals and p values are Student's, on the standar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -142,7 +143,7 @@ def intervals(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, tuple[float, float]]:
-    """95 % intervals of many scores, by name, from one draw."""
+    """95 % intervals of many scores, by name, from one draw; (0, 1) where there is one document alone."""
     scores = list(scores)
     columns = list(dict.fromkeys(column for score in scores for column in score.columns))
     sums = resampled_sums(_matrix(columns, table), documents, resamples, seed)
@@ -150,11 +151,15 @@ def intervals(
     units = _units(documents, _length(table))
     observed = {column: table[column].sum() for column in columns}
     return {
-        score.name: _Statistic(
-            float(score.of(observed)), score.of(by_column), units, freedom=units - 1
-        ).interval()
+        score.name: _of_score(
+            _Statistic(float(score.of(observed)), score.of(by_column), units, freedom=units - 1).interval()
+        )
         for score in scores
     }
+
+
+def _of_score(interval: tuple[float, float]) -> tuple[float, float]:
+    return max(0.0, interval[0]), interval[1]
 
 
 def interval(
@@ -193,8 +198,7 @@ def interval_of_runs(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    low, high = _difference(score, runs, [], documents, resamples, seed).interval()
-    return max(0.0, low), min(1.0, high)
+    return _of_score(_difference(score, runs, [], documents, resamples, seed).interval())
 
 
 def compare(
@@ -283,15 +287,17 @@ class _Statistic:
     seeds: bool = False
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """What all values can be, -1 to 1, where there is one document, which tells nothing of others."""
         from scipy.special import ndtr, stdtrit
 
+        if self.freedom <= 0:
+            return -1.0, 1.0
         level = (1 - confidence) / 2
-        if self.freedom > 0:
-            student = float(stdtrit(self.freedom, level))
-            if self.seeds:
-                half = -student * self._standard_error()
-                return self.observed - half, self.observed + half
-            level = round(float(ndtr(_expansion(self.units) * student)), 12)
+        student = float(stdtrit(self.freedom, level))
+        if self.seeds:
+            half = -student * self._standard_error()
+            return max(-1.0, self.observed - half), min(1.0, self.observed + half)
+        level = round(float(ndtr(_expansion(self.units) * student)), 12)
         low, high = np.quantile(self.values, [level, 1 - level])
         return float(low), float(high)
 
@@ -305,7 +311,7 @@ class _Statistic:
         extreme = int((np.abs(self.values - self.observed) >= abs(self.observed) - 1e-12).sum())
         error = self._standard_error()
         if self.seeds or (extreme < _TOO_FEW and error > 1e-9):
-            student = abs(self.observed) / error if error else float("inf") * (self.observed != 0)
+            student = abs(self.observed) / error if error else math.inf if self.observed else 0.0
             p = 2 * float(stdtr(self.freedom, -student))
         else:
             share = min(1.0, (extreme + 1) / (len(self.values) + 1))

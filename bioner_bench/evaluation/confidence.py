@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -92,14 +93,23 @@ def mention_confidences(tokens: Tokens, strings: Sequence[str]) -> list[float | 
 def _find(haystack: str, string: str, after: int) -> tuple[int, int]:
     """Place and length of a mention in an answer without white space: after the last one, or anywhere.
 
-    In tagged text the same words may stand before it without a tag; in JSON some characters are escaped.
+    Between tags, or in quotes that no colon follows, as it follows a key; else wherever its words stand. In
+    tagged text they may stand before it without a tag, in JSON in a longer mention; and JSON has escapes.
     """
     plain = fold("".join(string.split()))
     escaped = fold("".join(json.dumps(string, ensure_ascii=False)[1:-1].split()))
-    for start in (after, 0):
-        for before, needle in ((">", plain), ("", plain), ("", escaped)):
-            if needle and (at := haystack.find(before + needle, start)) >= 0:
-                return at + len(before), len(needle)
+    if not plain:
+        return -1, 0
+    for before, needle, behind in (
+        (">", plain, "<"),
+        ('"', plain, '"(?!:)'),
+        ('"', escaped, '"(?!:)'),
+        ("", plain, ""),
+        ("", escaped, ""),
+    ):
+        sought = re.compile(before + re.escape(needle) + behind)
+        if found := sought.search(haystack, after) or sought.search(haystack):
+            return found.start() + len(before), len(needle)
     return -1, 0
 
 

@@ -16,7 +16,7 @@ Span = tuple[int, int, str] | Mapping[str, int | str] | Entity
 """Start, end (exclusive) and type: a tuple, a mapping with these keys, or an `Entity`."""
 
 Scores = dict[str, float | None]
-"""`sentences`, `mentions`, and `X`, `X_low`, `X_high` for every score X, in [0, 1]; None: not known."""
+"""`sentences`, `documents`, `mentions`, and `X`, `X_low`, `X_high` for every score X; None: not known."""
 
 
 def score(
@@ -57,7 +57,7 @@ def score(
     for place, (right, given) in enumerate(zip(*sides, strict=True)):
         _known_types([*right, *given], types)
         size = max((entity.end for entity in (*right, *given)), default=0)
-        text = texts[place] if texts is not None else " " * size
+        text = texts[place] if texts is not None else "x" * size
         if any(not 0 <= entity.start < entity.end <= len(text) for entity in given):
             raise ValueError(f"sentence {place}: a predicted span is none of its {len(text)} characters")
         sentence = Sentence(str(place), text, tuple(right))
@@ -116,7 +116,13 @@ def _summary(
     seed: int,
 ) -> Scores:
     found = summarise(tabulate(rows), types, documents, resamples, seed)
-    return {"sentences": len(rows), "mentions": mentions, **found}
+    named = set(documents or [None])
+    return {
+        "sentences": len(rows),
+        "documents": None if None in named else len(named),
+        "mentions": mentions,
+        **found,
+    }
 
 
 def _entity(span: Span) -> Entity:

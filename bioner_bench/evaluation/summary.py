@@ -60,6 +60,12 @@ def sureness(judged: Sequence[Judged]) -> tuple[list[Covered], float | None] | N
     return precision_at_coverage(confidences, correct, gold), calibration_error(confidences, correct)
 
 
+def documents_of(judged: Sequence[Judged]) -> int | None:
+    """How many documents the intervals are drawn over; None: sentences, since not all name their document."""
+    named = {item.sentence.document for item in judged}
+    return None if None in named else len(named)
+
+
 def summarise_judged(judged: Sequence[Judged], resamples: int = RESAMPLES, seed: int = SEED) -> Summary:
     """`summarise` for a file of answers."""
     documents = [item.sentence.document for item in judged]

@@ -62,6 +62,20 @@ def test_json_goes_to_stdout_alone(tmp_path):
     }
 
 
+def test_score_says_what_its_intervals_are_drawn_over(tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    first, second, third = (prediction(output="{}", document=name) for name in ("A", "A", "B"))
+    path.write_text(first + second + third)
+    done = call("score", path)
+    assert done.stdout.startswith("predictions.jsonl: 3 sentences of 2 documents, 3 mentions\n")
+    assert not done.stderr
+    assert json.loads(call("score", path, "--json").stdout)["documents"] == 2
+    path.write_text(first + second + prediction(output="{}"))
+    done = call("score", path)
+    assert done.stdout.startswith("predictions.jsonl: 3 sentences, 3 mentions\n")
+    assert "2 of 3 sentences name their document; intervals are drawn over sentences" in done.stderr
+
+
 def test_score_of_text_and_of_spans(tmp_path):
     path = tmp_path / "predictions.jsonl"
     path.write_text(prediction(output='{"Disease": ["ataxia", "mouse pox"]}'))

@@ -200,6 +200,9 @@ def test_iob2_docstart_opens_a_document_and_is_no_sentence(tmp_path):
         ("c", "document-1"),
         ("d", "document-2"),
     ]
+    assert read(tmp_path, "iob2", content.replace("-DOCSTART-\tO\n\n", "-DOCSTART-\tO\n"))[0] == sentences
+    with pytest.raises(BenchmarkError, match=":2: -DOCSTART- inside a sentence"):
+        read(tmp_path, "iob2", "a\tO\n-DOCSTART-\tO\n\nb\tO\n")
 
 
 def test_iob2_offsets_count_characters_not_bytes(tmp_path):

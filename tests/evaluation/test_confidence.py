@@ -41,6 +41,13 @@ PIECES = [
         ),  # the second one is the second one
         ([("T and <Gene>", -1.0), ("T", -2.0), ("</Gene>", -3.0)], ["T"], [-2.0]),  # the one that is tagged
         ([('["5', -1.0), ('\\"-HT"]', -2.0)], ['5"-HT'], [-1.5]),  # escaped in JSON
+        (
+            [('["breast', -1.0), (' cancer"', -2.0), (', "cancer"]', -3.0)],
+            ["breast cancer", "cancer"],
+            [-1.5, -3.0],
+        ),
+        ([('{"DNA": [', -9.0), ('"DNA', -0.5), ('"]}', -0.1)], ["DNA"], [-0.5]),  # not the key
+        ([("<Gene>T1<", -1.0), ("/Gene> <Gene>T", -2.0), ("</Gene>", -3.0)], ["T"], [-2.0]),
         ([("é", -1.0), ("ß", -3.0)], ["ß"], [-3.0]),
         ([], ["ataxia"], [None]),
         (PIECES, [], []),

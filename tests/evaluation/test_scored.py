@@ -277,3 +277,10 @@ def test_the_sure_mentions_of_a_file_are_those_of_its_answers(tmp_path):
     scored = summary.summarise_judged(found, resamples=100)
     assert scored["strict_precision"] == pytest.approx(1 / 3)
     assert scored["strict_recall"] == 0.5
+
+
+def test_a_span_given_twice_is_surplus_with_and_without_its_text():
+    span = (0, 6, "Disease")
+    for texts in (None, ["Ataxia in mice."]):
+        found = bb.score([[span]], [[span, span]], texts=texts)
+        assert (found["surplus_rate"], found["hallucination_rate"]) == (0.5, 0)
