@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ PATIENCE = 60.0
 HOW_IT_RUNS = frozenset(
     [
         *("batch_size", "max_batch_size", "device", "device_map", "parallelize", "max_memory_per_gpu"),
-        *("max_cpu_memory", "offload_folder", "num_concurrent", "max_retries", "timeout", "eos_string"),
+        *("max_cpu_memory", "offload_folder", "num_concurrent", "max_retries", "timeout"),
         *("tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization", "swap_space"),
         *("share_prefix", "refill", "sort", "batch_tokens", "base_url", "api_key", "header"),
     ]
@@ -184,10 +184,21 @@ def fingerprint(model: str, model_args: Mapping[str, Any]) -> str:
         for name, value in sorted(model_args.items())
         if name not in HOW_IT_RUNS
     }
-    if isinstance(name := model_args.get("pretrained"), str) and not Path(name).exists():
-        told["commit"] = _commit(name, str(model_args.get("revision", "main")))
-    versions = [bioner_bench.__version__, *(version(name) for name in ("lm_eval", "transformers"))]
+    revision = str(model_args.get("revision", "main"))
+    for argument in ("pretrained", "peft", "delta", "tokenizer"):
+        name = model_args.get(argument)
+        if isinstance(name, str) and not Path(name).exists():
+            told[f"commit of {argument}"] = _commit(name, revision if argument == "pretrained" else "main")
+    versions = [bioner_bench.__version__, *map(_version, ("lm_eval", "transformers"))]
     return hashlib.sha256(json.dumps([model, told, versions], default=str).encode()).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    """Of an installed package; a model on a server needs no transformers."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _content(value: str) -> Any:

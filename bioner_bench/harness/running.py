@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
@@ -48,7 +47,8 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
-    given = systems.without_penalty(systems.with_weights_to_load(list(given)))
+    given = systems.with_config(list(given))
+    given = systems.without_penalty(systems.with_weights_to_load(given))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not verbose:
@@ -57,10 +57,8 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     setup_logging()
     command_line = HarnessCLI()
     arguments = command_line.parse_args()
-    if not arguments.config:  # a configuration file names its own
+    if not arguments.config:  # a file with whole tasks names its own
         arguments.include_path = include_paths(arguments.include_path)
-    elif Path(arguments.config).is_file():
-        masking.hide(masking.secrets_in(Path(arguments.config).read_text("utf-8", "replace")))
     if str(arguments.model).endswith("completions"):
         _check_keys()
     chosen = _configured(arguments)
@@ -152,7 +150,8 @@ def _reading_replies(model: str) -> Iterator[None]:
 
     def model_call(self: Any, *given: Any, **more: Any) -> Any:
         outputs = plain_call(self, *given, **more)
-        check(outputs)
+        if type(self).parse_generations in of_openai:  # Anthropic's replies, for one, are of another form
+            check(outputs)
         return outputs
 
     plain_parsers = {
@@ -161,6 +160,7 @@ def _reading_replies(model: str) -> Iterator[None]:
     TemplateAPI.model_call = model_call
     for api, plain in plain_parsers.items():  # where several requests are in flight
         api.parse_generations = checked(plain)
+    of_openai = {api.parse_generations for api in plain_parsers}
     try:
         yield
     finally:

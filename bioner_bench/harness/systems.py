@@ -19,7 +19,7 @@ from typing import Any
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card
-from bioner_bench.harness.masking import masked
+from bioner_bench.harness.masking import hide, masked, secrets_in
 from bioner_bench.harness.task_folders import PACKAGE, include_paths, task_manager
 from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
@@ -274,7 +274,7 @@ def _parser() -> Any:
 
 def _text(name: str, value: Any) -> str:
     """An option's value as it is written on the command line."""
-    if name == "cache_requests":
+    if name == "cache_requests" and isinstance(value, dict):
         from lm_eval._cli.utils import request_caching_arg_to_dict
 
         words = ("true", "refresh", "delete")
@@ -301,6 +301,41 @@ def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
         return repr(key_val_to_dict(plain)) == repr(dict(value))
     except ValueError:
         return False
+
+
+def with_config(given: list[str]) -> list[str]:
+    """The options of `lm_eval run` with those of a configuration file, `--config`, spelled out below them.
+
+    So what is done with options is done with a file's as well. A file that has whole tasks in place of their
+    names stays as it is, since a command line has no room for them.
+
+    Raises:
+        BenchmarkError: the file cannot be read, or has an option that lm-eval does not know.
+    """
+    options = given_options(given)
+    if "config" not in options:
+        return given
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    path = options.pop("config")
+    try:
+        content = EvaluatorConfig.load_yaml_config(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise BenchmarkError(f"--config: {' '.join(str(error).split())}") from error
+    hide(secrets_in(Path(path).read_text("utf-8", "replace")))
+    takes_a_value = {action.dest: action.nargs != 0 for action in _parser()._actions}
+    if unknown := content.keys() - takes_a_value.keys():
+        raise BenchmarkError(f"{path}: lm-eval has no option {', '.join(sorted(map(str, unknown)))}")
+    tasks = content.get("tasks") if "tasks" not in options else None
+    if isinstance(tasks, list) and not all(isinstance(task, str) for task in tasks):
+        return given
+    return arguments(
+        {
+            name: value
+            for name, value in (content | options).items()
+            if value not in (None, {}) and (value is not False or takes_a_value[name])
+        }
+    )
 
 
 def with_weights_to_load(given: list[str]) -> list[str]:

@@ -5,12 +5,14 @@ import os
 import signal
 import sqlite3
 import time
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from command_line import call, fails, in_background
 from lm_eval.api.model import CachingLM
 from tiny_llm import write_llm
 
+from bioner_bench.harness import answer_store
 from bioner_bench.harness.answer_store import NAME, AnswerStore, fingerprint, keeping_answers
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import lm_eval_output
@@ -132,6 +134,32 @@ def test_what_changes_answers_changes_the_fingerprint(llm, tmp_path):
     assert plain != tuned != fingerprint("hf-prefix", given | {"peft": str(adapter)})
     (adapter / "README.md").write_text("Read me.")
     assert fingerprint("hf-prefix", given | {"peft": str(adapter)}) != tuned
+
+
+@pytest.mark.parametrize("argument", ["pretrained", "peft", "delta", "tokenizer"])
+def test_what_moved_on_the_hub_is_another_model(tmp_path, monkeypatch, argument):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    reference = tmp_path / "models--me--this" / "refs" / "main"
+    reference.parent.mkdir(parents=True)
+    reference.write_text("a" * 40)
+    before = fingerprint("hf", {argument: "me/this"})
+    reference.write_text("b" * 40)
+    assert fingerprint("hf", {argument: "me/this"}) != before
+
+
+def test_a_server_needs_no_transformers_and_its_end_of_text_counts(monkeypatch):
+    known = answer_store.version
+
+    def version(name):
+        if name == "transformers":
+            raise PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(answer_store, "version", version)
+    ends = [
+        fingerprint("local-chat-completions", {"model": "m", "eos_string": end}) for end in ("</s>", "##")
+    ]
+    assert ends[0] != ends[1]
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but long enough to be one", bytes(4096)])

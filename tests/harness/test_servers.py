@@ -198,6 +198,20 @@ def test_json_without_an_answer_is_asked_for_again(server, content, num_concurre
 
 
 @pytest.mark.slow
+def test_a_server_that_speaks_like_anthropic_is_read(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", ENV_KEY)
+    server.content = lambda number: {"content": [{"type": "text", "text": '{"Disease": ["none"]}'}]}
+    arguments = f"model=stub,base_url={server.url}"
+    given = ["--model", "anthropic-chat-completions", "--model_args", arguments, "--apply_chat_template"]
+    given += ["--tasks", "bioner_sample", "--limit", "2", "--log_samples", "--output_path", tmp_path]
+    call("run", *given)
+    (samples,) = tmp_path.rglob("samples_*.jsonl")
+    assert [json.loads(line)["resps"] for line in samples.read_text().splitlines()] == [
+        [['{"Disease": ["none"]}']]
+    ] * 2
+
+
+@pytest.mark.slow
 def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
     out, board = tmp_path / "out", tmp_path / "board"
     card = tmp_path / "stub.yaml"

@@ -244,6 +244,56 @@ def test_a_task_must_be_named_and_a_configuration_is_refused():
         chosen("--model_args", "{'a': 1}")
 
 
+CONFIG = """
+model: hf
+model_args: {pretrained: smollm2-135m, dtype: float32}
+tasks: [bioner_sample, bioner_ncbi]
+num_fewshot: 0
+apply_chat_template: true
+log_samples: false
+fewshot_as_multiturn: false
+seed: [0, 1, null, 3]
+"""
+
+
+def test_a_configuration_file_is_the_same_as_its_options(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    assert systems.given_options(systems.with_config(["--config", str(path), "--limit", "5"])) == {
+        "model": "hf",
+        "model_args": {"pretrained": "smollm2-135m", "dtype": "float32"},
+        "tasks": ["bioner_sample", "bioner_ncbi"],
+        "num_fewshot": 0,
+        "apply_chat_template": True,
+        "fewshot_as_multiturn": False,
+        "seed": [0, 1, None, 3],
+        "limit": 5,
+    }
+    given = systems.with_config(["--config", str(path), "--model_args", "pretrained=mine"])
+    assert systems.given_options(given)["model_args"] == {"pretrained": "mine"}
+    path.write_text("tasks: [{task: bioner_sample, num_fewshot: 2}]")
+    assert systems.with_config(["--config", str(path)]) == ["--config", str(path)]
+    assert systems.with_config(["--limit", "5"]) == ["--limit", "5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: b", "lm-eval has no option a"),
+        ("- a", "must be a mapping"),
+        ("{", "Invalid YAML"),
+        (None, "not found"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path, text, said):
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BenchmarkError, match=said) as caught:
+        systems.with_config(["--config", str(path)])
+    assert "\n" not in str(caught.value)
+
+
 def test_what_lm_eval_does_not_know_ends_as_lm_eval_ends_it(capsys):
     with pytest.raises(SystemExit):
         chosen("--no_such_option")

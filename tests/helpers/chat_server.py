@@ -14,7 +14,7 @@ class Server:
         error: what is said where it fails.
         message: in place of the answer's message.
         logprobs: whether each letter of an answer is sent with a log-probability, as if it were a token.
-        content: called with the number of a request; sent in place of all else, unless it is None.
+        content: called with the number of a request; sent in place of an answer, unless it is None.
         meeting: a barrier at which requests wait for each other.
     """
 
@@ -44,13 +44,8 @@ class Server:
                     self.close_connection = True
                     return
                 status = outer.fail(number)
-                message = outer.message or {"role": "assistant", "content": answer(body["messages"])}
-                choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                if outer.logprobs:
-                    choice["logprobs"] = {"content": letters(message["content"])}
-                made = {"error": outer.error} if status else {"choices": [choice]}
-                instead = outer.content(number)
-                content = json.dumps(made if instead is None else instead).encode()
+                made = {"error": outer.error} if status else outer.content(number)
+                content = json.dumps(outer.reply(body) if made is None else made).encode()
                 self.send_response(status or 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -65,6 +60,13 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}/v1/chat/completions"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
+
+    def reply(self, body):
+        message = self.message or {"role": "assistant", "content": answer(body["messages"])}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        if self.logprobs:
+            choice["logprobs"] = {"content": letters(message["content"])}
+        return {"choices": [choice]}
 
     @property
     def prompts(self):
