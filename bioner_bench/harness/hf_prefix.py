@@ -109,10 +109,16 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
             options.pop("until", None), self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         )
         room = options.pop("max_gen_toks")
+        if room >= self.max_length:
+            raise BenchmarkError(
+                f"answers of {room} tokens leave no room for a prompt: {self.pretrained} takes "
+                f"{self.max_length} tokens in all; give less, --gen_kwargs max_gen_toks=..."
+            )
         penalty = options.pop("repetition_penalty", None)
         wanted = options.pop("response_format", None)
         settings = self.model.generation_config
-        ends = options.pop("eos_token_id", None) or settings.eos_token_id
+        ends = options.pop("eos_token_id", None)
+        ends = settings.eos_token_id if ends is None else ends
         unusual = [
             key for key, value in options.items() if GREEDY.get(key, value) != value or key not in GREEDY
         ]

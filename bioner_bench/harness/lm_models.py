@@ -191,12 +191,22 @@ class Encoder(_SentenceModel):
         answers = [""] * len(requests)
         for task, places in by_task.items():
             docs = [requests[place].doc for place in places]
+            self._check_types(task, docs[0]["types"])
             found = encoder.predict(
                 self._encoder, self._read(task, docs), self._batch_size, not disable_tqdm, docs[0]["types"]
             )
             for place, doc, entities in zip(places, docs, found, strict=True):
                 answers[place] = located_answer(doc["text"], entities, doc["types"])
         return answers
+
+    def _check_types(self, task: str, asked: Sequence[str]) -> None:
+        """A type of another spelling would be left out, and score 0 without a word."""
+        known = sorted({tag[2:] for tag in self._encoder.tags if tag != "O"})
+        if not set(known) & set(asked):
+            raise BenchmarkError(
+                f"{task} asks for {', '.join(asked)}, but the model's labels are of {', '.join(known)}; "
+                "if that is the same, write it so in id2label and label2id of its config.json"
+            )
 
     def _read(self, task: str, docs: Sequence[dict[str, Any]]) -> list[Sentence]:
         """The sentences of docs, with their context where the model was trained with it."""

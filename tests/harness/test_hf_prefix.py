@@ -110,8 +110,16 @@ def test_stop_strings_and_other_ends_are_those_of_hf(folder):
     end = load_llm(folder)[1].encode(common, add_special_tokens=False)
     ended = answers(HFLM, folder, {"eos_token_id": end})
     assert answers(SharedPrefixLM, folder, {"eos_token_id": end}) == ended != plain
+    first = {"eos_token_id": 0}
+    assert answers(SharedPrefixLM, folder, first) == answers(HFLM, folder, first)
     penalised = answers(HFLM, folder, {"repetition_penalty": 1.7}, batch_size=1)
     assert answers(SharedPrefixLM, folder, {"repetition_penalty": 1.7}) == penalised != plain
+
+
+def test_answers_that_leave_no_room_for_a_prompt_are_refused(folder):
+    with pytest.raises(BenchmarkError, match="answers of 14 tokens leave no room for a prompt"):
+        answers(SharedPrefixLM, folder, max_length=14)
+    answers(SharedPrefixLM, folder, max_length=200)
 
 
 def test_what_it_does_not_know_is_left_to_hf(folder, caplog):

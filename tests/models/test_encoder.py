@@ -8,6 +8,7 @@ import described_once  # noqa: F401
 import pytest
 from command_line import call, fails
 from conftest import ROOT
+from lm_eval.api.instance import Instance
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 from tiny_models import teach, write_bert, write_roberta
@@ -294,6 +295,14 @@ def test_wrong_use_is_one_line(bert, tmp_path):
     assert "LABEL_0, LABEL_1, but IOB2 tags are needed" in fails(*run, f"pretrained={tmp_path}")
     with pytest.raises(BenchmarkError, match="'int3'; there are: auto, float32, bfloat16"):
         Encoder(bert, dtype="int3")
+
+
+def test_labels_that_name_the_type_otherwise_are_refused(tmp_path):
+    write_bert(tmp_path, TEXTS, ["O", "B-DISEASE", "I-DISEASE"])
+    doc = {"id": "1", "text": TEXTS[0], "types": ["Disease", "Gene"], "entities": []}
+    request = Instance("generate_until", doc, ("", {}), 0, metadata=("bioner_mine", 0, 1))
+    with pytest.raises(BenchmarkError, match=r"bioner_mine asks for Disease, Gene, but .* are of DISEASE;"):
+        Encoder(str(tmp_path), dtype="float32").generate_until([request], disable_tqdm=True)
 
 
 def test_a_window_without_room_for_a_word_is_refused(bert):
