@@ -24,7 +24,7 @@ from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import lm_eval_output, records
 from bioner_bench.leaderboard.record_checks import gold_hashes, impossible
-from bioner_bench.leaderboard.record_scores import gold_sha256
+from bioner_bench.leaderboard.record_scores import gold_sha256, intervals
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-garbage.yaml"
@@ -570,3 +570,17 @@ def test_a_record_is_an_object(tmp_path):
     path.write_text("[]")
     with pytest.raises(BenchmarkError, match="not a JSON object"):
         records.read(path)
+
+
+def test_intervals_of_a_record_are_drawn_over_its_documents_if_all_are_named():
+    sentence = Sentence("1", "ataxia", (Entity(0, 6, "Disease"),))
+    outputs = ['{"Disease": ["ataxia"]}'] * 6 + ['{"Disease": ["mice"]}'] * 6
+    table = tabulate([judge(sentence, output, ["Disease"]).counts for output in outputs])
+    named = [f"{place // 3}" for place in range(12)]
+    by_document = intervals(table, ["Disease"], named)
+    by_sentence = intervals(table, ["Disease"], [None, *named[1:]])
+    assert (by_document["bootstrap"]["unit"], by_document["documents"]) == ("document", named)
+    assert (by_sentence["bootstrap"]["unit"], by_sentence["documents"]) == ("sentence", None)
+    wide, narrow = (found["scores"]["strict_f1"] for found in (by_document, by_sentence))
+    assert wide["value"] == narrow["value"] == 0.5
+    assert wide["high"] - wide["low"] > narrow["high"] - narrow["low"] + 0.1
