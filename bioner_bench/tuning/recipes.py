@@ -130,7 +130,8 @@ class Recipe:
     """What all recipes say.
 
     Attributes:
-        name: the file's stem, unless the recipe says otherwise.
+        name: the file's stem, unless the recipe says otherwise; of a family's checkpoint with its task's
+            short name behind it.
         kind: `encoder` or `llm`.
         model: a name of `bioner-bench models prepare`, a folder, or a hub id.
         revision: of the hub id.
@@ -284,7 +285,8 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         if task is None or task not in each:
             asked = f"it has none of {task}" if task else "name one of them"
             raise BenchmarkError(f"{path} is a recipe for each of {', '.join(each)}; {asked}")
-        content = {"name": f"{path.stem}-{short_name(task)}"} | content | {"train": [task]}
+        # Each checkpoint has a name of its own, for its folder is called by it.
+        content |= {"name": f"{content.get('name', path.stem)}-{short_name(task)}", "train": [task]}
     elif task is not None and task not in content["train"]:
         raise BenchmarkError(f"{path} trains on {', '.join(content['train'])}, not on {task}")
     content = {"name": path.stem} | content

@@ -577,6 +577,9 @@ def test_a_recipe_of_a_family_is_read_for_one_of_its_corpora(tmp_path):
     recipe = read_recipe(path, seed=3, task="bioner_bc5cdr_chem")
     assert (recipe.name, recipe.seed) == ("small-bc5cdr-chem", 3)
     assert recipe.train == recipe.validation == ("bioner_bc5cdr_chem",)
+    path.write_text(text + "name: mine\neach: [bioner_ncbi, bioner_bc5cdr_chem]\n")
+    named = [read_recipe(path, task=task).name for task in family(path)]
+    assert named == ["mine-ncbi", "mine-bc5cdr-chem"]
     for task in (None, "bioner_bc2gm"):
         with pytest.raises(BenchmarkError, match="a recipe for each of bioner_ncbi, bioner_bc5cdr_chem"):
             read_recipe(path, task=task)
