@@ -250,9 +250,10 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
     asked |= {"context": read.context} if read.context else {}
     if read.method == "full":
         return {"pretrained": str(folder)}, asked
-    pretrained = base_and_adapter(read.model)[0]
+    pretrained, _, revision = base_and_adapter(read.model)
     base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
-    return base | ({"revision": read.revision} if read.revision else {}), asked
+    revision = read.revision or revision
+    return base | ({"revision": revision} if revision else {}), asked
 
 
 def given_options(given: Sequence[str]) -> Options:
@@ -316,9 +317,11 @@ def with_weights_to_load(given: list[str]) -> list[str]:
         return given
     found = {"pretrained": named}
     if options.get("model", "hf") in ("hf", "hf-prefix") and "peft" not in of_model:
-        found["pretrained"], adapter = base_and_adapter(named)
+        found["pretrained"], adapter, revision = base_and_adapter(named)
         if adapter is not None:
             found["peft"] = str(adapter)
+            if revision and "revision" not in of_model:
+                found["revision"] = revision
             if "tokenizer" not in of_model and (adapter / "tokenizer_config.json").is_file():
                 found["tokenizer"] = str(adapter)
             generation = _generation_of(adapter) | generation

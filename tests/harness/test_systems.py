@@ -414,6 +414,12 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
         "pretrained": "some/base", "peft": str(tmp_path), "tokenizer": str(tmp_path), "dtype": "float32"
     }  # fmt: skip
     assert made["gen_kwargs"] == {"eos_token_id": [2, 7], "repetition_penalty": 1.0, "max_gen_toks": 9}
+    (tmp_path / "adapter_config.json").write_text(
+        '{"base_model_name_or_path": "some/base", "revision": "0123abc"}'
+    )
+    for more, at in ((",trust_remote_code=True", "0123abc"), (",revision=mine", "mine")):
+        made = systems.given_options(systems.with_weights_to_load([*given[:3], given[3] + more]))
+        assert made["model_args"]["revision"] == at
     for others in (["--model", "vllm", *given[2:]], [*given[:3], f"pretrained=some/base,peft={tmp_path}"]):
         assert systems.with_weights_to_load(others) == others
 

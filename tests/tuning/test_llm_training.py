@@ -258,6 +258,8 @@ def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sa
     }
     card = model_card.card(recipe, summary)
     assert 'peft=.,tokenizer=. --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
+    pinned = model_card.card(replace(recipe, model="org/base", revision="0123abc"), summary)
+    assert "pretrained=org/base,revision=0123abc,peft=.,tokenizer=." in pinned
     front = yaml.safe_load(card.split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
