@@ -181,9 +181,9 @@ def options(
     model_args = merged["model_args"]
     if source is not None and source in card.checkpoints:
         model_args["pretrained"] = card.checkpoints[source]
-    elif card.recipe and "pretrained" not in model_args:
-        trained, asked_for = _trained(card, folder / card.recipe, model_args.get("peft"), source)
-        model_args |= trained
+    elif card.recipe:
+        trained, asked_for = _trained(card, folder / card.recipe, model_args, source)
+        merged["model_args"] = model_args = trained | model_args
         merged["metadata"] = asked_for | merged["metadata"]
         if "peft" in model_args:
             merged["gen_kwargs"] = _generation_of(Path(model_args["peft"])) | merged["gen_kwargs"]
@@ -225,17 +225,28 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> tuple[Options, Options]:
+def _trained(card: Card, recipe: Path, given: Options, source: str | None) -> tuple[Options, Options]:
     """The model arguments that load what the recipe trained, adapters with their base model, or weights; and
     the metadata of a task that asks as the recipe did.
 
-    `adapter` is the folder that the user named in place of the recipe's; `source` the task of a family's
-    checkpoint. A card that names one is that checkpoint, on whatever task it is run.
+    `given` are the model arguments that are known: where they name weights, only how these read and are asked
+    is the recipe's; `source` is the task of a family's checkpoint. A card that names one is that checkpoint,
+    on whatever task it is run.
     """
-    if family(recipe):
+    named_weights = "pretrained" in given
+    if tasks := family(recipe):
         source = source or (card.trained_on[0] if card.trained_on else None)
+        if named_weights:  # all of a family read and are asked alike
+            source = source or tasks[0]
     read = read_recipe(recipe, task=source)
-    folder = Path(adapter or checkpoint_folder(read))
+    windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
+    asked: Options = {}
+    if isinstance(read, LlmRecipe):
+        asked |= {} if read.format == prompt.JSON else {"format": read.format}
+        asked |= {"context": read.context} if read.context else {}
+    if named_weights:
+        return windows, asked
+    folder = Path(given.get("peft") or checkpoint_folder(read))
     named = "peft" if isinstance(read, LlmRecipe) and read.method == "lora" else "pretrained"
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
@@ -243,13 +254,8 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
             f"run: bioner-bench train {recipe}{f' --task {source}' if source else ''} "
             f"(or name another one: --model_args {named}=...)"
         )
-    if isinstance(read, EncoderRecipe):
-        windows = {"max_length": read.max_length} if read.max_length else {}
-        return {"pretrained": str(folder)} | windows, {}
-    asked: Options = {} if read.format == prompt.JSON else {"format": read.format}
-    asked |= {"context": read.context} if read.context else {}
-    if read.method == "full":
-        return {"pretrained": str(folder)}, asked
+    if named == "pretrained":
+        return {"pretrained": str(folder)} | windows, asked
     pretrained, _, revision = base_and_adapter(read.model)
     base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
     revision = read.revision or revision

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from command_line import call, fails
 from conftest import ROOT
 
@@ -18,6 +19,9 @@ from bioner_bench.schema import BenchmarkError
 FOLDER = ROOT / "baselines"
 CARDS = read_cards(FOLDER)
 TASKS = ["--tasks", "bioner_ncbi"]
+
+WINDOWS = {"minilm-context": 128}
+"""The longest windows of encoders that are cut shorter than the base model could read."""
 
 CARD = Card(
     "good",
@@ -163,6 +167,7 @@ def test_every_card_that_can_be_run_gives_arguments_that_lm_eval_takes(system, m
     found = parsed(systems.arguments(chosen(*given, card=card)))
     if card.recipe:
         assert found["model_args"].pop("pretrained") == "trained"
+        assert found["model_args"].pop("max_length", None) == WINDOWS.get(system)
     assert found.pop("tasks") == ["bioner_ncbi"]
     assert found["model"] in {*lm_eval.models.MODEL_MAPPING, *systems.OWN_MODELS}
     assert {name: str(value) for name, value in found.items()} == {
@@ -346,6 +351,29 @@ def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
     plain = {"eos_token_id": [2, 0], "repetition_penalty": 1.0}
     assert other["gen_kwargs"] == {"max_gen_toks": 9} | plain
     assert "peft" not in chosen("--model_args", "pretrained=merged", card=card)["model_args"]
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_weights_that_the_user_names_are_read_and_asked_as_the_recipe_says(tmp_path, each):
+    plain = {"model": "x", "seed": 1, "epochs": 1, "learning_rate": 0.1, "context": 1, "max_length": 64}
+    plain |= {"each": ["bioner_ncbi", "bioner_bc2gm"]} if each else {"train": ["bioner_ncbi"]}
+    (tmp_path / "encoder.yaml").write_text(yaml.safe_dump(plain | {"kind": "encoder"}))
+    (tmp_path / "llm.yaml").write_text(yaml.safe_dump(plain | {"kind": "llm", "format": "tags"}))
+    cards = {
+        kind: Card("s", "S", kind, recipe=f"{kind}.yaml", run={"model": "hf"}) for kind in ("encoder", "llm")
+    }
+    given = ["--model_args", "pretrained=mine"]
+    (encoder,) = systems.runs(cards["encoder"], tmp_path, [*TASKS, *given])
+    assert (encoder["model_args"], encoder.get("metadata")) == (
+        {"pretrained": "mine", "max_length": 64},
+        None,
+    )
+    (llm,) = systems.runs(cards["llm"], tmp_path, [*TASKS, *given])
+    assert (llm["model_args"], llm["metadata"]) == ({"pretrained": "mine"}, {"format": "tags", "context": 1})
+    own = chosen("--model_args", "pretrained=mine,max_length=32", card=cards["encoder"], folder=tmp_path)
+    assert own["model_args"]["max_length"] == 32
+    own = chosen(*given, "--metadata", "format=json", card=cards["llm"], folder=tmp_path)
+    assert own["metadata"] == {"format": "json", "context": 1}
 
 
 # --- the command -----------------------------------------------------------------------------------------
