@@ -185,8 +185,8 @@ def options(
         trained, asked_for = _trained(card, folder / card.recipe, model_args, source)
         merged["model_args"] = model_args = trained | model_args
         merged["metadata"] = asked_for | merged["metadata"]
-        if "peft" in model_args:
-            merged["gen_kwargs"] = _generation_of(Path(model_args["peft"])) | merged["gen_kwargs"]
+    if isinstance(adapter := model_args.get("peft"), str):
+        merged["gen_kwargs"] = _generation_of(Path(adapter)) | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -314,7 +314,7 @@ def with_weights_to_load(given: list[str]) -> list[str]:
     """The options of `lm_eval run` with what it loads in place of other names of weights.
 
     A packaged model is its folder, and a LoRA checkpoint that is named as `pretrained` its base model with
-    the adapter, as transformers takes it.
+    the adapter, as transformers takes it. Adapters end their answers as they learned to.
     """
     options = given_options(given)
     of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
@@ -322,18 +322,23 @@ def with_weights_to_load(given: list[str]) -> list[str]:
     if not isinstance(named, str) or "config" in options:
         return given
     found = {"pretrained": named}
-    if options.get("model", "hf") in ("hf", "hf-prefix") and "peft" not in of_model:
-        found["pretrained"], adapter, revision = base_and_adapter(named)
-        if adapter is not None:
-            found["peft"] = str(adapter)
-            if revision and "revision" not in of_model:
-                found["revision"] = revision
-            if "tokenizer" not in of_model and (adapter / "tokenizer_config.json").is_file():
-                found["tokenizer"] = str(adapter)
-            generation = _generation_of(adapter) | generation
+    ends: Options = {}
+    if options.get("model", "hf") in ("hf", "hf-prefix"):
+        if isinstance(adapter := of_model.get("peft"), str):
+            ends = _generation_of(Path(adapter))
+        elif adapter is None:
+            found["pretrained"], folder, revision = base_and_adapter(named)
+            if folder is not None:
+                found["peft"] = str(folder)
+                if revision and "revision" not in of_model:
+                    found["revision"] = revision
+                if "tokenizer" not in of_model and (folder / "tokenizer_config.json").is_file():
+                    found["tokenizer"] = str(folder)
+                ends = _generation_of(folder)
     if found["pretrained"] in MODELS:
         found["pretrained"] = resolve(found["pretrained"])
-    if found == {"pretrained": named}:
+    generation = ends | generation
+    if found == {"pretrained": named} and not ends:
         return given
     more = {"gen_kwargs": generation} if generation else {}
     return arguments(options | {"model_args": of_model | found} | more)

@@ -448,8 +448,27 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
     for more, at in ((",trust_remote_code=True", "0123abc"), (",revision=mine", "mine")):
         made = systems.given_options(systems.with_weights_to_load([*given[:3], given[3] + more]))
         assert made["model_args"]["revision"] == at
-    for others in (["--model", "vllm", *given[2:]], [*given[:3], f"pretrained=some/base,peft={tmp_path}"]):
+    others = ["--model", "vllm", *given[2:]]
+    assert systems.with_weights_to_load(others) == others
+
+
+def test_adapters_end_their_answers_as_they_learned_to_wherever_they_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "resolve", lambda name: name)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
+    plain = {"eos_token_id": [2, 7], "repetition_penalty": 1.0}
+    weights = f"pretrained=some/base,peft={tmp_path}"
+    given = ["--model", "hf", "--model_args", weights]
+    made = systems.given_options(systems.with_weights_to_load(given))
+    assert made["gen_kwargs"] == plain
+    assert made["model_args"] == {"pretrained": "some/base", "peft": str(tmp_path)}
+    own = [*given, "--gen_kwargs", "repetition_penalty=1.2"]
+    made = systems.given_options(systems.with_weights_to_load(own))
+    assert made["gen_kwargs"] == plain | {"repetition_penalty": 1.2}
+    for others in (["--model", "vllm", *given[2:]], [*given[:3], "pretrained=some/base,peft=org/adapter"]):
         assert systems.with_weights_to_load(others) == others
+    # The command that a run by its card shows has it too.
+    by_card = chosen("--model_args", weights, card=CARDS["smollm2-135m-ncbi-hybrid-50"])
+    assert by_card["gen_kwargs"] == plain
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"base_model_name_or_path": '])
