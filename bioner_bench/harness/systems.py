@@ -127,13 +127,24 @@ def _family(card: Card, folder: Path) -> tuple[str, ...]:
 
 
 def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
-    """The tasks that names, patterns, groups and tags of lm-eval stand for, each once."""
+    """The tasks that names, patterns, groups and tags of lm-eval stand for, each once.
+
+    Raises:
+        BenchmarkError: a member of a group has options of its own there.
+    """
     index = task_manager(tasks, include_paths(include_path)).task_index
     found: dict[str, None] = {}
     for pattern in tasks:
         for name in fnmatch.filter(index, pattern) or [pattern]:
             entry = index.get(name)
             parts = (entry.cfg or {}).get("task") if entry and entry.kind.name == "GROUP" else None
+            for part in parts if isinstance(parts, list) else []:
+                if not isinstance(part, str):  # each run names its tasks, and so would lose them
+                    raise BenchmarkError(
+                        f"{entry.yaml_path or name}: the group {name} sets options of its members ({part}); "
+                        "a system with a checkpoint for each corpus cannot heed them: list plain names, and "
+                        "give the options to the command"
+                    )
             if entry and entry.kind.name == "TAG":
                 parts = sorted(entry.tags)
             found |= dict.fromkeys(_expanded(parts, include_path) if isinstance(parts, list) else [name])

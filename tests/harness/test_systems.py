@@ -304,6 +304,20 @@ def test_a_family_answers_each_corpus_with_its_own_checkpoint(tmp_path, monkeypa
         systems.runs(CARDS["minilm"], FOLDER, ["--tasks", "bioner_sample"])
 
 
+def test_options_of_members_of_a_group_are_not_lost_in_silence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.yaml"
+    given = ["--tasks", "mine", "--include_path", str(tmp_path)]
+    path.write_text("group: mine\ntask:\n  - task: bioner_ncbi\n    num_fewshot: 2\n  - bioner_bc2gm\n")
+    with pytest.raises(BenchmarkError, match="the group mine sets options of its members") as caught:
+        systems.runs(CARDS["minilm"], FOLDER, given)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    path.write_text("group: mine\ntask: [bioner_ncbi, bioner_bc2gm]\n")
+    trained(tmp_path, "minilm-ncbi-seed-1", "minilm-bc2gm-seed-1")
+    made = systems.runs(CARDS["minilm"], FOLDER, given)
+    assert [run["tasks"] for run in made] == [["bioner_ncbi"], ["bioner_bc2gm"]]
+
+
 def test_one_checkpoint_of_a_family_can_be_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trained(tmp_path, "minilm-ncbi-seed-1")
