@@ -28,7 +28,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, llm_training, model_card
 from bioner_bench.tuning.grouped_trainer import GroupedByLength
 from bioner_bench.tuning.llm_training import IGNORED, collate, encode, target_loss
-from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.tuning.recipes import LlmRecipe, Lora, as_yaml, read_recipe
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.strategies import Choice
 
@@ -542,3 +542,16 @@ def test_a_bad_recipe_is_one_line_that_says_what_is_allowed(tmp_path, changes, s
         read_recipe(path)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_steps_stand_in_place_of_epochs(tmp_path):
+    path = written(tmp_path / "steps.yaml", fields("somewhere", epochs=None, steps=7))
+    recipe = read_recipe(path)
+    assert (recipe.epochs, recipe.steps) == (None, 7)
+    path.write_text(as_yaml(recipe))
+    assert read_recipe(path) == recipe
+    made = checkpoints.arguments(recipe, tmp_path / "out", None)
+    assert made.max_steps == 7
+    for neither in (fields("somewhere", epochs=None), fields("somewhere") | {"epochs": None}):
+        with pytest.raises(BenchmarkError, match=r"'epochs' is a required property: .*or `steps`"):
+            read_recipe(written(path, neither))
