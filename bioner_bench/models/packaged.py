@@ -219,7 +219,8 @@ def hub_name(name: str) -> str:
     """The name on the hub, of packaged models as well; of a folder its last part."""
     if name in MODELS:
         return MODELS[name].source.removeprefix("https://huggingface.co/")
-    return public_name(name)
+    local = name.startswith((".", "~")) or Path(name).is_dir()
+    return Path(name).absolute().name if local else public_name(name)
 
 
 def _parts(model: PackagedModel) -> list[Path]:

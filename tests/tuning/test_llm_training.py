@@ -239,26 +239,47 @@ def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_f
     assert (tmp_path / "out" / "training.svg").read_text().startswith("<?xml")
 
 
+SUMMARY = {
+    "kept": {"strict_f1": 0.5, "epoch": 1.0},
+    "adapter": True,
+    "chat_template": True,
+    "ends_of_turn": [1],
+    "data": {"rows": 12},
+    "steps": 3,
+    "seconds": 1.0,
+    "precision": "float32",
+    "hardware": "CPU",
+    "versions": {"torch": "2", "transformers": "5"},
+}
+
+
+@pytest.mark.parametrize(
+    "folder", ["../models/qwen", "checkpoints/qwen", "./qwen", "~/qwen", "/home/me/models/qwen"]
+)
+def test_the_card_names_a_folder_by_its_last_part_and_the_hubs_models_in_full(
+    recipe, folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints" / "qwen").mkdir(parents=True)
+
+    def base_model(name):
+        card = model_card.card(replace(recipe, model=name), SUMMARY)
+        assert f"pretrained={yaml.safe_load(card.split('---')[1])['base_model']}," in card
+        return yaml.safe_load(card.split("---")[1])["base_model"]
+
+    assert base_model(folder) == "qwen"
+    assert base_model("Qwen/qwen") == "Qwen/qwen"
+    assert base_model("smollm2-135m") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
 @pytest.mark.parametrize(
     ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
 )
 def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sampled, named):
     recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=sampled)
-    summary = {
-        "kept": {"strict_f1": 0.5, "epoch": 1.0},
-        "adapter": True,
-        "chat_template": True,
-        "ends_of_turn": [1],
-        "data": {"rows": 12},
-        "steps": 3,
-        "seconds": 1.0,
-        "precision": "float32",
-        "hardware": "CPU",
-        "versions": {"torch": "2", "transformers": "5"},
-    }
-    card = model_card.card(recipe, summary)
+    card = model_card.card(recipe, SUMMARY)
     assert 'peft=.,tokenizer=. --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
-    pinned = model_card.card(replace(recipe, model="org/base", revision="0123abc"), summary)
+    pinned = model_card.card(replace(recipe, model="org/base", revision="0123abc"), SUMMARY)
     assert "pretrained=org/base,revision=0123abc,peft=.,tokenizer=." in pinned
     front = yaml.safe_load(card.split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
