@@ -106,7 +106,8 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
 
 def _public(recipe: Recipe) -> Recipe:
     """The recipe without the folders of the machine it was run on."""
-    public = replace(recipe, model=packaged.public_name(recipe.model))
+    begin = recipe.begin_from and packaged.public_name(recipe.begin_from)
+    public = replace(recipe, model=packaged.public_name(recipe.model), begin_from=begin)
     if isinstance(public, LlmRecipe) and public.select.weak_model:
         choice = replace(public.select, weak_model=packaged.public_name(public.select.weak_model))
         public = replace(public, select=choice)

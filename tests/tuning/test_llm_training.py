@@ -272,6 +272,15 @@ def test_the_card_names_a_folder_by_its_last_part_and_the_hubs_models_in_full(
     assert base_model("smollm2-135m") == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
+def test_the_card_has_no_folders_of_the_machine_it_was_made_on(recipe):
+    choice = replace(recipe.select, weak_model="/home/me/weak")
+    private = replace(recipe, model="/home/me/base", begin_from="/home/me/first", select=choice)
+    card = model_card.card(private, SUMMARY)
+    assert "/home" not in card
+    assert {"model: base", "begin_from: first"} < set(card.splitlines())
+    assert "begin_from: null" in model_card.card(recipe, SUMMARY).splitlines()
+
+
 @pytest.mark.parametrize(
     ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
 )
