@@ -53,6 +53,9 @@ def select(
     seed: Annotated[int, typer.Option(help="Of what is drawn by chance.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, for a trial.")] = None,
     format_: Annotated[str, typer.Option("--format", help="Of the answers: json or tags.")] = "json",
+    context: Annotated[
+        int, typer.Option(min=0, help="Sentences on each side that are shown with each, of its document.")
+    ] = 0,
 ) -> None:
     """Choose training rows by IFD or another score: the highest of those with a mention, and all others.
 
@@ -77,7 +80,7 @@ def select(
         from bioner_bench.tuning.selection import select_rows
 
         form = check_form(format_)
-        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size, form)
+        select_rows(list(dict.fromkeys(tasks.split(","))), choice, out, scores, batch_size, form, context)
     except ImportError as error:
         raise BenchmarkError(f'{error}; run: pip install "bioner-bench[train]"') from error
     print_json(json.loads((out / "report.json").read_text(encoding="utf-8"))["corpora"])

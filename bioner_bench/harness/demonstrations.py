@@ -16,7 +16,7 @@ from bioner_bench.schema import BenchmarkError, Sentence
 
 STRATEGIES = ("random", "retrieved", "fixed")
 """`random`: drawn anew for each sentence. `retrieved`: the most similar training sentences by BM25. `fixed`:
-drawn once, the same for all sentences, so that a model needs to read them only once."""
+drawn once, the same for all sentences but those among them, so that a model needs to read them only once."""
 
 DENSE = "dense:"
 """Before the name of an embedding model: the most similar training sentences by the cosine of their vectors.
@@ -111,19 +111,26 @@ def _model(strategy: str) -> tuple[str, str]:
 
 
 def _drawn(pool: Sequence[Sentence], seed: int, fixed: bool) -> Chooser:
-    """Fixed ones differ only for a sentence that is one of them: there another takes its place."""
+    """Fixed ones differ only for a sentence that is one of them: for it they are drawn without it."""
 
-    def choose(sentence: Sentence, n: int) -> list[Sentence]:
-        random = Random(f"{seed}" if fixed else f"{seed}:{sentence.id}")
+    def draw(random: Random, n: int, without: str | None) -> list[Sentence]:
         # More than asked, so that leaving out copies of the sentence itself needs no second draw.
         drawn = random.sample(pool, min(len(pool), 2 * n + 8))
-        chosen = [shot for shot in drawn if shot.text != sentence.text][:n]
+        chosen = [shot for shot in drawn if shot.text != without][:n]
         _check(chosen, n, pool)
         for wanted in _lacking(chosen):
-            others = [shot for shot in pool if bool(shot.entities) is wanted and shot.text != sentence.text]
+            others = [shot for shot in pool if bool(shot.entities) is wanted and shot.text != without]
             if others:
                 chosen[random.randrange(n)] = random.choice(others)
         return chosen
+
+    def choose(sentence: Sentence, n: int) -> list[Sentence]:
+        if not fixed:
+            return draw(Random(f"{seed}:{sentence.id}"), n, sentence.text)
+        same = draw(Random(f"{seed}"), n, None)
+        if all(shot.text != sentence.text for shot in same):
+            return same
+        return draw(Random(f"{seed}"), n, sentence.text)
 
     return choose
 

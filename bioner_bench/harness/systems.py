@@ -127,13 +127,24 @@ def _family(card: Card, folder: Path) -> tuple[str, ...]:
 
 
 def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
-    """The tasks that names, patterns, groups and tags of lm-eval stand for, each once."""
+    """The tasks that names, patterns, groups and tags of lm-eval stand for, each once.
+
+    Raises:
+        BenchmarkError: a member of a group has options of its own there.
+    """
     index = task_manager(tasks, include_paths(include_path)).task_index
     found: dict[str, None] = {}
     for pattern in tasks:
         for name in fnmatch.filter(index, pattern) or [pattern]:
             entry = index.get(name)
             parts = (entry.cfg or {}).get("task") if entry and entry.kind.name == "GROUP" else None
+            for part in parts if isinstance(parts, list) else []:
+                if not isinstance(part, str):  # each run names its tasks, and so would lose them
+                    raise BenchmarkError(
+                        f"{entry.yaml_path or name}: the group {name} sets options of its members ({part}); "
+                        "a system with a checkpoint for each corpus cannot heed them: list plain names, and "
+                        "give the options to the command"
+                    )
             if entry and entry.kind.name == "TAG":
                 parts = sorted(entry.tags)
             found |= dict.fromkeys(_expanded(parts, include_path) if isinstance(parts, list) else [name])
@@ -181,12 +192,12 @@ def options(
     model_args = merged["model_args"]
     if source is not None and source in card.checkpoints:
         model_args["pretrained"] = card.checkpoints[source]
-    elif card.recipe and "pretrained" not in model_args:
-        trained, asked_for = _trained(card, folder / card.recipe, model_args.get("peft"), source)
-        model_args |= trained
+    elif card.recipe:
+        trained, asked_for = _trained(card, folder / card.recipe, model_args, source)
+        merged["model_args"] = model_args = trained | model_args
         merged["metadata"] = asked_for | merged["metadata"]
-        if "peft" in model_args:
-            merged["gen_kwargs"] = _generation_of(Path(model_args["peft"])) | merged["gen_kwargs"]
+    if isinstance(adapter := model_args.get("peft"), str):
+        merged["gen_kwargs"] = _generation_of(Path(adapter)) | merged["gen_kwargs"]
     if "pretrained" in model_args:
         model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
@@ -225,17 +236,28 @@ def checkpoint_folder(recipe: Recipe) -> Path:
     return CHECKPOINTS / f"{recipe.name}-seed-{recipe.seed}"
 
 
-def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) -> tuple[Options, Options]:
+def _trained(card: Card, recipe: Path, given: Options, source: str | None) -> tuple[Options, Options]:
     """The model arguments that load what the recipe trained, adapters with their base model, or weights; and
     the metadata of a task that asks as the recipe did.
 
-    `adapter` is the folder that the user named in place of the recipe's; `source` the task of a family's
-    checkpoint. A card that names one is that checkpoint, on whatever task it is run.
+    `given` are the model arguments that are known: where they name weights, only how these read and are asked
+    is the recipe's; `source` is the task of a family's checkpoint. A card that names one is that checkpoint,
+    on whatever task it is run.
     """
-    if family(recipe):
+    named_weights = "pretrained" in given
+    if tasks := family(recipe):
         source = source or (card.trained_on[0] if card.trained_on else None)
+        if named_weights:  # all of a family read and are asked alike
+            source = source or tasks[0]
     read = read_recipe(recipe, task=source)
-    folder = Path(adapter or checkpoint_folder(read))
+    windows = {"max_length": read.max_length} if isinstance(read, EncoderRecipe) and read.max_length else {}
+    asked: Options = {}
+    if isinstance(read, LlmRecipe):
+        asked |= {} if read.format == prompt.JSON else {"format": read.format}
+        asked |= {"context": read.context} if read.context else {}
+    if named_weights:
+        return windows, asked
+    folder = Path(given.get("peft") or checkpoint_folder(read))
     named = "peft" if isinstance(read, LlmRecipe) and read.method == "lora" else "pretrained"
     if not (folder / "training.json").is_file():
         raise BenchmarkError(
@@ -243,16 +265,12 @@ def _trained(card: Card, recipe: Path, adapter: str | None, source: str | None) 
             f"run: bioner-bench train {recipe}{f' --task {source}' if source else ''} "
             f"(or name another one: --model_args {named}=...)"
         )
-    if isinstance(read, EncoderRecipe):
-        windows = {"max_length": read.max_length} if read.max_length else {}
-        return {"pretrained": str(folder)} | windows, {}
-    asked: Options = {} if read.format == prompt.JSON else {"format": read.format}
-    asked |= {"context": read.context} if read.context else {}
-    if read.method == "full":
-        return {"pretrained": str(folder)}, asked
-    pretrained = base_and_adapter(read.model)[0]
+    if named == "pretrained":
+        return {"pretrained": str(folder)} | windows, asked
+    pretrained, _, revision = base_and_adapter(read.model)
     base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
-    return base | ({"revision": read.revision} if read.revision else {}), asked
+    revision = read.revision or revision
+    return base | ({"revision": revision} if revision else {}), asked
 
 
 def given_options(given: Sequence[str]) -> Options:
@@ -342,7 +360,7 @@ def with_weights_to_load(given: list[str]) -> list[str]:
     """The options of `lm_eval run` with what it loads in place of other names of weights.
 
     A packaged model is its folder, and a LoRA checkpoint that is named as `pretrained` its base model with
-    the adapter, as transformers takes it.
+    the adapter, as transformers takes it. Adapters end their answers as they learned to.
     """
     options = given_options(given)
     of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
@@ -350,16 +368,23 @@ def with_weights_to_load(given: list[str]) -> list[str]:
     if not isinstance(named, str) or "config" in options:
         return given
     found = {"pretrained": named}
-    if options.get("model", "hf") in ("hf", "hf-prefix") and "peft" not in of_model:
-        found["pretrained"], adapter = base_and_adapter(named)
-        if adapter is not None:
-            found["peft"] = str(adapter)
-            if "tokenizer" not in of_model and (adapter / "tokenizer_config.json").is_file():
-                found["tokenizer"] = str(adapter)
-            generation = _generation_of(adapter) | generation
+    ends: Options = {}
+    if options.get("model", "hf") in ("hf", "hf-prefix"):
+        if isinstance(adapter := of_model.get("peft"), str):
+            ends = _generation_of(Path(adapter))
+        elif adapter is None:
+            found["pretrained"], folder, revision = base_and_adapter(named)
+            if folder is not None:
+                found["peft"] = str(folder)
+                if revision and "revision" not in of_model:
+                    found["revision"] = revision
+                if "tokenizer" not in of_model and (folder / "tokenizer_config.json").is_file():
+                    found["tokenizer"] = str(folder)
+                ends = _generation_of(folder)
     if found["pretrained"] in MODELS:
         found["pretrained"] = resolve(found["pretrained"])
-    if found == {"pretrained": named}:
+    generation = ends | generation
+    if found == {"pretrained": named} and not ends:
         return given
     more = {"gen_kwargs": generation} if generation else {}
     return arguments(options | {"model_args": of_model | found} | more)

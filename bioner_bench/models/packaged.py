@@ -140,17 +140,20 @@ def resolve(name: str) -> str:
     return str(prepare(name)) if name in MODELS else name
 
 
-def base_and_adapter(name: str) -> tuple[str, Path | None]:
-    """The base model of a folder that holds a LoRA checkpoint, and that folder; else the name as it is.
+def base_and_adapter(name: str) -> tuple[str, Path | None, str | None]:
+    """The base model of a folder that holds a LoRA checkpoint, that folder, and the base model's revision.
+
+    Of anything else the name as it is; a revision is there only where the checkpoint was trained on one.
 
     Raises:
         BenchmarkError: the folder's adapter_config.json names no base model.
     """
     path = Path(name) / "adapter_config.json"
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]), Path(name)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return str(found["base_model_name_or_path"]), Path(name), found.get("revision")
     except OSError:
-        return name, None
+        return name, None, None
     except (ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(f"{path} is cut or names no base model ({error}); copy it again") from error
 
@@ -216,7 +219,8 @@ def hub_name(name: str) -> str:
     """The name on the hub, of packaged models as well; of a folder its last part."""
     if name in MODELS:
         return MODELS[name].source.removeprefix("https://huggingface.co/")
-    return public_name(name)
+    local = name.startswith((".", "~")) or Path(name).is_dir()
+    return Path(name).absolute().name if local else public_name(name)
 
 
 def _parts(model: PackagedModel) -> list[Path]:

@@ -114,7 +114,7 @@ def arguments(recipe: Recipe, out: Path, best: str | None) -> TrainingArguments:
         output_dir=str((out / _UNFINISHED).absolute()),
         seed=recipe.seed,
         data_seed=recipe.seed,
-        num_train_epochs=recipe.epochs,
+        num_train_epochs=recipe.epochs or 1,  # not heeded where there are steps
         max_steps=(recipe.steps if isinstance(recipe, LlmRecipe) else None) or -1,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.evaluation_batch_size or recipe.batch_size,

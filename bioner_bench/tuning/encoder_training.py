@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
+from torch import Tensor
 from torch.nn import Module, ModuleList
+from torch.nn.functional import cross_entropy
 from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
@@ -63,6 +65,8 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         eval_dataset=development.rows if recipe.validation else None,
         data_collator=partial(batch, padding=encoder.tokenizer.pad_token_id or 0),
         compute_metrics=development.scores,
+        # Heads of this project heed the number of labels themselves, the loss of a plain classifier does not.
+        compute_loss_func=None if hasattr(encoder.model, "tagger") else _loss,
         callbacks=checkpoints.callbacks(recipe),
         optimizers=(_optimizer(encoder.model, recipe), None),
     )
@@ -76,6 +80,12 @@ def _train(recipe: EncoderRecipe, out: Path) -> Path:
         {"begin_from": packaged.revision(recipe.begin_from)} if recipe.begin_from else None,
     )
     return out
+
+
+def _loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int) -> Tensor:
+    """Called by the Trainer: a batch's share of the mean loss over all labels of an optimiser step."""
+    scores = outputs.logits.float().flatten(0, 1)
+    return cross_entropy(scores, labels.flatten(), ignore_index=IGNORED, reduction="sum") / num_items_in_batch
 
 
 def _annotated(recipe: EncoderRecipe) -> list[tuple[str, ...]]:

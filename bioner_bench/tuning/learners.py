@@ -28,9 +28,9 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
     Raises:
         BenchmarkError: it is to begin from what fits neither the recipe nor its base model.
     """
-    base, begin = origin(recipe)
+    base, begin, revision = origin(recipe)
     source = packaged.resolve(base)
-    options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    options: dict[str, Any] = {"revision": revision} if revision else {}
     # On a processor half-precision weights are slower than float32 ones under autocast.
     on_processor = hardware.device() == "cpu"
     narrow = recipe.method == "lora" and not on_processor
@@ -47,7 +47,7 @@ def load(recipe: LlmRecipe, chat: Chat) -> Any:
     if recipe.method == "lora":
         if recipe.gradient_checkpointing:
             model.enable_input_require_grads()
-        return _continued(model, recipe, begin) if begin else _adapted(model, recipe)
+        return _continued(model, recipe, begin, revision) if begin else _adapted(model, recipe)
     if begin:
         model = PeftModel.from_pretrained(model, begin).merge_and_unload().requires_grad_(True)
     return model
@@ -66,18 +66,19 @@ def _in_four_bits(recipe: LlmRecipe) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": processes.together().device}}
 
 
-def origin(recipe: LlmRecipe) -> tuple[str, Path | None]:
-    """The base model of a recipe, and the LoRA checkpoint on it that training begins from.
+def origin(recipe: LlmRecipe) -> tuple[str, Path | None, str | None]:
+    """The base model of a recipe, the LoRA checkpoint on it that training begins from, and its revision.
 
     Raises:
-        BenchmarkError: the recipe names two such checkpoints, or one of another base model.
+        BenchmarkError: the recipe names two such checkpoints, or one of another base model or revision.
     """
-    base, begin = packaged.base_and_adapter(recipe.model)
+    base, begin, revision = packaged.base_and_adapter(recipe.model)
+    revision = recipe.revision or revision
     if recipe.begin_from is None:
-        return base, begin
+        return base, begin, revision
     if begin is not None:
         raise BenchmarkError(f"model and begin_from both name LoRA checkpoints; name the base model {base}")
-    of_adapter, begin = packaged.base_and_adapter(recipe.begin_from)
+    of_adapter, begin, at = packaged.base_and_adapter(recipe.begin_from)
     if begin is None:
         raise BenchmarkError(
             f"begin_from: {recipe.begin_from} holds no adapter (adapter_config.json); name it as model"
@@ -85,7 +86,11 @@ def origin(recipe: LlmRecipe) -> tuple[str, Path | None]:
     names = [packaged.name_of_folder(name) or name for name in (of_adapter, base)]
     if Path(names[0]).name != Path(names[1]).name:
         raise BenchmarkError(f"begin_from: {begin} was trained on {names[0]}, but model is {names[1]}")
-    return base, begin
+    if at and at != revision:
+        raise BenchmarkError(
+            f"begin_from: {begin} was trained on {names[0]} at revision {at}; write revision: {at}"
+        )
+    return base, begin, revision
 
 
 def _adapted(model: Any, recipe: LlmRecipe) -> PeftModel:
@@ -105,7 +110,7 @@ def _names(targets: str | Sequence[str]) -> str | list[str]:
     return targets if isinstance(targets, str) else list(targets)
 
 
-def _continued(model: Any, recipe: LlmRecipe, begin: Path) -> PeftModel:
+def _continued(model: Any, recipe: LlmRecipe, begin: Path, revision: str | None) -> PeftModel:
     config = LoraConfig.from_pretrained(begin)
     if (config.r, config.lora_alpha) != (recipe.lora.r, recipe.lora.alpha):
         raise BenchmarkError(
@@ -113,7 +118,7 @@ def _continued(model: Any, recipe: LlmRecipe, begin: Path) -> PeftModel:
             f"{recipe.lora.r} and {recipe.lora.alpha}; write those of the checkpoint, or merge it first "
             "(bioner-bench models merge)"
         )
-    config.lora_dropout = recipe.lora.dropout
+    config.lora_dropout, config.revision = recipe.lora.dropout, revision
     return PeftModel.from_pretrained(model, begin, is_trainable=True, config=config)
 
 
@@ -138,8 +143,8 @@ def save(model: Any, chat: Chat, recipe: LlmRecipe, out: Path) -> None:
 
     Weights are of the base model's dtype. The chat template carries the recipe's variables and its day.
     """
-    base, _ = origin(recipe)
-    options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    base, _, revision = origin(recipe)
+    options: dict[str, Any] = {"revision": revision} if revision else {}
     before = AutoConfig.from_pretrained(packaged.resolve(base), **options)
     if recipe.method == "full":
         model.to(getattr(before, "dtype", None) or torch.float32)

@@ -60,12 +60,12 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
     with processes.together().main_process_first():  # the others find what it wrote
         if checkpoints.begin(out, recipe):
             return out
-        base, begin = learners.origin(recipe)
+        base, begin, revision = learners.origin(recipe)
         source = packaged.resolve(base)
     asked = (recipe.format, recipe.context)
     chosen = select_rows(recipe.train, recipe.select, out / "selection", scores_from, 16, *asked)
     beside = [row for task in recipe.auxiliary for row in rows.rows_of(task, "train", *asked)]
-    options: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    options: dict[str, Any] = {"revision": revision} if revision else {}
     with packaged.loading(base):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     chat = Chat(tokenizer, recipe.template)

@@ -88,8 +88,10 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         return ""
     source, generation = "pretrained=.", ""
     if summary["adapter"]:
-        base = packaged.hub_name(packaged.base_and_adapter(recipe.model)[0])
-        source = f"pretrained={base},peft=.,tokenizer=."
+        base, _, revision = packaged.base_and_adapter(recipe.model)
+        revision = recipe.revision or revision
+        at = f",revision={revision}" if revision else ""
+        source = f"pretrained={packaged.hub_name(base)}{at},peft=.,tokenizer=."
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
     template = " --apply_chat_template" if summary["chat_template"] else ""
@@ -104,7 +106,8 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
 
 def _public(recipe: Recipe) -> Recipe:
     """The recipe without the folders of the machine it was run on."""
-    public = replace(recipe, model=packaged.public_name(recipe.model))
+    begin = recipe.begin_from and packaged.public_name(recipe.begin_from)
+    public = replace(recipe, model=packaged.public_name(recipe.model), begin_from=begin)
     if isinstance(public, LlmRecipe) and public.select.weak_model:
         choice = replace(public.select, weak_model=packaged.public_name(public.select.weak_model))
         public = replace(public, select=choice)

@@ -81,6 +81,7 @@ LLM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": _COMMON
     | {
+        "epochs": _POSITIVE | {"type": ["number", "null"]},
         "select": {
             "type": "object",
             "properties": {
@@ -120,7 +121,7 @@ LLM_SCHEMA: dict[str, Any] = {
         "fsdp": {"type": "boolean"},
         "template": {"type": "object"},
     },
-    "required": _REQUIRED,
+    "required": [name for name in _REQUIRED if name != "epochs"],
     "additionalProperties": False,
 }
 
@@ -130,7 +131,8 @@ class Recipe:
     """What all recipes say.
 
     Attributes:
-        name: the file's stem, unless the recipe says otherwise.
+        name: the file's stem, unless the recipe says otherwise; of a family's checkpoint with its task's
+            short name behind it.
         kind: `encoder` or `llm`.
         model: a name of `bioner-bench models prepare`, a folder, or a hub id.
         revision: of the hub id.
@@ -145,7 +147,7 @@ class Recipe:
         validation: tasks whose development splits choose the best checkpoint; those of `train` if left
             out, and with an empty list the last one is kept.
         seed: of new weights, the order of sentences and dropout.
-        epochs: passes over the training sentences, at most.
+        epochs: passes over the training sentences, at most; of a language model null where `steps` are given.
         batch_size: sentences of one step on one device.
         accumulate: steps whose gradients are summed before the weights change.
         learning_rate: at the top of the schedule.
@@ -172,7 +174,7 @@ class Recipe:
     begin_from: str | None = None
     context: int = 0
     seed: int
-    epochs: float
+    epochs: float | None
     batch_size: int
     accumulate: int = 1
     learning_rate: float
@@ -236,7 +238,8 @@ class LlmRecipe(Recipe):
         method: `lora` or `full`; with LoRA on a GPU the base model's weights are of `precision` as well. A
             `model` that is a LoRA checkpoint is one to begin from.
         lora: the adapters.
-        steps: optimiser steps, in place of `epochs`.
+        steps: optimiser steps, in place of `epochs`; one of the two is needed, and `steps` counts where both
+            are there.
         evaluate_every: optimiser steps between two scorings and checkpoints; null: an epoch.
         validation_sentences: how many sentences are answered for a score, drawn by `seed`; null: all.
         gradient_checkpointing: less memory for more time.
@@ -284,7 +287,8 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         if task is None or task not in each:
             asked = f"it has none of {task}" if task else "name one of them"
             raise BenchmarkError(f"{path} is a recipe for each of {', '.join(each)}; {asked}")
-        content = {"name": f"{path.stem}-{short_name(task)}"} | content | {"train": [task]}
+        # Each checkpoint has a name of its own, for its folder is called by it.
+        content |= {"name": f"{content.get('name', path.stem)}-{short_name(task)}", "train": [task]}
     elif task is not None and task not in content["train"]:
         raise BenchmarkError(f"{path} trains on {', '.join(content['train'])}, not on {task}")
     content = {"name": path.stem} | content
@@ -299,6 +303,7 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
     if content["kind"] == "llm":
         content["select"] = Choice(**content.get("select", {"strategy": "full"}))
         content["lora"] = Lora(**content.get("lora", {}))
+        content["epochs"] = content.get("epochs")
         recipe = LlmRecipe(**content)
         scored = recipe.select.strategy not in UNSCORED and recipe.select.score not in MODEL_FREE
         if scored and recipe.select.weak_model is None:
@@ -363,6 +368,10 @@ def _content(path: Path) -> dict[str, Any]:
         if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
             allowed = f"; there are: {', '.join(error.schema['properties'])}"
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message}{allowed}") from error
+    if language_model and content.get("epochs") is content.get("steps") is None:
+        raise BenchmarkError(
+            f"{path}: 'epochs' is a required property: passes over the rows; or `steps`, of the optimiser"
+        )
     if not {"train", "each"} & content.keys():
         raise BenchmarkError(
             f"{path}: 'train' is a required property: the tasks of one checkpoint; or `each`, tasks with a "

@@ -148,7 +148,8 @@ def _by_model(choice: Choice, out: Path, batch_size: int, form: str, context: in
 
     assert choice.weak_model is not None
     source = packaged.resolve(choice.weak_model)
-    options: Json = {"revision": choice.revision} if choice.revision else {}
+    at = choice.revision or packaged.base_and_adapter(source)[2]
+    options: Json = {"revision": at} if at else {}
     with packaged.loading(choice.weak_model):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
     dtype = hardware.dtype(choice.dtype)
@@ -193,11 +194,11 @@ def _by_gradients(
 ) -> _Scorer:
     from bioner_bench.tuning import gradients
 
-    base, adapter = packaged.base_and_adapter(source)
+    base, adapter, at = packaged.base_and_adapter(source)
     base = packaged.resolve(base)
     settings = of_model | {
         "score": choice.score,
-        "base": packaged.revision(base, choice.revision) if adapter else None,
+        "base": packaged.revision(base, choice.revision or at) if adapter else None,
         "adapter": None if adapter else {"r": gradients.ADAPTER.r, "alpha": gradients.ADAPTER.alpha},
         "dimensions": gradients.DIMENSIONS,
         "development": DEVELOPMENT,

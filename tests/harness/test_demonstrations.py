@@ -124,6 +124,19 @@ def test_fixed_ones_are_the_same_for_all_sentences_but_those_that_are_among_them
         assert len(set(map(id, others)) & set(map(id, fixed))) >= (4 if sentence in fixed else 5) - 1
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_fixed_ones_stay_the_same_where_one_was_drawn_for_its_kind(n):
+    """Of kinds as rare as these the first draw lacks one."""
+    pool = made(*(f"g{number}" for number in range(12)), *(f"G{number}" for number in range(3)))
+    for seed in range(20):
+        choose = chooser(pool, "fixed", seed)
+        fixed = choose(Sentence("asked", "not in the pool", ()), n)
+        for sentence in pool:
+            found = choose(sentence, n)
+            assert (found == fixed) == (sentence not in fixed)
+            assert sentence not in found and any(shot.entities for shot in found)
+
+
 def test_a_copy_of_the_sentence_is_never_shown():
     for sentence in POOL:
         texts = shown(POOL, sentence.text, 10)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from command_line import call, fails
 from conftest import ROOT
 
@@ -18,6 +19,9 @@ from bioner_bench.schema import BenchmarkError
 FOLDER = ROOT / "baselines"
 CARDS = read_cards(FOLDER)
 TASKS = ["--tasks", "bioner_ncbi"]
+
+WINDOWS = {"minilm-context": 128}
+"""The longest windows of encoders that are cut shorter than the base model could read."""
 
 CARD = Card(
     "good",
@@ -163,6 +167,7 @@ def test_every_card_that_can_be_run_gives_arguments_that_lm_eval_takes(system, m
     found = parsed(systems.arguments(chosen(*given, card=card)))
     if card.recipe:
         assert found["model_args"].pop("pretrained") == "trained"
+        assert found["model_args"].pop("max_length", None) == WINDOWS.get(system)
     assert found.pop("tasks") == ["bioner_ncbi"]
     assert found["model"] in {*lm_eval.models.MODEL_MAPPING, *systems.OWN_MODELS}
     assert {name: str(value) for name, value in found.items()} == {
@@ -349,6 +354,20 @@ def test_a_family_answers_each_corpus_with_its_own_checkpoint(tmp_path, monkeypa
         systems.runs(CARDS["minilm"], FOLDER, ["--tasks", "bioner_sample"])
 
 
+def test_options_of_members_of_a_group_are_not_lost_in_silence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.yaml"
+    given = ["--tasks", "mine", "--include_path", str(tmp_path)]
+    path.write_text("group: mine\ntask:\n  - task: bioner_ncbi\n    num_fewshot: 2\n  - bioner_bc2gm\n")
+    with pytest.raises(BenchmarkError, match="the group mine sets options of its members") as caught:
+        systems.runs(CARDS["minilm"], FOLDER, given)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    path.write_text("group: mine\ntask: [bioner_ncbi, bioner_bc2gm]\n")
+    trained(tmp_path, "minilm-ncbi-seed-1", "minilm-bc2gm-seed-1")
+    made = systems.runs(CARDS["minilm"], FOLDER, given)
+    assert [run["tasks"] for run in made] == [["bioner_ncbi"], ["bioner_bc2gm"]]
+
+
 def test_one_checkpoint_of_a_family_can_be_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trained(tmp_path, "minilm-ncbi-seed-1")
@@ -396,6 +415,29 @@ def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
     plain = {"eos_token_id": [2, 0], "repetition_penalty": 1.0}
     assert other["gen_kwargs"] == {"max_gen_toks": 9} | plain
     assert "peft" not in chosen("--model_args", "pretrained=merged", card=card)["model_args"]
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_weights_that_the_user_names_are_read_and_asked_as_the_recipe_says(tmp_path, each):
+    plain = {"model": "x", "seed": 1, "epochs": 1, "learning_rate": 0.1, "context": 1, "max_length": 64}
+    plain |= {"each": ["bioner_ncbi", "bioner_bc2gm"]} if each else {"train": ["bioner_ncbi"]}
+    (tmp_path / "encoder.yaml").write_text(yaml.safe_dump(plain | {"kind": "encoder"}))
+    (tmp_path / "llm.yaml").write_text(yaml.safe_dump(plain | {"kind": "llm", "format": "tags"}))
+    cards = {
+        kind: Card("s", "S", kind, recipe=f"{kind}.yaml", run={"model": "hf"}) for kind in ("encoder", "llm")
+    }
+    given = ["--model_args", "pretrained=mine"]
+    (encoder,) = systems.runs(cards["encoder"], tmp_path, [*TASKS, *given])
+    assert (encoder["model_args"], encoder.get("metadata")) == (
+        {"pretrained": "mine", "max_length": 64},
+        None,
+    )
+    (llm,) = systems.runs(cards["llm"], tmp_path, [*TASKS, *given])
+    assert (llm["model_args"], llm["metadata"]) == ({"pretrained": "mine"}, {"format": "tags", "context": 1})
+    own = chosen("--model_args", "pretrained=mine,max_length=32", card=cards["encoder"], folder=tmp_path)
+    assert own["model_args"]["max_length"] == 32
+    own = chosen(*given, "--metadata", "format=json", card=cards["llm"], folder=tmp_path)
+    assert own["metadata"] == {"format": "json", "context": 1}
 
 
 # --- the command -----------------------------------------------------------------------------------------
@@ -464,8 +506,33 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
         "pretrained": "some/base", "peft": str(tmp_path), "tokenizer": str(tmp_path), "dtype": "float32"
     }  # fmt: skip
     assert made["gen_kwargs"] == {"eos_token_id": [2, 7], "repetition_penalty": 1.0, "max_gen_toks": 9}
-    for others in (["--model", "vllm", *given[2:]], [*given[:3], f"pretrained=some/base,peft={tmp_path}"]):
+    (tmp_path / "adapter_config.json").write_text(
+        '{"base_model_name_or_path": "some/base", "revision": "0123abc"}'
+    )
+    for more, at in ((",trust_remote_code=True", "0123abc"), (",revision=mine", "mine")):
+        made = systems.given_options(systems.with_weights_to_load([*given[:3], given[3] + more]))
+        assert made["model_args"]["revision"] == at
+    others = ["--model", "vllm", *given[2:]]
+    assert systems.with_weights_to_load(others) == others
+
+
+def test_adapters_end_their_answers_as_they_learned_to_wherever_they_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "resolve", lambda name: name)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
+    plain = {"eos_token_id": [2, 7], "repetition_penalty": 1.0}
+    weights = f"pretrained=some/base,peft={tmp_path}"
+    given = ["--model", "hf", "--model_args", weights]
+    made = systems.given_options(systems.with_weights_to_load(given))
+    assert made["gen_kwargs"] == plain
+    assert made["model_args"] == {"pretrained": "some/base", "peft": str(tmp_path)}
+    own = [*given, "--gen_kwargs", "repetition_penalty=1.2"]
+    made = systems.given_options(systems.with_weights_to_load(own))
+    assert made["gen_kwargs"] == plain | {"repetition_penalty": 1.2}
+    for others in (["--model", "vllm", *given[2:]], [*given[:3], "pretrained=some/base,peft=org/adapter"]):
         assert systems.with_weights_to_load(others) == others
+    # The command that a run by its card shows has it too.
+    by_card = chosen("--model_args", weights, card=CARDS["smollm2-135m-ncbi-hybrid-50"])
+    assert by_card["gen_kwargs"] == plain
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"base_model_name_or_path": '])

@@ -88,6 +88,22 @@ def test_a_second_stage_learns_on_from_the_adapters_of_the_first(base, first, tm
     assert config["base_model_name_or_path"] == str(base)
 
 
+def test_the_revision_that_adapters_were_trained_on_is_that_of_their_base_model(first, base, tmp_path):
+    shutil.copytree(first, tmp_path / "pinned")
+    path = tmp_path / "pinned" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"revision": "0123abc"}))
+    recipe = make_recipe(base, model=str(tmp_path / "pinned"))
+    assert learners.origin(recipe) == (str(base), tmp_path / "pinned", "0123abc")
+    assert learners.origin(replace(recipe, revision="main"))[2] == "main"
+    learner = learners.load(recipe, Chat(AutoTokenizer.from_pretrained(base)))
+    learners.save(learner, Chat(AutoTokenizer.from_pretrained(base)), recipe, tmp_path / "out")
+    assert packaged.base_and_adapter(str(tmp_path / "out"))[2] == "0123abc"
+    recipe = make_recipe(base, begin_from=str(tmp_path / "pinned"))
+    with pytest.raises(BenchmarkError, match="at revision 0123abc; write revision: 0123abc"):
+        learners.origin(recipe)
+    assert learners.origin(replace(recipe, revision="0123abc"))[2] == "0123abc"
+
+
 def test_all_weights_begin_from_merged_adapters(base, first, tmp_path):
     recipe = make_recipe(base, method="full", begin_from=str(first), learning_rate=1e-30)
     out = llm_training.train(recipe, tmp_path / "out")

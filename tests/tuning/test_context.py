@@ -240,6 +240,14 @@ def test_a_row_to_learn_from_is_the_prompt_of_evaluation(two_corpora):
     assert rows_of("ills", "test") == rows_of("ills", "test", context=0)
 
 
+def test_select_takes_the_number_and_its_rows_are_those_of_a_recipe_with_it(two_corpora, tmp_path):
+    options = ["--tasks", "ills", "--strategy", "full", "--context", 1, "--out", tmp_path]
+    call("select", *options, BIONER_BENCH_CORPORA=str(two_corpora))
+    written = [json.loads(line)["messages"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert written == [row.messages for row in rows_of("ills", context=1)]
+    assert json.loads((tmp_path / "report.json").read_text())["prompt"] == prompt_hashes(["ills"], "json", 1)
+
+
 def test_a_run_becomes_a_record_that_says_so(two_corpora, tmp_path):
     options = ["--tasks", "ills", "--log_samples", "--output_path", tmp_path / "out", "--num_fewshot", 2]
     metadata = ["--metadata", '{"context": 1}', "--include_path", two_corpora / "tasks"]

@@ -28,7 +28,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import checkpoints, llm_training, model_card
 from bioner_bench.tuning.grouped_trainer import GroupedByLength
 from bioner_bench.tuning.llm_training import IGNORED, collate, encode, target_loss
-from bioner_bench.tuning.recipes import LlmRecipe, Lora, read_recipe
+from bioner_bench.tuning.recipes import LlmRecipe, Lora, as_yaml, read_recipe
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.strategies import Choice
 
@@ -239,25 +239,57 @@ def test_a_recipe_that_failed_before_its_first_checkpoint_can_be_mended_in_its_f
     assert (tmp_path / "out" / "training.svg").read_text().startswith("<?xml")
 
 
+SUMMARY = {
+    "kept": {"strict_f1": 0.5, "epoch": 1.0},
+    "adapter": True,
+    "chat_template": True,
+    "ends_of_turn": [1],
+    "data": {"rows": 12},
+    "steps": 3,
+    "seconds": 1.0,
+    "precision": "float32",
+    "hardware": "CPU",
+    "versions": {"torch": "2", "transformers": "5"},
+}
+
+
+@pytest.mark.parametrize(
+    "folder", ["../models/qwen", "checkpoints/qwen", "./qwen", "~/qwen", "/home/me/models/qwen"]
+)
+def test_the_card_names_a_folder_by_its_last_part_and_the_hubs_models_in_full(
+    recipe, folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints" / "qwen").mkdir(parents=True)
+
+    def base_model(name):
+        card = model_card.card(replace(recipe, model=name), SUMMARY)
+        assert f"pretrained={yaml.safe_load(card.split('---')[1])['base_model']}," in card
+        return yaml.safe_load(card.split("---")[1])["base_model"]
+
+    assert base_model(folder) == "qwen"
+    assert base_model("Qwen/qwen") == "Qwen/qwen"
+    assert base_model("smollm2-135m") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def test_the_card_has_no_folders_of_the_machine_it_was_made_on(recipe):
+    choice = replace(recipe.select, weak_model="/home/me/weak")
+    private = replace(recipe, model="/home/me/base", begin_from="/home/me/first", select=choice)
+    card = model_card.card(private, SUMMARY)
+    assert "/home" not in card
+    assert {"model: base", "begin_from: first"} < set(card.splitlines())
+    assert "begin_from: null" in model_card.card(recipe, SUMMARY).splitlines()
+
+
 @pytest.mark.parametrize(
     ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
 )
 def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sampled, named):
     recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=sampled)
-    summary = {
-        "kept": {"strict_f1": 0.5, "epoch": 1.0},
-        "adapter": True,
-        "chat_template": True,
-        "ends_of_turn": [1],
-        "data": {"rows": 12},
-        "steps": 3,
-        "seconds": 1.0,
-        "precision": "float32",
-        "hardware": "CPU",
-        "versions": {"torch": "2", "transformers": "5"},
-    }
-    card = model_card.card(recipe, summary)
+    card = model_card.card(recipe, SUMMARY)
     assert 'peft=.,tokenizer=. --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
+    pinned = model_card.card(replace(recipe, model="org/base", revision="0123abc"), SUMMARY)
+    assert "pretrained=org/base,revision=0123abc,peft=.,tokenizer=." in pinned
     front = yaml.safe_load(card.split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
@@ -540,3 +572,16 @@ def test_a_bad_recipe_is_one_line_that_says_what_is_allowed(tmp_path, changes, s
         read_recipe(path)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_steps_stand_in_place_of_epochs(tmp_path):
+    path = written(tmp_path / "steps.yaml", fields("somewhere", epochs=None, steps=7))
+    recipe = read_recipe(path)
+    assert (recipe.epochs, recipe.steps) == (None, 7)
+    path.write_text(as_yaml(recipe))
+    assert read_recipe(path) == recipe
+    made = checkpoints.arguments(recipe, tmp_path / "out", None)
+    assert made.max_steps == 7
+    for neither in (fields("somewhere", epochs=None), fields("somewhere") | {"epochs": None}):
+        with pytest.raises(BenchmarkError, match=r"'epochs' is a required property: .*or `steps`"):
+            read_recipe(written(path, neither))

@@ -158,6 +158,25 @@ def test_a_sentence_longer_than_a_window_is_learned_in_parts(base, tmp_path):
     assert summary(out)["steps"] > 9, "more windows than sentences"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["linear", "crf"])
+def test_small_batches_whose_gradients_are_summed_learn_as_a_large_one(tmp_path, head):
+    without_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    base = write_bert(tmp_path / "base", [s.text for s in TRAINING], **without_dropout)
+    large, small = (
+        encoder_training.train(
+            make_recipe(base, epochs=1, batch_size=size, accumulate=8 // size, head=head, learning_rate=1e-3),
+            tmp_path / f"{size}",
+        )
+        for size in (8, 2)
+    )
+    losses = [[entry["loss"] for entry in summary(out)["training_loss"]] for out in (large, small)]
+    assert len(losses[0]) == 3
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    for name, value in weights(large).items():
+        torch.testing.assert_close(weights(small)[name], value, rtol=0, atol=1e-3)
+
+
 # --- killed runs -----------------------------------------------------------------------------------------
 
 
@@ -558,6 +577,9 @@ def test_a_recipe_of_a_family_is_read_for_one_of_its_corpora(tmp_path):
     recipe = read_recipe(path, seed=3, task="bioner_bc5cdr_chem")
     assert (recipe.name, recipe.seed) == ("small-bc5cdr-chem", 3)
     assert recipe.train == recipe.validation == ("bioner_bc5cdr_chem",)
+    path.write_text(text + "name: mine\neach: [bioner_ncbi, bioner_bc5cdr_chem]\n")
+    named = [read_recipe(path, task=task).name for task in family(path)]
+    assert named == ["mine-ncbi", "mine-bc5cdr-chem"]
     for task in (None, "bioner_bc2gm"):
         with pytest.raises(BenchmarkError, match="a recipe for each of bioner_ncbi, bioner_bc5cdr_chem"):
             read_recipe(path, task=task)
