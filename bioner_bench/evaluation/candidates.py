@@ -109,9 +109,9 @@ _LABEL_EDGES = " \t\r\n*_`\"'“”#->•:=："
 
 
 def _label_before(text: str, start: int, types: Types) -> str | None:
-    """The type whose name stands before a bracket, as in `"Disease": [...]` or under a heading."""
+    """The type whose name stands before a bracket, as in `"Disease": [...]`, in a tag or under a heading."""
     before = _FENCE.sub("", text[max(0, start - _BEFORE) : start].rstrip())
-    line = re.split(r"[\n,{}\[\](;]", before.rstrip(_LABEL_EDGES))[-1]
+    line = re.split(r"[\n,{}\[\](;<]", before.rstrip(_LABEL_EDGES))[-1]
     return match_type(line.strip(_LABEL_EDGES + "0123456789."), types) if line.strip() else None
 
 

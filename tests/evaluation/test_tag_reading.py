@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bioner_bench import corpora
+from bioner_bench.evaluation.copying import likeness
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.tag_reading import parse_tagged
@@ -25,6 +26,18 @@ def spans(output, text=TEXT, types=TYPES):
     return [
         m.text if m.start is None else (m.start, m.end) for m in parse_tagged(output, text, types).mentions
     ]
+
+
+def test_square_tags_of_any_type():
+    assert spans("hereditary breast cancer and [Gene]breast cancer[/Gene] in mice .") == [SECOND]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "share"),
+    [("_ .", "_ .", 1), ("A", "A", 1), ("a b", "a", 1), ("b", "a b", 0.5), ("", "_", 0)],
+)
+def test_how_much_of_a_text_a_line_has(line, text, share):
+    assert likeness(line, text) == share
 
 
 def test_letters_that_were_left_out_are_of_the_mention():
