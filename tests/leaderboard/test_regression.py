@@ -350,6 +350,23 @@ def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
     assert "mean of 3 new and 3 old training seeds" in " ".join(text.split())
 
 
+def test_two_records_of_one_run_are_no_training_seeds(tmp_path):
+    """Their mean would hide that the second night's run is far worse than the first."""
+    records.write(make_record("a", skill=0.8, sentences=40), tmp_path / "old")
+    records.write(make_record("a", skill=0.8, sentences=40), tmp_path / "new" / "1")
+    records.write(make_record("a", skill=0.1, sentences=40), tmp_path / "new" / "2")
+    place = "a/bioner_ncbi-0-shot.json"
+    for folders in (("new", "old"), ("old", "new")):
+        with pytest.raises(BenchmarkError, match=f"new/1/{place} and .*new/2/{place} are of one system, "):
+            check_all(*(tmp_path / name for name in folders))
+    tuned = trained(1, 0.6)
+    for record in (tuned, tuned | {"training": None}):
+        records.write(record, tmp_path / "mixed")
+    with pytest.raises(BenchmarkError, match="but not of two training seeds; name the folder of one"):
+        check_all(tmp_path / "mixed", tmp_path / "old")
+    assert check_all(tmp_path / "new" / "2", tmp_path / "old").outcome is Outcome.REGRESSION
+
+
 @pytest.mark.slow
 def test_exit_codes_and_json(tmp_path):
     good = records.write(make_record(skill=0.8, sentences=300), tmp_path / "good")
