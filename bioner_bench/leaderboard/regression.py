@@ -275,6 +275,11 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
             return f"other {what}: {ours} against {theirs}"
     if prompt.form_of(new["prompt"]) != prompt.form_of(old["prompt"]):
         return f"other format of answers: the prompt {new['prompt']} against {old['prompt']}"
+    if new["prompt"] != old["prompt"]:
+        return f"other prompt: {new['prompt']} against {old['prompt']}"
+    ours, theirs = (record["setup"].get("context", 0) for record in (new, old))
+    if ours != theirs:
+        return f"other context: {ours} against {theirs} sentences shown on each side"
     ours, theirs = _setup(new), _setup(old)
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
@@ -284,10 +289,13 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
     if marked and alike and "template" not in across:
         return "other template: other text around the turns of the prompt (--across template allows it)"
-    # How demonstrations are chosen is a part of the hash.
-    chosen_otherwise = new["setup"]["demonstrations"] != old["setup"]["demonstrations"]
-    if new["prompt_hash"] != old["prompt_hash"] and not chosen_otherwise:
-        return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}"
+    if new["prompt_hash"] != old["prompt_hash"]:
+        # How demonstrations are chosen is a part of the hash, though nothing is where there are none.
+        chosen = [record["setup"]["demonstrations"] for record in (new, old)]
+        shown = any(record["setup"]["shots"] for record in (new, old))
+        if not (shown and chosen[0] != chosen[1] and "demonstrations" in across):
+            differ_too = f" (demonstrations: {chosen[0]} against {chosen[1]})" * (chosen[0] != chosen[1])
+            return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}{differ_too}"
     return None
 
 

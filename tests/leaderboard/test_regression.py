@@ -114,6 +114,21 @@ def test_demonstrations_count_where_there_are_some():
     chosen = with_setup(few, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
     assert check(chosen, few, across=["demonstrations"]).comparison
     assert "other prompt" in check(few | {"prompt_hash": "0" * 16}, few, across=ACROSS).reason
+    # Where there are none, it says nothing of how they would be chosen, and excuses no other prompt.
+    none = with_setup(make_record(), demonstrations="retrieved") | {"prompt_hash": "0" * 16}
+    for across in ((), ACROSS):
+        assert "other prompt" in check(none, make_record(), across=across).reason
+
+
+@pytest.mark.parametrize("shots", [0, 5])
+def test_prompt_and_context_are_the_same_whatever_may_differ(shots):
+    old = make_record(shots=shots)
+    chosen = with_setup(old, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
+    wider = check(with_setup(chosen, context=2), old, across=ACROSS)
+    assert wider.reason == "other context: 2 against 0 sentences shown on each side"
+    assert check(chosen | {"prompt": "json-v2"}, old, across=ACROSS).reason == (
+        "other prompt: json-v2 against json-v1"
+    )
 
 
 def test_the_text_around_the_turns_is_the_same_too_dates_aside():
