@@ -78,14 +78,14 @@ def _of_record(path: Path) -> Answers:
     outputs = kept_answers.read(kept)
     if kept_answers.digest(outputs) != record["answers_sha256"]:
         raise BenchmarkError(f"{kept}: these are not the answers of {path}; add its run again")
-    task = expected(record["task"])
+    task = expected(records.corpus_of(record))
     types = task.corpus.types
     sentences = {sentence_hash(sentence): sentence for sentence in task.sentences}
     judged = []
     for digest, output in outputs.items():
         if digest not in sentences:
             raise BenchmarkError(
-                f"{kept}: the local corpus {record['task']} has no sentence {digest}; run the system again"
+                f"{kept}: the local corpus {task.corpus.task} has no sentence {digest}; run the system again"
             )
         answer = kept_answers.judged(record, sentences[digest], output)
         judged.append(Judged(sentences[digest], tuple(types), output, answer.aligned, answer.counts))

@@ -255,6 +255,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
+    if corpus != task:
+        record["corpus"] = corpus
     if context:
         record["setup"]["context"] = context
     if sure := _sureness(wanted, answers, form):

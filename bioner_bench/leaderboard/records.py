@@ -153,11 +153,12 @@ class Confidence(TypedDict):
     coverage: list[Share]
 
 
-class _Sure(TypedDict, total=False):
+class _Optional(TypedDict, total=False):
+    corpus: str
     confidence: Confidence
 
 
-class Intervals(_Sure):
+class Intervals(_Optional):
     """Scores, and how their intervals were drawn; `confidence` is there if the run kept it."""
 
     bootstrap: Bootstrap
@@ -177,7 +178,7 @@ class Scored(Intervals):
 
 
 class Record(Scored):
-    """One system on one task.
+    """One system on one task; `corpus` is that of a variant of a task, absent where the task has its name.
 
     `parser` is the version of what read the answers; `answers_sha256` is of the answers that are kept beside
     the record, `markup` of a run that was made before either was kept is None. A file of predictions has
@@ -264,10 +265,13 @@ def _check_sentences(path: Path, record: Record) -> None:
     if (documents is None) != (record["bootstrap"]["unit"] == "sentence"):
         unit = record["bootstrap"]["unit"]
         raise BenchmarkError(f"{path}: intervals by {unit}, but documents say otherwise")
-    pinned = gold_hashes().get(record["task"])
+    corpus = corpus_of(record)
+    if corpus != record["task"] and record["task"] in gold_hashes():
+        raise BenchmarkError(f"{path}: {record['task']} is not of the corpus {corpus}; make the record again")
+    pinned = gold_hashes().get(corpus)
     if pinned and not record["partial"] and record["gold_sha256"] != pinned:
         raise BenchmarkError(
-            f"{path}: the gold {record['gold_sha256'][:12]} is not that of {record['task']}, {pinned[:12]}; "
+            f"{path}: the gold {record['gold_sha256'][:12]} is not that of {corpus}, {pinned[:12]}; "
             "run the system on the corpus of the task"
         )
 
@@ -306,7 +310,7 @@ def write(record: Record, folder: Path) -> Path:
     values = cast(Json, record)
     long = ("documents", "sentence_hashes", "counts")
     head = {key: values[key] for key in fields if key not in long}
-    head |= {key: values[key] for key in ("confidence",) if key in values}
+    head |= {key: values[key] for key in ("corpus", "confidence") if key in values}
     rows = ",\n".join(
         f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
     )
@@ -325,6 +329,11 @@ def identity(record: Record) -> list[Any]:
     model, recipe = record["model"], record["training"] and record["training"]["recipe"]
     weights = [model["arguments"].get(name) for name in sorted(NAMING)]
     return [model["source"], weights, model["sha"], recipe, record["setup"]]
+
+
+def corpus_of(record: Record) -> str:
+    """The corpus of a record's task."""
+    return record.get("corpus", record["task"])
 
 
 def place(record: Record) -> Path:

@@ -39,7 +39,7 @@ class Rescored:
 
 
 def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
-    """Make records anew and write them.
+    """Make records anew; then, if all could be made, write them.
 
     Args:
         folder: the leaderboard's, with `records/` and `answers/`.
@@ -57,8 +57,9 @@ def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
             made = Rescored(record, from_answers(record, kept), "answers", _stale_reading(record))
         else:
             made = Rescored(record, from_counts(record), "counts", _stale(record))
-        records.write(made.after, folder / "records")
         done.append(made)
+    for made in done:
+        records.write(made.after, folder / "records")
     return done
 
 
@@ -67,7 +68,7 @@ def from_answers(record: Record, path: Path) -> Record:
     outputs = kept_answers.read(path)
     if kept_answers.digest(outputs) != record["answers_sha256"] or list(outputs) != record["sentence_hashes"]:
         raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
-    task = expected(record["task"])
+    task = _task(record)
     types = task.corpus.types
     form, setup = prompt.form_of(record["prompt"]), record["setup"]
     now = prompt.prompt_hash(types, setup["demonstrations"], form, setup.get("context", 0))
@@ -90,7 +91,7 @@ def from_answers(record: Record, path: Path) -> Record:
 
 def from_counts(record: Record) -> Record:
     """The record with documents and intervals made anew."""
-    task = expected(record["task"])
+    task = _task(record)
     documents = [task.sentences[place].document for place in _places(record, task)]
     made = intervals(records.counts_of(record), record["types"], documents)
     nothing = ScoreInterval(value=None, low=None, high=None)
@@ -108,6 +109,13 @@ def _paths(folder: Path, systems: list[str] | None) -> list[Path]:
     return [path for path in paths if not systems or path.parent.name in systems]
 
 
+def _task(record: Record) -> Expected:
+    try:
+        return expected(records.corpus_of(record))
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{records.place(record).as_posix()}: {error}") from error
+
+
 def _places(record: Record, task: Expected) -> list[int]:
     """Where the record's sentences stand in the corpus."""
     known = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
@@ -115,7 +123,7 @@ def _places(record: Record, task: Expected) -> list[int]:
         return [known[each] for each in record["sentence_hashes"]]
     except KeyError as error:
         raise BenchmarkError(
-            f"{records.place(record)}: {record['task']} has no sentence {error}, or its gold has changed; "
+            f"{records.place(record)}: {task.corpus.task} has no sentence {error}, or its gold has changed; "
             "run the system again"
         ) from error
 

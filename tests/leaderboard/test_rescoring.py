@@ -17,7 +17,7 @@ from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.summary import sureness
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import kept_answers, records, rescoring
+from bioner_bench.leaderboard import given_answers, kept_answers, records, rescoring
 from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
 from bioner_bench.schema import BenchmarkError
 
@@ -128,6 +128,48 @@ def test_a_record_without_answers_gets_new_intervals_and_says_if_it_must_be_run_
     assert f"run again: {PLACE}.json: 100.0% of its answers were other than valid JSON" in said
     again = records.read(record_path)
     assert again == right | {"parser": "0", "answers_sha256": None}
+
+
+def test_a_variant_of_a_task_is_read_on_its_corpus(board, run_folder, tmp_path):
+    """Under a name of its own: its record says of which corpus it is."""
+    variant = Path(shutil.copytree(run_folder, tmp_path / "variant"))
+    (results,), (samples,) = (list(variant.rglob(name)) for name in ("results_*.json", "samples_*.jsonl"))
+    results.write_text(results.read_text().replace('"bioner_sample"', '"sample_again"'))
+    samples.rename(samples.with_name(samples.name.replace("bioner_sample", "sample_again")))
+    yaml = tmp_path / "sample_again.yaml"
+    yaml.write_text("task: sample_again\nmetadata:\n  version: 1.0\n")
+    named = {"corpus": "bioner_sample", "config_source": str(yaml)}
+    edit(variant, "results_*.json", lambda r: r["configs"]["sample_again"]["metadata"].update(named))
+    (run,) = evaluated(variant, read_card(CARD))
+    path = keep(run, board)
+    before = [each.read_bytes() for each in (*paths(board), path)]
+    assert json.loads(before[2])["corpus"] == "bioner_sample"
+    assert "corpus" not in json.loads(before[0])
+    done = rescoring.rescore(board)
+    assert [one.source for one in done] == ["answers"] * 2
+    assert [each.read_bytes() for each in (*paths(board), path)] == before
+    assert rescoring.from_counts(run.record) == run.record
+    assert len(given_answers.read(path).judged) == 76
+    # It is held to the corpus's gold, and no task of this project is a variant.
+    for name, value in (("gold_sha256", "0" * 64), ("task", "bioner_ncbi")):
+        path.write_text(json.dumps(run.record | {name: value}))
+        with pytest.raises(BenchmarkError, match=r"is not (that )?of (the corpus )?bioner_sample"):
+            records.read(path)
+
+
+def test_no_record_is_written_if_one_cannot_be_made(board):
+    record_path, _ = paths(board)
+    stale = json.loads(record_path.read_text())
+    stale["scores"]["strict_f1"]["high"] = 1.0
+    records.write(stale, board / "records")
+    before = record_path.read_bytes()
+    stale |= {"system": stale["system"] | {"name": "other"}, "task": "of_no_corpus"}
+    records.write(stale, board / "records")
+    with pytest.raises(
+        BenchmarkError, match=r"other/of_no_corpus-0-shot.json: unknown corpus 'of_no_corpus'"
+    ):
+        rescoring.rescore(board)
+    assert record_path.read_bytes() == before
 
 
 @pytest.fixture
