@@ -31,6 +31,7 @@ from bioner_bench.evaluation.bootstrap import (
 from bioner_bench.evaluation.scoring import scores, total
 from bioner_bench.leaderboard.pairing import on_common_sentences, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.rows import GROUPS, members
 from bioner_bench.schema import BenchmarkError
 
 ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")
@@ -132,7 +133,8 @@ def check_all(
         score: the score that must not drop.
         max_drop: a drop of more than this many points (hundredths) is a regression even if chance could
             explain it.
-        tasks: only these; one that is not on both sides, for each system of `old`, is incomparable.
+        tasks: only these, or those of a group; one that is not on both sides, for each system of `old`, is
+            incomparable.
         across: what of `ACROSS` may differ.
 
     Raises:
@@ -144,6 +146,12 @@ def check_all(
             f"--across {','.join(sorted(unknown))}: there is only {', '.join(ACROSS)} that may differ"
         )
     news, olds = read_all(new), read_all(old)
+    known = dict.fromkeys(name for record in (*olds, *news) for name in scores(record["types"]))
+    if score not in known:
+        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
+    tasks = dict.fromkeys(
+        one for task in tasks or () for one in (members(task) if task in GROUPS else [task])
+    )
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
@@ -151,9 +159,11 @@ def check_all(
     compared = [_compare(left, right, score, across) for left, right in pairs]
     there = {(right[0]["system"]["name"], right[0]["task"]) for _, right in pairs}
     for system in dict.fromkeys(record["system"]["name"] for record in olds):
-        for task in tasks or ():
+        for task in tasks:
             if (system, task) not in there:
                 reason = "there is no run on both sides with the same setup"
+                if all(record["task"] != task for record in (*olds, *news)):
+                    reason = "no record of either side is of this task"
                 compared.append(Verdict(system, task, "", Outcome.INCOMPARABLE, reason))
     if not compared:
         raise BenchmarkError(
@@ -319,8 +329,6 @@ def _compare(
     """The comparison of two groups, or why there is none; `judge` decides what it means."""
     new, old, runs = news[0], olds[0], [*news, *olds]
     named = scores(new["types"])
-    if score not in named:
-        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(named)}")
     verdict = Verdict(
         new["system"]["name"],
         new["task"],
@@ -333,6 +341,8 @@ def _compare(
     for run in runs:
         if reason := _difference(run, old, across):
             return replace(verdict, reason=reason)
+    if score not in named:
+        return replace(verdict, reason=f"it has no {score}; --tasks names those to be compared")
     common = on_common_sentences(runs)
     tables = common.tables
     if not all(any(table[column].any() for column in named[score].needs) for table in tables):

@@ -424,6 +424,35 @@ def test_folders_are_compared_system_by_system(tmp_path):
     assert "REGRESSION" in call("check", one, "--against", tmp_path / "new", code=1).stdout
 
 
+def test_a_score_that_only_some_tasks_have(tmp_path):
+    """A gate does not pass over the others, and says how to leave them out."""
+    for task in ("bioner_ncbi", "bioner_bc5cdr"):
+        records.write(make_record("a", task, sentences=40), tmp_path)
+    found = check_all(tmp_path, tmp_path, score="strict_f1_Chemical")
+    assert [(v.task, v.outcome.name, v.reason) for v in found.verdicts] == [
+        ("bioner_bc5cdr", "PASS", "the same"),
+        ("bioner_ncbi", "INCOMPARABLE", "it has no strict_f1_Chemical; --tasks names those to be compared"),
+    ]
+    chosen = check_all(tmp_path, tmp_path, score="strict_f1_Chemical", tasks=["bioner_bc5cdr"])
+    assert chosen.outcome is Outcome.PASS
+    with pytest.raises(BenchmarkError, match=r"unknown score .strict_f1_DNA.; there are: .*strict_f1_Chem"):
+        check_all(tmp_path, tmp_path, score="strict_f1_DNA")
+
+
+def test_tasks_may_be_a_group_and_a_task_that_nobody_has_is_told(tmp_path):
+    for task in ("bioner_ncbi", "bioner_bc2gm", "bioner_jnlpba"):
+        records.write(make_record("a", task, sentences=40), tmp_path)
+    found = check_all(tmp_path, tmp_path, tasks=["bioner_core", "bioner_ncbj"])
+    assert {v.task: v.reason for v in found.verdicts} == {
+        "bioner_ncbi": "the same",
+        "bioner_bc2gm": "the same",
+        **dict.fromkeys(("bioner_bc5cdr_chem", "bioner_bc5cdr_disease", "bioner_ncbj"), NOBODY),
+    }
+
+
+NOBODY = "no record of either side is of this task"
+
+
 @pytest.mark.slow
 def test_a_task_that_is_asked_for_must_be_there(tmp_path):
     for task in ("bioner_ncbi", "bioner_bc2gm"):
