@@ -104,6 +104,25 @@ def test_two_systems_where_only_one_is_right(tmp_path):
         error_report.compare(given_answers.read(ours), given_answers.read(foreign))
 
 
+def test_what_is_left_out_counts_as_well(tmp_path):
+    """Filters and limits choose what is shown; of a comparison and on a page the numbers are of all."""
+    perfect = [line(row["text"], row["gold"], predicted=row["gold"]) for row in ROWS]
+    ours = given_answers.read(answers(tmp_path, ROWS))
+    theirs = given_answers.read(answers(tmp_path, perfect, "b.jsonl"))
+    made = error_report.compare(ours, theirs, [Kind.MISSED])
+    only = f"only {tmp_path / 'b.jsonl'} is right"
+    assert (made.sizes[only], len(made.groups[only])) == (4, 2)
+    assert made.both_right + made.both_wrong + sum(made.sizes.values()) == made.sentences
+    assert error_report.as_json(made)["only_one_right"][only] == 4
+    text = Page(errors_page.html(made, made.groups)).text
+    assert f"4 {only}" in text and f"{only} (2 of 4)" in text
+    found = error_report.report(ours)
+    text = Page(errors_page.html(found, error_report.shorten(found.groups, 1))).text
+    assert "2 of 4 sentences here" in text and "missed (1 of 2)" in text
+    text = Page(errors_page.html(found, found.groups)).text
+    assert "4 sentences here" in text and "missed (2)" in text
+
+
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
