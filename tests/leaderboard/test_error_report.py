@@ -2,6 +2,7 @@
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import browser
 import pytest
@@ -179,7 +180,7 @@ def test_buttons_filter_by_kind_and_type_in_a_browser(tmp_path):
         driver.quit()
 
 
-def test_the_answers_kept_beside_a_record(tmp_path):
+def test_the_answers_kept_beside_a_record(tmp_path, monkeypatch):
     corpus = corpora.get("bioner_sample")
     sentences = corpora.load("bioner_sample", "test").sentences
     rows = [to_row(each, list(corpus.types)) for each in sentences]
@@ -196,6 +197,11 @@ def test_the_answers_kept_beside_a_record(tmp_path):
     beside.unlink()
     with pytest.raises(BenchmarkError, match="are not kept in"):
         given_answers.read(kept)
+    # One that lies in no folder of a leaderboard has no answers beside it.
+    monkeypatch.setattr(Path, "absolute", lambda path: Path("/") / path.name)
+    with pytest.raises(BenchmarkError, match="are not kept in /answers/ruler/bioner_sample"):
+        given_answers.read(kept)
+    monkeypatch.undo()
     records.write(make_record("ruler", "bioner_ncbi"), tmp_path / "records")
     with pytest.raises(BenchmarkError, match="holds several"):
         given_answers.read(tmp_path / "records")
