@@ -7,6 +7,7 @@ came about cannot be checked, so the record's model is `predictions`, without ar
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import shlex
@@ -51,7 +52,7 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
     wanted = expected(task)
     types = list(wanted.corpus.types)
     content = _content(path)
-    outputs = _of_json(path, wanted) if content.lstrip()[:1] == b"{" else _of_tags(path, wanted)
+    outputs = _of_json(path, wanted) if _stripped(content)[:1] == b"{" else _of_tags(path, wanted)
     judged = {}
     for place, sentence in enumerate(wanted.sentences):
         seen = [entity["seen"] for entity in wanted.documents[place]["entities"]]
@@ -115,6 +116,11 @@ def _content(path: Path) -> bytes:
         raise BenchmarkError(f"cannot read {path}: {error}") from error
 
 
+def _stripped(content: bytes) -> bytes:
+    """Without the mark that some editors put before UTF-8, and white space."""
+    return content.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
 def _of_tags(path: Path, task: Expected) -> list[str]:
     types = list(task.corpus.types)
     found = iob2_files.read(path, task.sentences, types)
@@ -128,7 +134,7 @@ def _of_tags(path: Path, task: Expected) -> list[str]:
 
 def _of_json(path: Path, task: Expected) -> list[str]:
     """The answer to each sentence of the task; spans as the line of JSON that says them."""
-    first = _content(path).lstrip().partition(b"\n")[0]
+    first = _stripped(_content(path)).partition(b"\n")[0]
     if b'"doc"' in first and "doc" in json.loads(first):
         raise BenchmarkError(
             f"{path} is of lm-eval, which knows more of the run than a record of predictions: "

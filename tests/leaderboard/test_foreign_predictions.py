@@ -1,5 +1,6 @@
 """What other tools predict becomes a record, or is refused with the reason."""
 
+import codecs
 import json
 from dataclasses import replace
 
@@ -62,6 +63,22 @@ def test_order_does_not_matter_but_the_tags_of_iob2_stand_in_order(tmp_path):
 def test_answers_are_read_as_those_of_a_model(tmp_path):
     path = write_lines(tmp_path / "p.jsonl", [row | {"output": "no idea"} for row in rows()])
     assert foreign_predictions.evaluated(path, CARD, TASK).record["scores"]["json_failed"]["value"] == 1
+
+
+def test_a_mark_before_utf_8_changes_nothing(tmp_path):
+    plain = write_lines(tmp_path / "p.jsonl", map(gold_but_the_first, rows()))
+    marked = tmp_path / "marked.jsonl"
+    marked.write_bytes(codecs.BOM_UTF8 + plain.read_bytes())
+    ours, theirs = (foreign_predictions.evaluated(path, CARD, TASK).record for path in (plain, marked))
+    assert ours["counts"] == theirs["counts"]
+    samples = write_lines(tmp_path / "s.jsonl", [{"doc": {}}])
+    samples.write_bytes(codecs.BOM_UTF8 + samples.read_bytes())
+    with pytest.raises(BenchmarkError, match="is of lm-eval"):
+        foreign_predictions.evaluated(samples, CARD, TASK)
+    sentences = corpora.load(TASK, "test").sentences
+    tags = tmp_path / "p.tsv"
+    tags.write_bytes(codecs.BOM_UTF8 + iob2_files.write(sentences, tokenised=False).text.encode())
+    assert foreign_predictions.evaluated(tags, CARD, TASK).record["scores"]["strict_f1"]["value"] > 0.99
 
 
 def changed(number, **fields):
