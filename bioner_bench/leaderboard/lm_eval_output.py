@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bioner_bench import corpora
-from bioner_bench.corpora.files import sha256
+from bioner_bench.corpora.download import sha256
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.judging import READERS
