@@ -33,6 +33,15 @@ NAMING = {"pretrained", "peft", "delta", "model", "train"}
 LATER = {"ambiguous"}
 """Columns of counts that a record may lack, if an earlier reader read its answers."""
 
+READING = {"level", "cut", "ambiguous"}
+"""Columns of counts that say how an answer could be read; of spans none is known, and `level` is absent."""
+
+PREDICTIONS = "predictions"
+"""The name of the backend of what came as a file."""
+
+SPAN_MODELS = {"dictionary", "encoder"}
+"""Backends that predict spans. The line of JSON in which lm-eval gets them is ours, and valid always."""
+
 Json = dict[str, Any]
 """A JSON object whose keys are not ours to fix: arguments of a model, options of a generation, a recipe."""
 
@@ -223,7 +232,7 @@ def read(path: Path) -> Record:
         )
     _check_sentences(path, record)
     table = counts_of(record)
-    if reason := impossible(table, record["types"]):
+    if reason := impossible(table, record["types"], "level" not in record["counts"]):
         raise BenchmarkError(f"{path}: {reason}, which cannot be; make the record again")
     missing = record["corpus_sentences"] - record["sentences"]
     if missing < 0 or record["partial"] != (missing > 0):
@@ -331,6 +340,11 @@ def identity(record: Record) -> list[Any]:
     return [model["source"], weights, model["sha"], recipe, record["setup"]]
 
 
+def predicts_spans(record: Record) -> bool:
+    """Whether the system predicted spans, so that nothing is known of how its answers could be read."""
+    return record["model"]["source"] in SPAN_MODELS or "level" not in record["counts"]
+
+
 def corpus_of(record: Record) -> str:
     """The corpus of a record's task."""
     return record.get("corpus", record["task"])
@@ -367,8 +381,11 @@ def counts_of(record: Record) -> Table:
     """
     size = record["sentences"]
     where = f"{record['system']['name']}, {record['task']}"
+    spans = record["model"]["source"] in {PREDICTIONS, *SPAN_MODELS} and "level" not in record["counts"]
     packed = {}
     for column in _packed_columns(record["types"]):
+        if spans and column == "level":
+            continue
         values = record["counts"].get(column, 0 if column in LATER else None)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
@@ -386,7 +403,7 @@ def counts_of(record: Record) -> Table:
         for column in TYPE_COLUMNS
     }
     table |= packed
-    level = table.pop("level")
+    level = table.pop("level", np.full(size, -1))
     for value in Level:
         table[value.name.lower()] = (level == value).astype(np.int64)
     table["sentences"] = np.ones(size, dtype=np.int64)
@@ -402,11 +419,14 @@ def _packed_columns(types: Sequence[str]) -> list[str]:
     return [*by_type, *(column for column in COLUMNS if column not in derived), "level"]
 
 
-def pack(rows: Sequence[Counts], levels: Sequence[Level], types: Sequence[str]) -> dict[str, list[int] | int]:
-    """What `counts_of` cannot derive; a column of equal numbers is one number."""
+def pack(
+    rows: Sequence[Counts], levels: Sequence[Level] | None, types: Sequence[str]
+) -> dict[str, list[int] | int]:
+    """What `counts_of` cannot derive; a column of equal numbers is one number. Spans have no levels."""
     columns = [column for column in _packed_columns(types) if column != "level"]
     packed: dict[str, list[int]] = {column: [row[column] for row in rows] for column in columns}
-    packed["level"] = [int(level) for level in levels]
+    if levels is not None:
+        packed["level"] = [int(level) for level in levels]
     return {column: values[0] if len(set(values)) == 1 else values for column, values in packed.items()}
 
 

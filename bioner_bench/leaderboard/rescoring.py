@@ -8,9 +8,10 @@ mentions that were read are kept, not what was written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READERS
@@ -80,8 +81,12 @@ def from_answers(record: Record, path: Path) -> Record:
     for place, output in zip(_places(record, task), outputs.values(), strict=True):
         seen = [entity["seen"] for entity in task.documents[place]["entities"]]
         judged[place] = kept_answers.judged(record, task.sentences[place], output, seen)
-    counted = scored(task, judged)
-    changed = counted["counts"] != record["counts"]
+    spans = records.predicts_spans(record)
+    counted = scored(task, judged, spans)
+    before, after = (
+        _without_reading(each) if spans else each for each in (record["counts"], counted["counts"])
+    )
+    changed = after != before
     parser = READERS[form] if form == prompt.JSON else record["parser"]
     made: Record = {**record, **counted, "parser": parser, "rescored": record["rescored"] or changed}
     if changed:  # of other mentions, and the log-probabilities are not kept
@@ -93,10 +98,17 @@ def from_counts(record: Record) -> Record:
     """The record with documents and intervals made anew."""
     task = _task(record)
     documents = [task.sentences[place].document for place in _places(record, task)]
+    if records.predicts_spans(record):
+        unread = _without_reading(record["counts"]) | dict.fromkeys(records.READING - {"level"}, 0)
+        record = {**record, "counts": unread}
     made = intervals(records.counts_of(record), record["types"], documents)
     nothing = ScoreInterval(value=None, low=None, high=None)
     made["scores"] |= dict.fromkeys(records.unknown_scores(record), nothing)
     return {**record, **made}
+
+
+def _without_reading(counts: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: values for column, values in counts.items() if column not in records.READING}
 
 
 def _paths(folder: Path, systems: list[str] | None) -> list[Path]:
@@ -134,6 +146,8 @@ def _stale_reading(record: Record) -> str | None:
 
 
 def _stale(record: Record) -> str | None:
+    if records.predicts_spans(record):  # which any reader takes as they are
+        return None
     form = prompt.form_of(record["prompt"])
     reader = READERS[form]
     valid = record["scores"]["json_valid"]["value"] or 0.0

@@ -40,6 +40,8 @@ def test_spans_count_as_they_are_and_say_where_they_come_from(tmp_path):
     for column in ("gold", "predicted", "strict", "relaxed", "string"):
         assert table[column].tolist() == [counts[column] for counts in by_score]
     assert made.record["scores"]["strict_precision"]["value"] == 1
+    for name in ("json_valid", "json_failed", "output_cut", "output_ambiguous"):  # nothing was read
+        assert made.record["scores"][name] == {"value": None, "low": None, "high": None}
     assert made.record["scores"]["strict_recall_unseen"]["value"] is not None
     assert (made.record["model"]["source"], made.record["prompt_hash"]) == ("predictions", None)
     kept = lm_eval_output.keep(made, tmp_path)
@@ -102,6 +104,10 @@ def changed(number, **fields):
         (changed(0, id="what"), "no sentence 'what'"),
         (lambda given: [row | {"types": [*row["types"], "Plant"]} for row in given], "types"),
         (lambda given: [{"doc": {}, **row} for row in given], "is of lm-eval"),
+        (
+            lambda given: [{"output": "{}", **row} for row in rows()[:1]] + given[1:],
+            "some lines have `output`, others `predicted`; give one of both in all",
+        ),
     ],
 )
 def test_what_is_not_the_corpus_is_refused(tmp_path, change, said):

@@ -16,7 +16,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.summary import sureness
-from bioner_bench.harness.cards import read_card
+from bioner_bench.harness.cards import Card, read_card
 from bioner_bench.leaderboard import given_answers, kept_answers, records, rescoring
 from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
 from bioner_bench.schema import BenchmarkError
@@ -155,6 +155,38 @@ def test_a_variant_of_a_task_is_read_on_its_corpus(board, run_folder, tmp_path):
         path.write_text(json.dumps(run.record | {name: value}))
         with pytest.raises(BenchmarkError, match=r"is not (that )?of (the corpus )?bioner_sample"):
             records.read(path)
+
+
+def test_nothing_is_known_of_how_spans_were_read(board, run_folder, tmp_path):
+    """The JSON in which lm-eval gets the spans of an encoder or a dictionary is not theirs."""
+    folder = Path(shutil.copytree(run_folder, tmp_path / "spans"))
+    edit(folder, "results_*.json", lambda results: results["config"].update(model="dictionary"))
+    card = Card("words", "Words", "dictionary", run={"model": "dictionary"})
+    (run,) = evaluated(folder, card)
+    of_text = records.read(paths(board)[0])
+    known = {name for name, score in of_text["scores"].items() if score["value"] is not None}
+    unread = {f"json_{level}" for level in ("valid", "extracted", "repaired", "failed")}
+    unread |= {"output_cut", "output_ambiguous"}
+    assert {name for name in known if run.record["scores"][name]["value"] is None} == unread
+    assert "level" not in run.record["counts"]
+    path = keep(run, board)
+    before = path.read_bytes()
+    # Records that were made with the levels of that JSON lose them, with answers and without.
+    for answers in (board / "answers" / "words" / "bioner_sample-0-shot.jsonl.gz", None):
+        older = run.record | {"counts": of_text["counts"], "scores": of_text["scores"], "parser": "0"}
+        path = records.write(older, board / "records")
+        if answers is None:
+            (board / "answers" / "words" / "bioner_sample-0-shot.jsonl.gz").unlink()
+        (done,) = rescoring.rescore(board, ["words"])
+        assert done.run_again is None
+        assert records.read(path) | {"parser": run.record["parser"]} == json.loads(before)
+    # A language model's answers have levels.
+    path.write_text(json.dumps(run.record | {"model": run.record["model"] | {"source": "hf"}}))
+    with pytest.raises(BenchmarkError, match="there are no counts of level"):
+        records.read(path)
+    path.write_text(json.dumps(run.record | {"counts": run.record["counts"] | {"cut": 1}}))
+    with pytest.raises(BenchmarkError, match="sentence 1 has predicted spans that were read"):
+        records.read(path)
 
 
 def test_no_record_is_written_if_one_cannot_be_made(board):
