@@ -56,11 +56,6 @@ class Evaluated:
     outputs: dict[str, str]
 
 
-def from_lm_eval(given: Path, card: Card, rescore: bool = False) -> list[Record]:
-    """The records of `evaluated`, without the answers."""
-    return [run.record for run in evaluated(given, card, rescore)]
-
-
 def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]:
     """Make a record of each of this project's tasks that an lm-eval run evaluated.
 
