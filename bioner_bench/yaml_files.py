@@ -17,7 +17,8 @@ MAX_DEPTH = 50
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """The mapping that a file holds.
 
-    Anchors are refused: nine lines of aliases to aliases make a value without end. The errors name line and
+    Anchors are refused: nine lines of aliases to aliases make a value without end. So are keys that are there
+    twice, of which YAML would keep the last without a word. The errors name line and
     column and never quote, since the file may be none that the reader should see.
 
     Args:
@@ -25,8 +26,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         what: it is to be, for the messages: "the card".
 
     Raises:
-        BenchmarkError: it cannot be read, is too large or too deep, has an anchor or a control character, or
-            is no mapping.
+        BenchmarkError: it cannot be read, is too large or too deep, has an anchor, a key twice or a control
+            character, or is no mapping.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -66,6 +67,17 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, "a key of this mapping is there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _first_line(reason: object) -> str:

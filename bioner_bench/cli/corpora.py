@@ -87,8 +87,8 @@ def stats(tasks: Tasks = None, as_json: Json = False) -> None:
                 "-" if row["documents"] is None else f"{row['documents']:,}",
                 ", ".join(f"{type_} {number:,}" for type_, number in row["mentions"].items()),
                 f"{100 * row['negative']:.1f}",
-                "-" if split == "train" else f"{100 * row['seen']:.1f}",
-                "-" if split == "train" else str(row["in_training"]),
+                "-" if split == "train" or row["seen"] is None else f"{100 * row['seen']:.1f}",
+                "-" if split == "train" or row["in_training"] is None else str(row["in_training"]),
             ]
             for task, splits in found.items()
             for split, row in splits.items()

@@ -39,7 +39,7 @@ def print_report(console: Console, made: Report, groups: Mapping[str, Sequence[E
     console.print(table)
     if len(made.types) > 1:
         _print_confusion(console, made)
-    _print_groups(console, groups, {name: len(found) for name, found in made.groups.items()}, (made.name,))
+    _print_groups(console, groups, made.sizes, (made.name,))
 
 
 def print_comparison(console: Console, made: Comparison, groups: Mapping[str, Sequence[Examined]]) -> None:
@@ -50,10 +50,10 @@ def print_comparison(console: Console, made: Comparison, groups: Mapping[str, Se
     table.add_column("number", justify="right")
     table.add_row("both right", f"{made.both_right:,}")
     table.add_row("both wrong", f"{made.both_wrong:,}")
-    for name, found in made.groups.items():
-        table.add_row(escape(name), f"{len(found):,}")
+    for name, size in made.sizes.items():
+        table.add_row(escape(name), f"{size:,}")
     console.print(table)
-    _print_groups(console, groups, {name: len(found) for name, found in made.groups.items()}, made.names)
+    _print_groups(console, groups, made.sizes, made.names)
 
 
 def _print_confusion(console: Console, made: Report) -> None:

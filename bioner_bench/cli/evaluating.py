@@ -105,7 +105,8 @@ def check(
     ] = None,
     score: Annotated[str, typer.Option(help="The score that must not drop.")] = "strict_f1",
     tasks: Annotated[
-        str | None, typer.Option(help="Only these, with commas between; each must be on both sides.")
+        str | None,
+        typer.Option(help="Only these, or a group, with commas between; each must be on both sides."),
     ] = None,
     across: Annotated[
         str,

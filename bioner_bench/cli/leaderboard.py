@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -125,13 +126,15 @@ def build(
     The list of systems, README.md in the folder of cards, is built too; with --folder alone it is not.
     """
     from bioner_bench.harness.cards import read_cards
-    from bioner_bench.leaderboard import baselines
+    from bioner_bench.leaderboard import baselines, sources
     from bioner_bench.leaderboard import build as building
 
     for needed in (folder / "records", cards):
         if not needed.is_dir():
             raise BenchmarkError(f"{needed} is no folder; run this in the project's root, or name it")
     found = read_cards(cards)
+    if unseen := sources.not_shown(found.values()):
+        print(unseen, file=sys.stderr)
     kept = folder if check_only else None
     made = {folder: building.build(folder / "records", found, kept)}
     if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone

@@ -37,7 +37,7 @@ def download(url: str, path: Path, expected: str) -> Path:
     reason = ""
     try:
         with only_writer(path):
-            if _is(path, expected):  # another process was faster
+            if path.is_file() and sha256(path) == expected:  # another process was faster
                 return path
             remove_leftovers(path)
             for number in range(_TRIES):
@@ -108,8 +108,7 @@ def _pieces(url: str, name: str) -> Iterator[bytes]:
         raise _WrongFileError(f"{received:,} of {size:,} bytes came")
 
 
-def _is(path: Path, expected: str) -> bool:
-    if not path.is_file():
-        return False
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == expected
+        return hashlib.file_digest(stream, "sha256").hexdigest()

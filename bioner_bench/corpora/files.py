@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
-from bioner_bench.corpora.download import download
+from bioner_bench.corpora.download import download, sha256
 from bioner_bench.corpora.registry import Corpus
 from bioner_bench.schema import BenchmarkError
 
@@ -44,12 +43,6 @@ def locate(corpus: Corpus, split: str) -> Path:
         )
     url = f"{mirror.rstrip('/')}/{file.path}" if mirror else file.url
     return _download(url, file.path, file.sha256)
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _checked(path: Path, expected: str, remedy: str) -> Path:

@@ -91,7 +91,7 @@ def read(path: Path) -> list[Judged]:
 
     Raises:
         BenchmarkError: the file cannot be read, or a line is not of either format; names file and line. Or it
-            has fewer samples than the results beside it say.
+            has fewer samples than the results beside it say, or those of several filters.
     """
     judged: list[Judged] = []
     filters: list[Any] = []
@@ -111,6 +111,11 @@ def read(path: Path) -> list[Judged]:
         raise BenchmarkError(f"{path} has no lines; run lm_eval with --log_samples and --output_path")
     if (size := size_beside(path)) is not None:
         check_size(path, filters, size)
+    if len(names := sorted(set(map(str, filters)))) > 1:
+        raise BenchmarkError(
+            f"{path}: samples of several filters, {' and '.join(names)}, so a sentence would count more than "
+            "once; give lm_eval no filter, or keep the lines of one"
+        )
     return judged
 
 

@@ -104,7 +104,7 @@ def compare(
         raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
     compared: list[OnTask] = []
     left_out: list[str] = []
-    alone: dict[str, list[str]] = {name_a: [], name_b: []}
+    alone: tuple[list[str], list[str]] = ([], [])
     for task in dict.fromkeys(task for side in (ours, theirs) for task, _ in side):
         pairs, left = _pairs(task, ours, theirs)
         for side, setup in left:
@@ -114,11 +114,13 @@ def compare(
                 left_out.append(f"{task}: {reason}")
             else:
                 compared.append(_on_task(runs_a, runs_b, score, resamples, seed))
-    left_out += [f"only {name} has {', '.join(what)}" for name, what in alone.items() if what]
+    names = (name_a, name_b) if name_a != name_b else (str(a), str(b))
+    left_out += [
+        f"only {name} has {', '.join(what)}" for name, what in zip(names, alone, strict=True) if what
+    ]
     if not compared:
         reasons = f": {left_out[0]}" if left_out else ""
         raise BenchmarkError(f"{a} and {b} have no task in common that can be compared{reasons}")
-    names = (name_a, name_b) if name_a != name_b else (str(a), str(b))
     return Comparison(
         names, score, known[score].higher_is_better, tuple(_corrected(compared)), tuple(left_out)
     )
@@ -140,15 +142,15 @@ def _side(path: Path) -> tuple[str, dict[tuple[str, str], Runs]]:
 
 def _pairs(
     task: str, ours: Mapping[tuple[str, str], Runs], theirs: Mapping[tuple[str, str], Runs]
-) -> tuple[list[tuple[Runs, Runs]], list[tuple[str, str]]]:
-    """Runs that belong together, and the system and setup of those that have none."""
+) -> tuple[list[tuple[Runs, Runs]], list[tuple[int, str]]]:
+    """Runs that belong together, and the side (0 or 1) and setup of those that have none."""
     left, right = (
         {setup: runs for (of, setup), runs in side.items() if of == task} for side in (ours, theirs)
     )
     pairs = [(left.pop(setup), right.pop(setup)) for setup in list(left) if setup in right]
     if len(left) == len(right) == 1:
         pairs.append((left.popitem()[1], right.popitem()[1]))
-    alone = [(runs[0]["system"]["name"], setup) for side in (left, right) for setup, runs in side.items()]
+    alone = [(number, setup) for number, side in enumerate((left, right)) for setup in side]
     return pairs, alone
 
 

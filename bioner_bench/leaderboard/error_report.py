@@ -66,18 +66,25 @@ class Report:
         """How many findings there are of a kind."""
         return sum(number for (of, _), number in self.counts.items() if of is kind)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many sentences each group has."""
+        return {name: len(found) for name, found in self.groups.items()}
+
 
 @dataclass(frozen=True)
 class Comparison:
     """Two systems on the same sentences: how many each has all right, and where only one has.
 
-    `groups` has the sentences that only the first, and only the second, has right.
+    `groups` has the sentences that only the first, and only the second, has right, of those that were asked
+    for; `sizes` says how many there are in all.
     """
 
     names: tuple[str, str]
     sentences: int
     both_right: int
     both_wrong: int
+    sizes: dict[str, int]
     groups: dict[str, list[Examined]]
 
 
@@ -139,11 +146,15 @@ def compare(
     names = (ours.name, theirs.name)
     if ours.name == theirs.name:  # an old and a new run of one system
         names = (f"{ours.name} (first)", f"{theirs.name} (second)")
-    groups = {
-        f"only {names[0]} is right": only((True, False)),
-        f"only {names[1]} is right": only((False, True)),
-    }
-    return Comparison(names, len(both), right.count((True, True)), right.count((False, False)), groups)
+    patterns = {f"only {names[0]} is right": (True, False), f"only {names[1]} is right": (False, True)}
+    return Comparison(
+        names,
+        len(both),
+        right.count((True, True)),
+        right.count((False, False)),
+        {name: right.count(pattern) for name, pattern in patterns.items()},
+        {name: only(pattern) for name, pattern in patterns.items()},
+    )
 
 
 def shorten(groups: dict[str, list[Examined]], limit: int | None) -> dict[str, list[Examined]]:
@@ -187,7 +198,7 @@ def as_json(made: Report | Comparison, limit: int | None = None) -> dict[str, An
             "sentences": made.sentences,
             "both_right": made.both_right,
             "both_wrong": made.both_wrong,
-            "only_one_right": {name: len(found) for name, found in made.groups.items()},
+            "only_one_right": made.sizes,
             "examples": groups,
         }
     return {

@@ -29,7 +29,7 @@ def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) ->
     names = made.names if isinstance(made, Comparison) else (made.name,)
     return _template().render(
         title=" against ".join(names),
-        facts=_facts(made),
+        facts=_facts(made, sum(map(len, groups.values()))),
         kinds=[] if isinstance(made, Comparison) else _kinds(made),
         confusion=[] if isinstance(made, Comparison) or len(made.types) < 2 else confusion_table(made),
         types=sorted({type_ for found in groups.values() for one in found for type_ in _types(one)}),
@@ -42,6 +42,7 @@ def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) ->
             {
                 "name": name,
                 "meaning": MEANINGS.get(Kind(name)) if name in ERRORS else None,
+                "size": made.sizes[name],
                 "sentences": [_sentence(one, names) for one in found],
             }
             for name, found in groups.items()
@@ -50,19 +51,20 @@ def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) ->
     )
 
 
-def _facts(made: Report | Comparison) -> list[str]:
+def _facts(made: Report | Comparison, shown: int) -> list[str]:
     if isinstance(made, Comparison):
         return [
             f"{made.sentences:,} sentences",
             f"{made.both_right:,} both right",
             f"{made.both_wrong:,} both wrong",
-            *(f"{len(found):,} {name}" for name, found in made.groups.items()),
+            *(f"{size:,} {name}" for name, size in made.sizes.items()),
         ]
-    wrong = sum(map(len, made.groups.values()))
+    wrong = sum(made.sizes.values())
+    here = f"{wrong:,}" if shown == wrong else f"{shown:,} of {wrong:,}"
     return [
         f"{made.sentences:,} sentences",
         f"{made.total(Kind.CORRECT):,} mentions correct",
-        f"{wrong:,} sentences here",
+        f"{here} sentences here",
     ]
 
 

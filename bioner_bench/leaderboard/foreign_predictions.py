@@ -7,6 +7,7 @@ came about cannot be checked, so the record's model is `predictions`, without ar
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import shlex
@@ -23,12 +24,9 @@ from bioner_bench.harness.lm_models import located_answer
 from bioner_bench.leaderboard import kept_answers
 from bioner_bench.leaderboard.lm_eval_output import Evaluated, system_of, task_version
 from bioner_bench.leaderboard.record_scores import Expected, expected, scored, sentence_hash
-from bioner_bench.leaderboard.records import SCHEMA_VERSION, Record, validator
+from bioner_bench.leaderboard.records import PREDICTIONS, SCHEMA_VERSION, Record, validator
 from bioner_bench.models import iob2_files
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
-
-SOURCE = "predictions"
-"""In a record, the name of the backend of what came as a file."""
 
 
 def evaluated(path: Path, card: Card, task: str) -> Evaluated:
@@ -51,12 +49,13 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
     wanted = expected(task)
     types = list(wanted.corpus.types)
     content = _content(path)
-    outputs = _of_json(path, wanted) if content.lstrip()[:1] == b"{" else _of_tags(path, wanted)
+    is_json = _stripped(content)[:1] == b"{"
+    outputs, spans = _of_json(path, wanted) if is_json else (_of_tags(path, wanted), True)
     judged = {}
     for place, sentence in enumerate(wanted.sentences):
         seen = [entity["seen"] for entity in wanted.documents[place]["entities"]]
         judged[place] = judge(sentence, outputs[place], types, seen)
-    counted = scored(wanted, judged)
+    counted = scored(wanted, judged, spans)
     kept = dict(zip(counted["sentence_hashes"], outputs, strict=True))
     command = ["bioner-bench", "leaderboard", "add", "--predictions", path.name]
     made = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
@@ -84,7 +83,7 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
         "markup": None,
         "training": None,
         "model": {
-            "source": SOURCE,
+            "source": PREDICTIONS,
             "arguments": {},
             "parameters": None,
             "dtype": None,
@@ -115,6 +114,11 @@ def _content(path: Path) -> bytes:
         raise BenchmarkError(f"cannot read {path}: {error}") from error
 
 
+def _stripped(content: bytes) -> bytes:
+    """Without the mark that some editors put before UTF-8, and white space."""
+    return content.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
 def _of_tags(path: Path, task: Expected) -> list[str]:
     types = list(task.corpus.types)
     found = iob2_files.read(path, task.sentences, types)
@@ -126,9 +130,9 @@ def _of_tags(path: Path, task: Expected) -> list[str]:
     ]
 
 
-def _of_json(path: Path, task: Expected) -> list[str]:
-    """The answer to each sentence of the task; spans as the line of JSON that says them."""
-    first = _content(path).lstrip().partition(b"\n")[0]
+def _of_json(path: Path, task: Expected) -> tuple[list[str], bool]:
+    """The answer to each sentence of the task, and whether they are spans, as lines of JSON that say them."""
+    first = _stripped(_content(path)).partition(b"\n")[0]
     if b'"doc"' in first and "doc" in json.loads(first):
         raise BenchmarkError(
             f"{path} is of lm-eval, which knows more of the run than a record of predictions: "
@@ -137,6 +141,7 @@ def _of_json(path: Path, task: Expected) -> list[str]:
     types = list(task.corpus.types)
     places = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
     outputs: dict[int, str] = {}
+    given_spans = set()
     for item in predictions.read(path):
         if set(item.types) != set(types):
             raise BenchmarkError(
@@ -158,12 +163,17 @@ def _of_json(path: Path, task: Expected) -> list[str]:
             if mention.start is not None and mention.end is not None
         ]
         outputs[place] = item.output if item.output is not None else located_answer(given.text, spans, types)
+        given_spans.add(item.output is None)
+        if len(given_spans) > 1:
+            raise BenchmarkError(
+                f"{path}: some lines have `output`, others `predicted`; give one of both in all"
+            )
     if missing := [each.id for place, each in enumerate(task.sentences) if place not in outputs]:
         raise BenchmarkError(
             f"{path} lacks {len(missing):,} of the {len(task.sentences):,} sentences of {task.corpus.task}, "
             f"{missing[0]} first; {_ADVICE}"
         )
-    return [outputs[place] for place in range(len(task.sentences))]
+    return [outputs[place] for place in range(len(task.sentences))], True in given_spans
 
 
 _ADVICE = "predict on what `bioner-bench corpora export` gives, and add to its lines only"

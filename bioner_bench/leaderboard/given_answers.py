@@ -62,14 +62,18 @@ def _is_of(path: Path, task: str) -> bool:
 
 
 def _record_beside(answers: Path) -> Path:
-    folder = answers.absolute().parents[2]
     name = answers.name.removesuffix(".jsonl.gz")
-    return folder / "records" / answers.absolute().parent.name / f"{name}.json"
+    return _board(answers) / "records" / answers.absolute().parent.name / f"{name}.json"
+
+
+def _board(path: Path) -> Path:
+    """The leaderboard's folder, two above that of a system's records or answers."""
+    return path.absolute().parent.parent.parent
 
 
 def _of_record(path: Path) -> Answers:
     record = records.read(path)
-    kept = path.absolute().parents[2] / "answers" / kept_answers.place(record)
+    kept = _board(path) / "answers" / kept_answers.place(record)
     if not kept.is_file():
         raise BenchmarkError(
             f"the answers of {path} are not kept in {kept}; name lm-eval's output folder, or run the system "
@@ -78,14 +82,14 @@ def _of_record(path: Path) -> Answers:
     outputs = kept_answers.read(kept)
     if kept_answers.digest(outputs) != record["answers_sha256"]:
         raise BenchmarkError(f"{kept}: these are not the answers of {path}; add its run again")
-    task = expected(record["task"])
+    task = expected(records.corpus_of(record))
     types = task.corpus.types
     sentences = {sentence_hash(sentence): sentence for sentence in task.sentences}
     judged = []
     for digest, output in outputs.items():
         if digest not in sentences:
             raise BenchmarkError(
-                f"{kept}: the local corpus {record['task']} has no sentence {digest}; run the system again"
+                f"{kept}: the local corpus {task.corpus.task} has no sentence {digest}; run the system again"
             )
         answer = kept_answers.judged(record, sentences[digest], output)
         judged.append(Judged(sentences[digest], tuple(types), output, answer.aligned, answer.counts))

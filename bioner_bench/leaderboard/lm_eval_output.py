@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bioner_bench import corpora
-from bioner_bench.corpora.files import sha256
+from bioner_bench.corpora.download import sha256
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.judging import READERS
@@ -54,11 +54,6 @@ class Evaluated:
 
     record: Record
     outputs: dict[str, str]
-
-
-def from_lm_eval(given: Path, card: Card, rescore: bool = False) -> list[Record]:
-    """The records of `evaluated`, without the answers."""
-    return [run.record for run in evaluated(given, card, rescore)]
 
 
 def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]:
@@ -210,11 +205,9 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         raise BenchmarkError(
             f"{samples_path}: {len(answers.judged)} sentences, but the run evaluated {size}: a cut file"
         )
-    counted = scored(wanted, answers.judged)
-    for name, score in counted["scores"].items():
-        recorded, value = results["results"][task].get(f"{name},none"), score["value"] or 0.0
-        if not rescore and (recorded is None or abs(value - recorded) > 1e-9):
-            raise BenchmarkError(f"{path}: {name} is {recorded}, but the samples give {score['value']}")
+    counted = scored(wanted, answers.judged, source in records.SPAN_MODELS)
+    if not rescore:
+        _check_scores(path, results["results"][task], counted, source)
     order = sorted(answers.outputs)
     tagged = form == prompt.TAGS  # such an answer is the corpus's text
     written = [
@@ -255,6 +248,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "answers_sha256": kept_answers.digest(outputs),
         **counted,
     }
+    if corpus != task:
+        record["corpus"] = corpus
     if context:
         record["setup"]["context"] = context
     if sure := _sureness(wanted, answers, form):
@@ -262,6 +257,16 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     if error := next(iter(validator().iter_errors(record)), None):
         raise ValueError(f"{error.json_path}: {error.message}")
     return Evaluated(record, outputs)
+
+
+def _check_scores(path: Path, recorded: Mapping[str, Any], counted: records.Scored, source: str) -> None:
+    """Raise a `BenchmarkError` unless the run recorded the scores that its samples give."""
+    for name, score in counted["scores"].items():
+        if source in records.SPAN_MODELS and score["value"] is None:  # lm-eval has those of our own JSON
+            continue
+        said, value = recorded.get(f"{name},none"), score["value"] or 0.0
+        if said is None or abs(value - said) > 1e-9:
+            raise BenchmarkError(f"{path}: {name} is {said}, but the samples give {score['value']}")
 
 
 def _sureness(task: Expected, answers: Answers, form: str) -> records.Confidence | None:

@@ -35,7 +35,8 @@ def read_all(path: Path) -> list[Record]:
     """The record, or all records below a folder.
 
     Raises:
-        BenchmarkError: there are none.
+        BenchmarkError: there are none, or two are of one run: copies, or an older and a newer one. Their mean
+            would hide what the newer one lost.
     """
     paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not path.exists():
@@ -44,7 +45,21 @@ def read_all(path: Path) -> list[Record]:
         raise BenchmarkError(
             f"{path} holds no records; make them of lm-eval's output with bioner-bench leaderboard add"
         )
-    return [records.read(each) for each in paths]
+    found: list[Record] = []
+    runs: dict[tuple[str, str, str], dict[int | None, Path]] = {}
+    for each in paths:
+        record = records.read(each)
+        same = runs.setdefault((record["system"]["name"], record["task"], setup_of(record)), {})
+        seed = record["training"]["recipe"]["seed"] if record["training"] else None
+        # One whose training is not known is no further seed beside those of which it is.
+        if same and (seed in same or None in {seed, *same}):
+            raise BenchmarkError(
+                f"{same.get(seed, next(iter(same.values())))} and {each} are of one system, task and setup, "
+                "but not of two training seeds; name the folder of one, or take the other away"
+            )
+        same[seed] = each
+        found.append(record)
+    return found
 
 
 def setup_of(record: Record) -> str:

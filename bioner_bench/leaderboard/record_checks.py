@@ -27,8 +27,10 @@ def gold_hashes() -> dict[str, str]:
     return cast(dict[str, str], json.loads(pinned))
 
 
-def impossible(table: Table, types: Sequence[str]) -> str | None:
+def impossible(table: Table, types: Sequence[str], spans: bool = False) -> str | None:
     """Why no sentence can have counts like these, with its place; None if all can.
+
+    Of predicted spans, none was read.
 
     A strict match whose string is written otherwise, "Ataxia" for "ataxia", is no string match, so strict
     scores may well be above string scores.
@@ -78,6 +80,9 @@ def impossible(table: Table, types: Sequence[str]) -> str | None:
     if len(wrong := np.flatnonzero((known != table["gold"]) & bool(known.any()))):
         return f"sentence {wrong[0] + 1} has gold mentions that are neither seen nor unseen"
     levels = np.sum([table[level.name.lower()] for level in Level], axis=0)
+    if spans:
+        read = levels + table["cut"] + table["ambiguous"]
+        return f"sentence {np.argmax(read) + 1} has predicted spans that were read" if read.any() else None
     if len(wrong := np.flatnonzero(levels != 1)):
         return f"sentence {wrong[0] + 1} has no parse level from 0 to {max(Level)}"
     return None

@@ -13,11 +13,15 @@ from bioner_bench.corpora.documents import with_context
 from bioner_bench.corpora.loading import load_training, seen_mentions
 from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED
 from bioner_bench.evaluation.judging import Answer
+from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import Table, scores, tabulate
 from bioner_bench.evaluation.summary import summarise
 from bioner_bench.harness.documents import Document, to_document
-from bioner_bench.leaderboard.records import Intervals, Scored, ScoreInterval, pack
+from bioner_bench.leaderboard.records import READING, Intervals, Scored, ScoreInterval, pack
 from bioner_bench.schema import Sentence
+
+_READING = ({level.name.lower() for level in Level} | READING) - {"level"}
+"""Columns of a sentence's counts that say how its answer could be read."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,19 @@ def expected(name: str, context: int = 0) -> Expected:
     return Expected(corpus, documents, sentences, training, context)
 
 
-def scored(task: Expected, judged: Mapping[int, Answer]) -> Scored:
+def scored(task: Expected, judged: Mapping[int, Answer], spans: bool = False) -> Scored:
     """Count and score the answers of a run.
 
     Args:
         task: which was run.
         judged: place of a sentence -> what became of its answer.
+        spans: whether the answers are predicted spans, of which nothing is known but what they are.
     """
     order = sorted(judged)
     sentences = [task.sentences[place] for place in order]
-    rows = [judged[place].counts for place in order]
+    unread = dict.fromkeys(_READING, 0) if spans else {}
+    rows = [judged[place].counts | unread for place in order]
+    levels = None if spans else [judged[place].parsed.level for place in order]
     types = list(task.corpus.types)
     return {
         "sentences": len(order),
@@ -64,7 +71,7 @@ def scored(task: Expected, judged: Mapping[int, Answer]) -> Scored:
         "partial": len(order) < len(task.sentences),
         "gold_sha256": gold_sha256(sentences),
         "sentence_hashes": [sentence_hash(sentence) for sentence in sentences],
-        "counts": pack(rows, [judged[place].parsed.level for place in order], types),
+        "counts": pack(rows, levels, types),
         **intervals(tabulate(rows), types, [sentence.document for sentence in sentences]),
     }
 

@@ -33,6 +33,15 @@ NAMING = {"pretrained", "peft", "delta", "model", "train"}
 LATER = {"ambiguous"}
 """Columns of counts that a record may lack, if an earlier reader read its answers."""
 
+READING = {"level", "cut", "ambiguous"}
+"""Columns of counts that say how an answer could be read; of spans none is known, and `level` is absent."""
+
+PREDICTIONS = "predictions"
+"""The name of the backend of what came as a file."""
+
+SPAN_MODELS = {"dictionary", "encoder"}
+"""Backends that predict spans. The line of JSON in which lm-eval gets them is ours, and valid always."""
+
 Json = dict[str, Any]
 """A JSON object whose keys are not ours to fix: arguments of a model, options of a generation, a recipe."""
 
@@ -153,11 +162,12 @@ class Confidence(TypedDict):
     coverage: list[Share]
 
 
-class _Sure(TypedDict, total=False):
+class _Optional(TypedDict, total=False):
+    corpus: str
     confidence: Confidence
 
 
-class Intervals(_Sure):
+class Intervals(_Optional):
     """Scores, and how their intervals were drawn; `confidence` is there if the run kept it."""
 
     bootstrap: Bootstrap
@@ -177,7 +187,7 @@ class Scored(Intervals):
 
 
 class Record(Scored):
-    """One system on one task.
+    """One system on one task; `corpus` is that of a variant of a task, absent where the task has its name.
 
     `parser` is the version of what read the answers; `answers_sha256` is of the answers that are kept beside
     the record, `markup` of a run that was made before either was kept is None. A file of predictions has
@@ -222,7 +232,7 @@ def read(path: Path) -> Record:
         )
     _check_sentences(path, record)
     table = counts_of(record)
-    if reason := impossible(table, record["types"]):
+    if reason := impossible(table, record["types"], "level" not in record["counts"]):
         raise BenchmarkError(f"{path}: {reason}, which cannot be; make the record again")
     missing = record["corpus_sentences"] - record["sentences"]
     if missing < 0 or record["partial"] != (missing > 0):
@@ -264,10 +274,13 @@ def _check_sentences(path: Path, record: Record) -> None:
     if (documents is None) != (record["bootstrap"]["unit"] == "sentence"):
         unit = record["bootstrap"]["unit"]
         raise BenchmarkError(f"{path}: intervals by {unit}, but documents say otherwise")
-    pinned = gold_hashes().get(record["task"])
+    corpus = corpus_of(record)
+    if corpus != record["task"] and record["task"] in gold_hashes():
+        raise BenchmarkError(f"{path}: {record['task']} is not of the corpus {corpus}; make the record again")
+    pinned = gold_hashes().get(corpus)
     if pinned and not record["partial"] and record["gold_sha256"] != pinned:
         raise BenchmarkError(
-            f"{path}: the gold {record['gold_sha256'][:12]} is not that of {record['task']}, {pinned[:12]}; "
+            f"{path}: the gold {record['gold_sha256'][:12]} is not that of {corpus}, {pinned[:12]}; "
             "run the system on the corpus of the task"
         )
 
@@ -306,7 +319,7 @@ def write(record: Record, folder: Path) -> Path:
     values = cast(Json, record)
     long = ("documents", "sentence_hashes", "counts")
     head = {key: values[key] for key in fields if key not in long}
-    head |= {key: values[key] for key in ("confidence",) if key in values}
+    head |= {key: values[key] for key in ("corpus", "confidence") if key in values}
     rows = ",\n".join(
         f"    {json.dumps(column)}: {json.dumps(values)}" for column, values in record["counts"].items()
     )
@@ -325,6 +338,16 @@ def identity(record: Record) -> list[Any]:
     model, recipe = record["model"], record["training"] and record["training"]["recipe"]
     weights = [model["arguments"].get(name) for name in sorted(NAMING)]
     return [model["source"], weights, model["sha"], recipe, record["setup"]]
+
+
+def predicts_spans(record: Record) -> bool:
+    """Whether the system predicted spans, so that nothing is known of how its answers could be read."""
+    return record["model"]["source"] in SPAN_MODELS or "level" not in record["counts"]
+
+
+def corpus_of(record: Record) -> str:
+    """The corpus of a record's task."""
+    return record.get("corpus", record["task"])
 
 
 def place(record: Record) -> Path:
@@ -358,8 +381,11 @@ def counts_of(record: Record) -> Table:
     """
     size = record["sentences"]
     where = f"{record['system']['name']}, {record['task']}"
+    spans = record["model"]["source"] in {PREDICTIONS, *SPAN_MODELS} and "level" not in record["counts"]
     packed = {}
     for column in _packed_columns(record["types"]):
+        if spans and column == "level":
+            continue
         values = record["counts"].get(column, 0 if column in LATER else None)
         if values is None:
             raise BenchmarkError(f"{where}: there are no counts of {column}; make the record again")
@@ -377,7 +403,7 @@ def counts_of(record: Record) -> Table:
         for column in TYPE_COLUMNS
     }
     table |= packed
-    level = table.pop("level")
+    level = table.pop("level", np.full(size, -1))
     for value in Level:
         table[value.name.lower()] = (level == value).astype(np.int64)
     table["sentences"] = np.ones(size, dtype=np.int64)
@@ -393,11 +419,14 @@ def _packed_columns(types: Sequence[str]) -> list[str]:
     return [*by_type, *(column for column in COLUMNS if column not in derived), "level"]
 
 
-def pack(rows: Sequence[Counts], levels: Sequence[Level], types: Sequence[str]) -> dict[str, list[int] | int]:
-    """What `counts_of` cannot derive; a column of equal numbers is one number."""
+def pack(
+    rows: Sequence[Counts], levels: Sequence[Level] | None, types: Sequence[str]
+) -> dict[str, list[int] | int]:
+    """What `counts_of` cannot derive; a column of equal numbers is one number. Spans have no levels."""
     columns = [column for column in _packed_columns(types) if column != "level"]
     packed: dict[str, list[int]] = {column: [row[column] for row in rows] for column in columns}
-    packed["level"] = [int(level) for level in levels]
+    if levels is not None:
+        packed["level"] = [int(level) for level in levels]
     return {column: values[0] if len(set(values)) == 1 else values for column, values in packed.items()}
 
 

@@ -31,6 +31,7 @@ from bioner_bench.evaluation.bootstrap import (
 from bioner_bench.evaluation.scoring import scores, total
 from bioner_bench.leaderboard.pairing import on_common_sentences, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.rows import GROUPS, members
 from bioner_bench.schema import BenchmarkError
 
 ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")
@@ -132,7 +133,8 @@ def check_all(
         score: the score that must not drop.
         max_drop: a drop of more than this many points (hundredths) is a regression even if chance could
             explain it.
-        tasks: only these; one that is not on both sides, for each system of `old`, is incomparable.
+        tasks: only these, or those of a group; one that is not on both sides, for each system of `old`, is
+            incomparable.
         across: what of `ACROSS` may differ.
 
     Raises:
@@ -144,6 +146,12 @@ def check_all(
             f"--across {','.join(sorted(unknown))}: there is only {', '.join(ACROSS)} that may differ"
         )
     news, olds = read_all(new), read_all(old)
+    known = dict.fromkeys(name for record in (*olds, *news) for name in scores(record["types"]))
+    if score not in known:
+        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
+    tasks = dict.fromkeys(
+        one for task in tasks or () for one in (members(task) if task in GROUPS else [task])
+    )
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
@@ -151,9 +159,11 @@ def check_all(
     compared = [_compare(left, right, score, across) for left, right in pairs]
     there = {(right[0]["system"]["name"], right[0]["task"]) for _, right in pairs}
     for system in dict.fromkeys(record["system"]["name"] for record in olds):
-        for task in tasks or ():
+        for task in tasks:
             if (system, task) not in there:
                 reason = "there is no run on both sides with the same setup"
+                if all(record["task"] != task for record in (*olds, *news)):
+                    reason = "no record of either side is of this task"
                 compared.append(Verdict(system, task, "", Outcome.INCOMPARABLE, reason))
     if not compared:
         raise BenchmarkError(
@@ -275,6 +285,11 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
             return f"other {what}: {ours} against {theirs}"
     if prompt.form_of(new["prompt"]) != prompt.form_of(old["prompt"]):
         return f"other format of answers: the prompt {new['prompt']} against {old['prompt']}"
+    if new["prompt"] != old["prompt"]:
+        return f"other prompt: {new['prompt']} against {old['prompt']}"
+    ours, theirs = (record["setup"].get("context", 0) for record in (new, old))
+    if ours != theirs:
+        return f"other context: {ours} against {theirs} sentences shown on each side"
     ours, theirs = _setup(new), _setup(old)
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
@@ -284,10 +299,13 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
     if marked and alike and "template" not in across:
         return "other template: other text around the turns of the prompt (--across template allows it)"
-    # How demonstrations are chosen is a part of the hash.
-    chosen_otherwise = new["setup"]["demonstrations"] != old["setup"]["demonstrations"]
-    if new["prompt_hash"] != old["prompt_hash"] and not chosen_otherwise:
-        return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}"
+    if new["prompt_hash"] != old["prompt_hash"]:
+        # How demonstrations are chosen is a part of the hash, though nothing is where there are none.
+        chosen = [record["setup"]["demonstrations"] for record in (new, old)]
+        shown = any(record["setup"]["shots"] for record in (new, old))
+        if not (shown and chosen[0] != chosen[1] and "demonstrations" in across):
+            differ_too = f" (demonstrations: {chosen[0]} against {chosen[1]})" * (chosen[0] != chosen[1])
+            return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}{differ_too}"
     return None
 
 
@@ -311,8 +329,6 @@ def _compare(
     """The comparison of two groups, or why there is none; `judge` decides what it means."""
     new, old, runs = news[0], olds[0], [*news, *olds]
     named = scores(new["types"])
-    if score not in named:
-        raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(named)}")
     verdict = Verdict(
         new["system"]["name"],
         new["task"],
@@ -325,6 +341,8 @@ def _compare(
     for run in runs:
         if reason := _difference(run, old, across):
             return replace(verdict, reason=reason)
+    if score not in named:
+        return replace(verdict, reason=f"it has no {score}; --tasks names those to be compared")
     common = on_common_sentences(runs)
     tables = common.tables
     if not all(any(table[column].any() for column in named[score].needs) for table in tables):

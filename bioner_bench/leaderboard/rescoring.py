@@ -8,9 +8,10 @@ mentions that were read are kept, not what was written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READERS
@@ -39,7 +40,7 @@ class Rescored:
 
 
 def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
-    """Make records anew and write them.
+    """Make records anew; then, if all could be made, write them.
 
     Args:
         folder: the leaderboard's, with `records/` and `answers/`.
@@ -57,8 +58,9 @@ def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
             made = Rescored(record, from_answers(record, kept), "answers", _stale_reading(record))
         else:
             made = Rescored(record, from_counts(record), "counts", _stale(record))
-        records.write(made.after, folder / "records")
         done.append(made)
+    for made in done:
+        records.write(made.after, folder / "records")
     return done
 
 
@@ -67,7 +69,7 @@ def from_answers(record: Record, path: Path) -> Record:
     outputs = kept_answers.read(path)
     if kept_answers.digest(outputs) != record["answers_sha256"] or list(outputs) != record["sentence_hashes"]:
         raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
-    task = expected(record["task"])
+    task = _task(record)
     types = task.corpus.types
     form, setup = prompt.form_of(record["prompt"]), record["setup"]
     now = prompt.prompt_hash(types, setup["demonstrations"], form, setup.get("context", 0))
@@ -79,8 +81,12 @@ def from_answers(record: Record, path: Path) -> Record:
     for place, output in zip(_places(record, task), outputs.values(), strict=True):
         seen = [entity["seen"] for entity in task.documents[place]["entities"]]
         judged[place] = kept_answers.judged(record, task.sentences[place], output, seen)
-    counted = scored(task, judged)
-    changed = counted["counts"] != record["counts"]
+    spans = records.predicts_spans(record)
+    counted = scored(task, judged, spans)
+    before, after = (
+        _without_reading(each) if spans else each for each in (record["counts"], counted["counts"])
+    )
+    changed = after != before
     parser = READERS[form] if form == prompt.JSON else record["parser"]
     made: Record = {**record, **counted, "parser": parser, "rescored": record["rescored"] or changed}
     if changed:  # of other mentions, and the log-probabilities are not kept
@@ -90,12 +96,19 @@ def from_answers(record: Record, path: Path) -> Record:
 
 def from_counts(record: Record) -> Record:
     """The record with documents and intervals made anew."""
-    task = expected(record["task"])
+    task = _task(record)
     documents = [task.sentences[place].document for place in _places(record, task)]
+    if records.predicts_spans(record):
+        unread = _without_reading(record["counts"]) | dict.fromkeys(records.READING - {"level"}, 0)
+        record = {**record, "counts": unread}
     made = intervals(records.counts_of(record), record["types"], documents)
     nothing = ScoreInterval(value=None, low=None, high=None)
     made["scores"] |= dict.fromkeys(records.unknown_scores(record), nothing)
     return {**record, **made}
+
+
+def _without_reading(counts: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: values for column, values in counts.items() if column not in records.READING}
 
 
 def _paths(folder: Path, systems: list[str] | None) -> list[Path]:
@@ -108,6 +121,13 @@ def _paths(folder: Path, systems: list[str] | None) -> list[Path]:
     return [path for path in paths if not systems or path.parent.name in systems]
 
 
+def _task(record: Record) -> Expected:
+    try:
+        return expected(records.corpus_of(record))
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{records.place(record).as_posix()}: {error}") from error
+
+
 def _places(record: Record, task: Expected) -> list[int]:
     """Where the record's sentences stand in the corpus."""
     known = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
@@ -115,7 +135,7 @@ def _places(record: Record, task: Expected) -> list[int]:
         return [known[each] for each in record["sentence_hashes"]]
     except KeyError as error:
         raise BenchmarkError(
-            f"{records.place(record)}: {record['task']} has no sentence {error}, or its gold has changed; "
+            f"{records.place(record)}: {task.corpus.task} has no sentence {error}, or its gold has changed; "
             "run the system again"
         ) from error
 
@@ -126,6 +146,8 @@ def _stale_reading(record: Record) -> str | None:
 
 
 def _stale(record: Record) -> str | None:
+    if records.predicts_spans(record):  # which any reader takes as they are
+        return None
     form = prompt.form_of(record["prompt"])
     reader = READERS[form]
     valid = record["scores"]["json_valid"]["value"] or 0.0

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bioner_bench.corpora.files import sha256
+from bioner_bench.corpora.download import sha256
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 

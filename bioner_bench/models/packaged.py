@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bioner_bench.corpora.files import cache_folder, sha256
+from bioner_bench.corpora.download import sha256
+from bioner_bench.corpora.files import cache_folder
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import only_writer, remove_leftovers, write_text
 

@@ -1,5 +1,8 @@
 """What is said of a corpus, to the number."""
 
+from toy_corpus import write_toy_corpus
+
+from bioner_bench.cli.corpora import stats
 from bioner_bench.evaluation.corpus_statistics import statistics
 
 
@@ -26,3 +29,13 @@ def test_the_numbers_of_the_sample():
             "faults": {},
         },
     }
+
+
+def test_without_training_data_nothing_is_known_of_what_was_seen(tmp_path, monkeypatch, capsys):
+    for name, value in write_toy_corpus(tmp_path, ["Gene"], ("test",)).items():
+        monkeypatch.setenv(name, value)
+    found = statistics("toy")["test"]
+    assert (found["mentions"], found["seen"], found["in_training"]) == ({"Gene": 1}, None, None)
+    stats(["toy"])
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if "toy" in line)
+    assert [cell.strip() for cell in row.split("│")][-3:-1] == ["-", "-"]

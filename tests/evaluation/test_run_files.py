@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.run_files import check_size, check_written, size_beside
 from bioner_bench.schema import BenchmarkError
 
@@ -39,6 +40,19 @@ def test_each_filter_has_a_sample_of_every_sentence(tmp_path):
         said = f"{path}: {found} sentences, but the run evaluated {size}: a cut file; run it again"
         with pytest.raises(BenchmarkError, match=re.escape(said)):
             check_size(path, filters, size)
+
+
+def test_samples_of_several_filters_are_not_scored_together(tmp_path):
+    doc = {"id": "s", "document": None, "text": "mice", "types": ["Disease"], "entities": []}
+    line = {"doc": doc, "filtered_resps": ["{}"], "target": "{}"}
+    path = tmp_path / f"samples_a_task_{TIME}.jsonl"
+    path.write_text(
+        "".join(json.dumps(line | {"filter": name}) + "\n" for name in ("none", "strict", "none"))
+    )
+    with pytest.raises(BenchmarkError, match="samples of several filters, none and strict, so a sentence"):
+        predictions.read(path)
+    path.write_text((json.dumps(line | {"filter": "none"}) + "\n") * 2)
+    assert len(predictions.read(path)) == 2
 
 
 def test_what_a_run_wrote_must_be_whole(tmp_path):

@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 from command_line import call, fails, in_background
 from lm_eval.api.model import CachingLM
+from lm_eval_folder import from_lm_eval
 from tiny_llm import write_llm
 
 from bioner_bench.harness import answer_store
 from bioner_bench.harness.answer_store import NAME, AnswerStore, fingerprint, keeping_answers
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import lm_eval_output
 from bioner_bench.schema import BenchmarkError
 
 CARD = "system: tiny\ntitle: Tiny\nkind: llm\nrun:\n  model: hf\n  model_args: {pretrained: "
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_and_its_record_is_that_of_an_undisturbed_one(llm, 
     card.write_text(f"{CARD}{llm}}}\n  apply_chat_template: true\n")
     records = []
     for out in (whole, killed):
-        (record,) = lm_eval_output.from_lm_eval(out, read_card(card))
+        (record,) = from_lm_eval(out, read_card(card))
         records.append({name: value for name, value in record.items() if name != "run"})
     assert records[0] == records[1]
 

@@ -276,6 +276,8 @@ def test_ends_of_the_range_are_values(write, value):
         ("", "is empty"),
         ("# nothing but a comment\n", "is empty"),
         ("- good\n", "not a mapping"),
+        (f"{GOOD}reported: []\nreported: []\n", ":5:1: not YAML: a key of this mapping is there twice"),
+        (f"{GOOD}run: {{model: hf, model: vllm}}\n", "a key of this mapping is there twice"),
         (BILLION, "anchors and aliases are not taken"),
         (f"{GOOD}run: {'[' * 10_000}", "deeper than 50 levels"),
         (f"{GOOD}notes: {'x' * 2_000_000}", "more than 1,048,576 bytes"),
@@ -394,6 +396,8 @@ def test_the_list_of_systems_is_built_and_checked_with_the_leaderboard(write, tm
     assert call("leaderboard", "build", "--check", *options, code=1).stdout == f"stale: {readme}\n"
     call("leaderboard", "build", *options)
     assert "Better" in readme.read_text(encoding="utf-8")
+    write(with_figure(certainty="read in the source", source="a page", url=None), "cards/good.yaml")
+    assert "that are not shown, since no address" in call("leaderboard", "build", *options).stderr
     # A leaderboard elsewhere leaves the project's list as it is.
     (tmp_path / "cards").rename(tmp_path / "baselines")
     readme = tmp_path / "baselines" / "README.md"

@@ -6,6 +6,7 @@ import pytest
 import torch
 from chat_server import Server
 from command_line import call, fails
+from lm_eval_folder import from_lm_eval
 from tiny_llm import write_llm
 from transformers import AutoTokenizer
 
@@ -13,7 +14,6 @@ from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.parsing import Level, parse, satisfies
 from bioner_bench.evaluation.prompt import response_format
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import lm_eval_output
 from bioner_bench.models.constraint import Constraint
 from bioner_bench.schema import BenchmarkError, Sentence
 
@@ -99,9 +99,9 @@ def test_a_run_is_marked_and_is_of_a_card_that_says_so(llm, tmp_path):
     card = tmp_path / "tiny.yaml"
     card.write_text(plain)
     with pytest.raises(BenchmarkError, match="constrained is True, the card's is False"):
-        lm_eval_output.from_lm_eval(out, read_card(card))
+        from_lm_eval(out, read_card(card))
     card.write_text(plain + "  metadata: {constrained: true}\n")
-    (record,) = lm_eval_output.from_lm_eval(out, read_card(card))
+    (record,) = from_lm_eval(out, read_card(card))
     assert record["setup"]["generation"]["response_format"] == response_format(record["types"])
     assert "constrained" in record["run"]["command"]
 

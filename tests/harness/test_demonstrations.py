@@ -12,6 +12,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
+from lm_eval_folder import from_lm_eval
 from tiny_models import write_bert
 from transformers import AutoModel, AutoTokenizer
 
@@ -20,7 +21,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.harness import demonstrations
 from bioner_bench.harness.cards import read_card
 from bioner_bench.harness.demonstrations import STRATEGIES, chooser
-from bioner_bench.leaderboard import lm_eval_output, records, rows
+from bioner_bench.leaderboard import records, rows
 from bioner_bench.models import embedding, packaged
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
@@ -438,12 +439,12 @@ def test_a_fixed_run_becomes_a_record_of_its_own(tmp_path):
     options = ["--tasks", "bioner_sample", "--limit", 6, "--log_samples", "--output_path", tmp_path / "out"]
     metadata = '{"demonstrations": "fixed"}'
     call("run", "--model", "bioner-empty", "--num_fewshot", 5, "--metadata", metadata, *options)
-    (made,) = lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+    (made,) = from_lm_eval(tmp_path / "out", read_card(CARD))
     assert made["setup"]["demonstrations"] == "fixed"
     assert records.place(made).name == "bioner_sample-5-shot-fixed-seed-1234.json"
     call_it_random(tmp_path / "out", "fixed")
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):
-        lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+        from_lm_eval(tmp_path / "out", read_card(CARD))
 
 
 @pytest.mark.slow
@@ -451,7 +452,7 @@ def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_
     options = ["--tasks", "bioner_sample", "--limit", 6, "--log_samples", "--output_path", tmp_path / "out"]
     metadata = json.dumps({"demonstrations": dense})
     call("run", "--model", "bioner-empty", "--num_fewshot", 5, "--metadata", metadata, *options)
-    (made,) = lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+    (made,) = from_lm_eval(tmp_path / "out", read_card(CARD))
     at = demonstrations.as_recorded(demonstrations.pinned(dense))
     assert made["setup"]["demonstrations"] == at
     types = corpora.get("bioner_sample").types
@@ -464,16 +465,16 @@ def test_a_dense_run_keeps_its_model_and_revision_in_hash_and_record(dense, tmp_
     assert str(Path(dense.removeprefix("dense:")).parent) not in json.dumps(made)
     call_it_random(tmp_path / "out", demonstrations.pinned(dense))
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):
-        lm_eval_output.from_lm_eval(tmp_path / "out", read_card(CARD))
+        from_lm_eval(tmp_path / "out", read_card(CARD))
 
 
 def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output):
     card = read_card(CARD)
     show_random_ones(output)
     with pytest.raises(BenchmarkError, match="the prompt is not that of bioner_sample with 5 demonstrations"):
-        lm_eval_output.from_lm_eval(output, card)
+        from_lm_eval(output, card)
     call_it_random(output)
-    (record,) = lm_eval_output.from_lm_eval(output, card)
+    (record,) = from_lm_eval(output, card)
     assert record["setup"]["demonstrations"] == "random"
     assert records.place(record).name == "bioner_sample-5-shot-seed-1234.json"
     assert "--metadata" not in record["run"]["command"]
@@ -482,7 +483,7 @@ def test_samples_with_other_demonstrations_than_the_run_says_are_refused(output)
 def test_a_retrieved_run_is_not_taken_for_a_random_one(output):
     call_it_random(output)
     with pytest.raises(BenchmarkError, match="the prompt is not that of"):
-        lm_eval_output.from_lm_eval(output, read_card(CARD))
+        from_lm_eval(output, read_card(CARD))
 
 
 def test_runs_of_both_strategies_in_one_folder_are_two_records(output, tmp_path):
@@ -490,6 +491,6 @@ def test_runs_of_both_strategies_in_one_folder_are_two_records(output, tmp_path)
     random = Path(shutil.copytree(output, tmp_path / "both" / "random"))
     show_random_ones(random)
     call_it_random(random)
-    made_records = lm_eval_output.from_lm_eval(tmp_path / "both", read_card(CARD))
+    made_records = from_lm_eval(tmp_path / "both", read_card(CARD))
     assert {record["setup"]["demonstrations"] for record in made_records} == {"random", "retrieved"}
     assert len({records.place(record) for record in made_records}) == 2

@@ -8,6 +8,7 @@ import described_once  # noqa: F401
 import pytest
 from command_line import call, fails
 from conftest import ROOT
+from lm_eval_folder import from_lm_eval
 
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
@@ -19,7 +20,6 @@ from bioner_bench.harness.lm_models import Garbage
 from bioner_bench.leaderboard import (
     given_answers,
     kept_answers,
-    lm_eval_output,
     records,
     regression,
     rescoring,
@@ -177,10 +177,10 @@ def test_formats_are_never_mixed(out, card, board, tmp_path):
     plain = tmp_path / "plain.yaml"
     plain.write_text(card.read_text().replace("  metadata: {format: tags}\n", ""))
     with pytest.raises(BenchmarkError, match="its format is tags, the card's is json"):
-        lm_eval_output.from_lm_eval(out / "tags", read_card(plain))
+        from_lm_eval(out / "tags", read_card(plain))
     with pytest.raises(BenchmarkError, match="its format is json, the card's is tags"):
-        lm_eval_output.from_lm_eval(out / "json", read_card(card))
-    (record,) = lm_eval_output.from_lm_eval(out / "json", read_card(plain))
+        from_lm_eval(out / "json", read_card(card))
+    (record,) = from_lm_eval(out / "json", read_card(plain))
     tagged = records.read(board / "records" / f"{PLACE}.json")
     verdict = regression.check(tagged, record, across=regression.ACROSS)
     assert verdict.outcome is regression.Outcome.INCOMPARABLE

@@ -436,3 +436,11 @@ def test_readme_shows_a_target_of_the_task(name):
     for sentence, answer in matching:
         jsonschema.validate(answer, prompt.answer_schema(types))
         assert all(mention in sentence for mentions in answer.values() for mention in mentions)
+
+
+def test_the_tests_that_pages_name_are_there():
+    root = FOLDER.parent
+    pages = [*FOLDER.rglob("*.md"), *root.glob("docs/*.md"), *root.glob("*.md")]
+    named = {name for page in pages for name in re.findall(r"\btests/[\w/]+\.\w+", page.read_text("utf-8"))}
+    assert len(named) >= 5
+    assert [name for name in sorted(named) if not (root / name).is_file()] == []

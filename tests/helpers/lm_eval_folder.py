@@ -1,6 +1,13 @@
-"""What lm-eval wrote, changed."""
+"""What lm-eval wrote, changed, and the records of it."""
 
 import json
+
+from bioner_bench.leaderboard.lm_eval_output import evaluated
+
+
+def from_lm_eval(given, card, rescore=False):
+    """The records of a run, without the answers."""
+    return [run.record for run in evaluated(given, card, rescore)]
 
 
 def edit(folder, pattern, change):

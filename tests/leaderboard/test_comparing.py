@@ -96,6 +96,15 @@ def test_setups_of_one_name_are_compared_and_the_last_of_each_side(tmp_path):
         compare(a, c, resamples=RESAMPLES)
 
 
+def test_what_each_side_alone_has_is_told_of_that_side(tmp_path):
+    """Also of two versions of one system, which have one name."""
+    old = folder(tmp_path / "old", make_record("a"), make_record("a", "bioner_bc2gm"))
+    new = folder(tmp_path / "new", make_record("a"), make_record("a", "bioner_jnlpba"))
+    made = compare(old, new, resamples=RESAMPLES)
+    assert made.names == (str(old), str(new))
+    assert made.left_out == (f"only {old} has bioner_bc2gm 0-shot", f"only {new} has bioner_jnlpba 0-shot")
+
+
 def test_what_cannot_be_compared_is_said(tmp_path):
     a = folder(tmp_path, make_record("a"))
     old = folder(tmp_path, make_record("old", version="0.9"))

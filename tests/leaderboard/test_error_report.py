@@ -2,6 +2,7 @@
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import browser
 import pytest
@@ -104,6 +105,25 @@ def test_two_systems_where_only_one_is_right(tmp_path):
         error_report.compare(given_answers.read(ours), given_answers.read(foreign))
 
 
+def test_what_is_left_out_counts_as_well(tmp_path):
+    """Filters and limits choose what is shown; of a comparison and on a page the numbers are of all."""
+    perfect = [line(row["text"], row["gold"], predicted=row["gold"]) for row in ROWS]
+    ours = given_answers.read(answers(tmp_path, ROWS))
+    theirs = given_answers.read(answers(tmp_path, perfect, "b.jsonl"))
+    made = error_report.compare(ours, theirs, [Kind.MISSED])
+    only = f"only {tmp_path / 'b.jsonl'} is right"
+    assert (made.sizes[only], len(made.groups[only])) == (4, 2)
+    assert made.both_right + made.both_wrong + sum(made.sizes.values()) == made.sentences
+    assert error_report.as_json(made)["only_one_right"][only] == 4
+    text = Page(errors_page.html(made, made.groups)).text
+    assert f"4 {only}" in text and f"{only} (2 of 4)" in text
+    found = error_report.report(ours)
+    text = Page(errors_page.html(found, error_report.shorten(found.groups, 1))).text
+    assert "2 of 4 sentences here" in text and "missed (1 of 2)" in text
+    text = Page(errors_page.html(found, found.groups)).text
+    assert "4 sentences here" in text and "missed (2)" in text
+
+
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
@@ -160,7 +180,7 @@ def test_buttons_filter_by_kind_and_type_in_a_browser(tmp_path):
         driver.quit()
 
 
-def test_the_answers_kept_beside_a_record(tmp_path):
+def test_the_answers_kept_beside_a_record(tmp_path, monkeypatch):
     corpus = corpora.get("bioner_sample")
     sentences = corpora.load("bioner_sample", "test").sentences
     rows = [to_row(each, list(corpus.types)) for each in sentences]
@@ -177,6 +197,11 @@ def test_the_answers_kept_beside_a_record(tmp_path):
     beside.unlink()
     with pytest.raises(BenchmarkError, match="are not kept in"):
         given_answers.read(kept)
+    # One that lies in no folder of a leaderboard has no answers beside it.
+    monkeypatch.setattr(Path, "absolute", lambda path: Path("/") / path.name)
+    with pytest.raises(BenchmarkError, match="are not kept in /answers/ruler/bioner_sample"):
+        given_answers.read(kept)
+    monkeypatch.undo()
     records.write(make_record("ruler", "bioner_ncbi"), tmp_path / "records")
     with pytest.raises(BenchmarkError, match="holds several"):
         given_answers.read(tmp_path / "records")

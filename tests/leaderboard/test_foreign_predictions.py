@@ -1,5 +1,6 @@
 """What other tools predict becomes a record, or is refused with the reason."""
 
+import codecs
 import json
 from dataclasses import replace
 
@@ -39,6 +40,8 @@ def test_spans_count_as_they_are_and_say_where_they_come_from(tmp_path):
     for column in ("gold", "predicted", "strict", "relaxed", "string"):
         assert table[column].tolist() == [counts[column] for counts in by_score]
     assert made.record["scores"]["strict_precision"]["value"] == 1
+    for name in ("json_valid", "json_failed", "output_cut", "output_ambiguous"):  # nothing was read
+        assert made.record["scores"][name] == {"value": None, "low": None, "high": None}
     assert made.record["scores"]["strict_recall_unseen"]["value"] is not None
     assert (made.record["model"]["source"], made.record["prompt_hash"]) == ("predictions", None)
     kept = lm_eval_output.keep(made, tmp_path)
@@ -64,6 +67,22 @@ def test_answers_are_read_as_those_of_a_model(tmp_path):
     assert foreign_predictions.evaluated(path, CARD, TASK).record["scores"]["json_failed"]["value"] == 1
 
 
+def test_a_mark_before_utf_8_changes_nothing(tmp_path):
+    plain = write_lines(tmp_path / "p.jsonl", map(gold_but_the_first, rows()))
+    marked = tmp_path / "marked.jsonl"
+    marked.write_bytes(codecs.BOM_UTF8 + plain.read_bytes())
+    ours, theirs = (foreign_predictions.evaluated(path, CARD, TASK).record for path in (plain, marked))
+    assert ours["counts"] == theirs["counts"]
+    samples = write_lines(tmp_path / "s.jsonl", [{"doc": {}}])
+    samples.write_bytes(codecs.BOM_UTF8 + samples.read_bytes())
+    with pytest.raises(BenchmarkError, match="is of lm-eval"):
+        foreign_predictions.evaluated(samples, CARD, TASK)
+    sentences = corpora.load(TASK, "test").sentences
+    tags = tmp_path / "p.tsv"
+    tags.write_bytes(codecs.BOM_UTF8 + iob2_files.write(sentences, tokenised=False).text.encode())
+    assert foreign_predictions.evaluated(tags, CARD, TASK).record["scores"]["strict_f1"]["value"] > 0.99
+
+
 def changed(number, **fields):
     def change(given):
         given[number] |= fields
@@ -85,6 +104,10 @@ def changed(number, **fields):
         (changed(0, id="what"), "no sentence 'what'"),
         (lambda given: [row | {"types": [*row["types"], "Plant"]} for row in given], "types"),
         (lambda given: [{"doc": {}, **row} for row in given], "is of lm-eval"),
+        (
+            lambda given: [{"output": "{}", **row} for row in rows()[:1]] + given[1:],
+            "some lines have `output`, others `predicted`; give one of both in all",
+        ),
     ],
 )
 def test_what_is_not_the_corpus_is_refused(tmp_path, change, said):

@@ -10,14 +10,14 @@ import pytest
 from chat_server import Server
 from command_line import call
 from conftest import ROOT
-from lm_eval_folder import edit, edit_all
+from lm_eval_folder import edit, edit_all, from_lm_eval
 from tiny_llm import TEMPLATE, write_llm
 from toy_corpus import write_toy_corpus
 
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card, read_card
-from bioner_bench.leaderboard.lm_eval_output import evaluated, from_lm_eval
+from bioner_bench.leaderboard.lm_eval_output import evaluated
 from bioner_bench.schema import BenchmarkError
 
 CARD = read_card(ROOT / "baselines" / "qwen3-4b.yaml")

@@ -15,14 +15,14 @@ import yaml
 from command_line import call, fails
 from conftest import ROOT
 from leaderboard_data import make_record
-from lm_eval_folder import edit, edit_all
+from lm_eval_folder import edit, edit_all, from_lm_eval
 
 from bioner_bench import corpora
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import lm_eval_output, records
+from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.record_checks import gold_hashes, impossible
 from bioner_bench.leaderboard.record_scores import gold_sha256, intervals
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
@@ -54,12 +54,12 @@ def output(run_folder, tmp_path):
 
 def refused(output, said, **options):
     with pytest.raises(BenchmarkError, match=said) as caught:
-        lm_eval_output.from_lm_eval(output, read_card(CARD), **options)
+        from_lm_eval(output, read_card(CARD), **options)
     assert "\n" not in str(caught.value)
 
 
 def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path):
-    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
+    (record,) = from_lm_eval(output, read_card(CARD))
     (results,) = (json.loads(path.read_text()) for path in output.rglob("results_*.json"))
     for name in scores(record["types"]):
         score = record["scores"][name]
@@ -82,7 +82,7 @@ def test_record_of_a_run_holds_its_scores_setup_and_provenance(output, tmp_path)
 def test_the_counts_survive_packing(output):
     from bioner_bench.evaluation import predictions
 
-    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD))
+    (record,) = from_lm_eval(output, read_card(CARD))
     (samples,) = output.rglob("samples_*.jsonl")
     table = tabulate([item.counts for item in predictions.read(samples)])
     unpacked = records.counts_of(record)
@@ -92,7 +92,7 @@ def test_the_counts_survive_packing(output):
 
 
 def test_the_newest_of_several_runs_counts(output):
-    first = lm_eval_output.from_lm_eval(output, read_card(CARD))
+    first = from_lm_eval(output, read_card(CARD))
     for path in [*output.rglob("results_*.json"), *output.rglob("samples_*.jsonl")]:
         older = (
             path.name.replace("_2", "_1", 1)
@@ -100,7 +100,7 @@ def test_the_newest_of_several_runs_counts(output):
             else path.name.replace("sample_2", "sample_1")
         )
         shutil.copy(path, path.with_name(older))
-    assert lm_eval_output.from_lm_eval(output, read_card(CARD)) == first
+    assert from_lm_eval(output, read_card(CARD)) == first
 
 
 def test_one_changed_answer_is_refused_unless_rescored(output):
@@ -110,7 +110,7 @@ def test_one_changed_answer_is_refused_unless_rescored(output):
 
     path = edit(output, "samples_*.jsonl", change)
     refused(output, f"{path.name}:3: the answer counts .* the file was changed")
-    (record,) = lm_eval_output.from_lm_eval(output, read_card(CARD), rescore=True)
+    (record,) = from_lm_eval(output, read_card(CARD), rescore=True)
     assert record["rescored"]
 
 
@@ -204,7 +204,7 @@ def test_secrets_and_folders_of_the_machine_stay_out(output):
     edit_all(output, lambda sample: sample["arguments"]["gen_args_0"]["arg_1"].update(secrets))
     options = {"gen_kwargs": {"apiKey": "sk-123"}, "model_args": arguments}
     card = replace(read_card(CARD), run={"model": "bioner-garbage"} | options)
-    (record,) = lm_eval_output.from_lm_eval(output, card)
+    (record,) = from_lm_eval(output, card)
     assert record["setup"]["generation"]["apiKey"] == "***"
     assert "max_gen_toks=5" in record["run"]["command"]
     text = json.dumps(record)
@@ -286,7 +286,7 @@ def test_a_run_of_another_system_than_the_cards_is_refused(output, tmp_path, cha
     change(card)
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
     with pytest.raises(BenchmarkError, match=said):
-        lm_eval_output.from_lm_eval(output, read_card(tmp_path / "card.yaml"))
+        from_lm_eval(output, read_card(tmp_path / "card.yaml"))
 
 
 def test_the_command_of_a_record_can_be_run(output):
@@ -297,7 +297,7 @@ def test_the_command_of_a_record_can_be_run(output):
     edit(output, "results_*.json", change)
     arguments = {"chat_template_args": {"enable_thinking": False}}
     card = replace(read_card(CARD), run={"model": "bioner-garbage", "model_args": arguments})
-    (record,) = lm_eval_output.from_lm_eval(output, card)
+    (record,) = from_lm_eval(output, card)
     program, command, *given = shlex.split(record["run"]["command"])
     assert (program, command) == ("bioner-bench", "run")
     options = systems.given_options(given)
@@ -327,7 +327,7 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
         sample["arguments"]["gen_args_0"]["arg_0"] = [json.dumps(turns)]
 
     edit_all(output, as_messages)
-    assert len(lm_eval_output.from_lm_eval(output, read_card(CARD))) == 1
+    assert len(from_lm_eval(output, read_card(CARD))) == 1
 
 
 def negate(record):

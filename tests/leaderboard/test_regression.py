@@ -114,6 +114,21 @@ def test_demonstrations_count_where_there_are_some():
     chosen = with_setup(few, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
     assert check(chosen, few, across=["demonstrations"]).comparison
     assert "other prompt" in check(few | {"prompt_hash": "0" * 16}, few, across=ACROSS).reason
+    # Where there are none, it says nothing of how they would be chosen, and excuses no other prompt.
+    none = with_setup(make_record(), demonstrations="retrieved") | {"prompt_hash": "0" * 16}
+    for across in ((), ACROSS):
+        assert "other prompt" in check(none, make_record(), across=across).reason
+
+
+@pytest.mark.parametrize("shots", [0, 5])
+def test_prompt_and_context_are_the_same_whatever_may_differ(shots):
+    old = make_record(shots=shots)
+    chosen = with_setup(old, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
+    wider = check(with_setup(chosen, context=2), old, across=ACROSS)
+    assert wider.reason == "other context: 2 against 0 sentences shown on each side"
+    assert check(chosen | {"prompt": "json-v2"}, old, across=ACROSS).reason == (
+        "other prompt: json-v2 against json-v1"
+    )
 
 
 def test_the_text_around_the_turns_is_the_same_too_dates_aside():
@@ -350,6 +365,23 @@ def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
     assert "mean of 3 new and 3 old training seeds" in " ".join(text.split())
 
 
+def test_two_records_of_one_run_are_no_training_seeds(tmp_path):
+    """Their mean would hide that the second night's run is far worse than the first."""
+    records.write(make_record("a", skill=0.8, sentences=40), tmp_path / "old")
+    records.write(make_record("a", skill=0.8, sentences=40), tmp_path / "new" / "1")
+    records.write(make_record("a", skill=0.1, sentences=40), tmp_path / "new" / "2")
+    place = "a/bioner_ncbi-0-shot.json"
+    for folders in (("new", "old"), ("old", "new")):
+        with pytest.raises(BenchmarkError, match=f"new/1/{place} and .*new/2/{place} are of one system, "):
+            check_all(*(tmp_path / name for name in folders))
+    tuned = trained(1, 0.6)
+    for record in (tuned, tuned | {"training": None}):
+        records.write(record, tmp_path / "mixed")
+    with pytest.raises(BenchmarkError, match="but not of two training seeds; name the folder of one"):
+        check_all(tmp_path / "mixed", tmp_path / "old")
+    assert check_all(tmp_path / "new" / "2", tmp_path / "old").outcome is Outcome.REGRESSION
+
+
 @pytest.mark.slow
 def test_exit_codes_and_json(tmp_path):
     good = records.write(make_record(skill=0.8, sentences=300), tmp_path / "good")
@@ -390,6 +422,35 @@ def test_folders_are_compared_system_by_system(tmp_path):
     one = tmp_path / "one"
     records.write(make_record("candidate", "bioner_ncbi", skill=0.3, sentences=300), one)
     assert "REGRESSION" in call("check", one, "--against", tmp_path / "new", code=1).stdout
+
+
+def test_a_score_that_only_some_tasks_have(tmp_path):
+    """A gate does not pass over the others, and says how to leave them out."""
+    for task in ("bioner_ncbi", "bioner_bc5cdr"):
+        records.write(make_record("a", task, sentences=40), tmp_path)
+    found = check_all(tmp_path, tmp_path, score="strict_f1_Chemical")
+    assert [(v.task, v.outcome.name, v.reason) for v in found.verdicts] == [
+        ("bioner_bc5cdr", "PASS", "the same"),
+        ("bioner_ncbi", "INCOMPARABLE", "it has no strict_f1_Chemical; --tasks names those to be compared"),
+    ]
+    chosen = check_all(tmp_path, tmp_path, score="strict_f1_Chemical", tasks=["bioner_bc5cdr"])
+    assert chosen.outcome is Outcome.PASS
+    with pytest.raises(BenchmarkError, match=r"unknown score .strict_f1_DNA.; there are: .*strict_f1_Chem"):
+        check_all(tmp_path, tmp_path, score="strict_f1_DNA")
+
+
+def test_tasks_may_be_a_group_and_a_task_that_nobody_has_is_told(tmp_path):
+    for task in ("bioner_ncbi", "bioner_bc2gm", "bioner_jnlpba"):
+        records.write(make_record("a", task, sentences=40), tmp_path)
+    found = check_all(tmp_path, tmp_path, tasks=["bioner_core", "bioner_ncbj"])
+    assert {v.task: v.reason for v in found.verdicts} == {
+        "bioner_ncbi": "the same",
+        "bioner_bc2gm": "the same",
+        **dict.fromkeys(("bioner_bc5cdr_chem", "bioner_bc5cdr_disease", "bioner_ncbj"), NOBODY),
+    }
+
+
+NOBODY = "no record of either side is of this task"
 
 
 @pytest.mark.slow

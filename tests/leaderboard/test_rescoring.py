@@ -16,8 +16,8 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.confidence import as_json
 from bioner_bench.evaluation.summary import sureness
-from bioner_bench.harness.cards import read_card
-from bioner_bench.leaderboard import kept_answers, records, rescoring
+from bioner_bench.harness.cards import Card, read_card
+from bioner_bench.leaderboard import given_answers, kept_answers, records, rescoring
 from bioner_bench.leaderboard.lm_eval_output import evaluated, keep
 from bioner_bench.schema import BenchmarkError
 
@@ -128,6 +128,80 @@ def test_a_record_without_answers_gets_new_intervals_and_says_if_it_must_be_run_
     assert f"run again: {PLACE}.json: 100.0% of its answers were other than valid JSON" in said
     again = records.read(record_path)
     assert again == right | {"parser": "0", "answers_sha256": None}
+
+
+def test_a_variant_of_a_task_is_read_on_its_corpus(board, run_folder, tmp_path):
+    """Under a name of its own: its record says of which corpus it is."""
+    variant = Path(shutil.copytree(run_folder, tmp_path / "variant"))
+    (results,), (samples,) = (list(variant.rglob(name)) for name in ("results_*.json", "samples_*.jsonl"))
+    results.write_text(results.read_text().replace('"bioner_sample"', '"sample_again"'))
+    samples.rename(samples.with_name(samples.name.replace("bioner_sample", "sample_again")))
+    yaml = tmp_path / "sample_again.yaml"
+    yaml.write_text("task: sample_again\nmetadata:\n  version: 1.0\n")
+    named = {"corpus": "bioner_sample", "config_source": str(yaml)}
+    edit(variant, "results_*.json", lambda r: r["configs"]["sample_again"]["metadata"].update(named))
+    (run,) = evaluated(variant, read_card(CARD))
+    path = keep(run, board)
+    before = [each.read_bytes() for each in (*paths(board), path)]
+    assert json.loads(before[2])["corpus"] == "bioner_sample"
+    assert "corpus" not in json.loads(before[0])
+    done = rescoring.rescore(board)
+    assert [one.source for one in done] == ["answers"] * 2
+    assert [each.read_bytes() for each in (*paths(board), path)] == before
+    assert rescoring.from_counts(run.record) == run.record
+    assert len(given_answers.read(path).judged) == 76
+    # It is held to the corpus's gold, and no task of this project is a variant.
+    for name, value in (("gold_sha256", "0" * 64), ("task", "bioner_ncbi")):
+        path.write_text(json.dumps(run.record | {name: value}))
+        with pytest.raises(BenchmarkError, match=r"is not (that )?of (the corpus )?bioner_sample"):
+            records.read(path)
+
+
+def test_nothing_is_known_of_how_spans_were_read(board, run_folder, tmp_path):
+    """The JSON in which lm-eval gets the spans of an encoder or a dictionary is not theirs."""
+    folder = Path(shutil.copytree(run_folder, tmp_path / "spans"))
+    edit(folder, "results_*.json", lambda results: results["config"].update(model="dictionary"))
+    card = Card("words", "Words", "dictionary", run={"model": "dictionary"})
+    (run,) = evaluated(folder, card)
+    of_text = records.read(paths(board)[0])
+    known = {name for name, score in of_text["scores"].items() if score["value"] is not None}
+    unread = {f"json_{level}" for level in ("valid", "extracted", "repaired", "failed")}
+    unread |= {"output_cut", "output_ambiguous"}
+    assert {name for name in known if run.record["scores"][name]["value"] is None} == unread
+    assert "level" not in run.record["counts"]
+    path = keep(run, board)
+    before = path.read_bytes()
+    # Records that were made with the levels of that JSON lose them, with answers and without.
+    for answers in (board / "answers" / "words" / "bioner_sample-0-shot.jsonl.gz", None):
+        older = run.record | {"counts": of_text["counts"], "scores": of_text["scores"], "parser": "0"}
+        path = records.write(older, board / "records")
+        if answers is None:
+            (board / "answers" / "words" / "bioner_sample-0-shot.jsonl.gz").unlink()
+        (done,) = rescoring.rescore(board, ["words"])
+        assert done.run_again is None
+        assert records.read(path) | {"parser": run.record["parser"]} == json.loads(before)
+    # A language model's answers have levels.
+    path.write_text(json.dumps(run.record | {"model": run.record["model"] | {"source": "hf"}}))
+    with pytest.raises(BenchmarkError, match="there are no counts of level"):
+        records.read(path)
+    path.write_text(json.dumps(run.record | {"counts": run.record["counts"] | {"cut": 1}}))
+    with pytest.raises(BenchmarkError, match="sentence 1 has predicted spans that were read"):
+        records.read(path)
+
+
+def test_no_record_is_written_if_one_cannot_be_made(board):
+    record_path, _ = paths(board)
+    stale = json.loads(record_path.read_text())
+    stale["scores"]["strict_f1"]["high"] = 1.0
+    records.write(stale, board / "records")
+    before = record_path.read_bytes()
+    stale |= {"system": stale["system"] | {"name": "other"}, "task": "of_no_corpus"}
+    records.write(stale, board / "records")
+    with pytest.raises(
+        BenchmarkError, match=r"other/of_no_corpus-0-shot.json: unknown corpus 'of_no_corpus'"
+    ):
+        rescoring.rescore(board)
+    assert record_path.read_bytes() == before
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from leaderboard_data import HOSTILE, make_cards, make_record
 from bioner_bench import corpora, plotting
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import build, figures, lm_eval_output, records, rows
+from bioner_bench.leaderboard import build, figures, lm_eval_output, records, rows, sources
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import read_recipe
 
@@ -169,6 +169,26 @@ def test_what_is_built_is_well_formed(folder):
     for line in files["README.md"].splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
+
+
+@pytest.mark.parametrize(
+    ("source", "link"),
+    [
+        ("https://huggingface.co/org/model", "https://huggingface.co/org/model"),
+        ("table 2, pubmed.ncbi.nlm.nih.gov/123.", "https://pubmed.ncbi.nlm.nih.gov/123"),
+        ("(doi:10.1016/S0140-6736(20)30183-5)", "https://doi.org/10.1016/S0140-6736(20)30183-5"),
+        ("https://github.com/a/b at 20bf80a, README.md", "https://github.com/a/b/tree/20bf80a"),
+        ("a page of https://example.museum", "https://example.museum"),
+        ("README.md, v1.0/x and/or 10.5/7 (address not recorded)", None),
+    ],
+)
+def test_a_figure_can_be_looked_up_at_any_address_that_its_source_names(source, link):
+    figure = {"source": source, "certainty": "read in the source"}
+    assert sources.address(figure) == link
+    card = Card("s", "S", "llm", reported=(figure, figure | {"certainty": "unverified"}))
+    assert sources.shown(card) == [figure][: link is not None]
+    said = sources.not_shown([card])
+    assert said is None if link else said.endswith(": 1. Give each a `url` in the card of its system: s (1).")
 
 
 @pytest.mark.slow

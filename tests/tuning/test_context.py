@@ -9,6 +9,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
+from lm_eval_folder import from_lm_eval
 from tiny_models import write_bert
 from transformers import AutoTokenizer
 from two_corpora import TEXTS
@@ -254,7 +255,7 @@ def test_a_run_becomes_a_record_that_says_so(two_corpora, tmp_path):
     call("run", "--model", "bioner-oracle", *options, *metadata, BIONER_BENCH_CORPORA=str(two_corpora))
     card = read_card(ROOT / "baselines" / "bioner-oracle.yaml")
     with pytest.raises(BenchmarkError, match="not of bioner-oracle: its context is 1, the card's is 0"):
-        lm_eval_output.from_lm_eval(tmp_path / "out", card)
+        from_lm_eval(tmp_path / "out", card)
     declared = replace(card, run=dict(card.run) | {"metadata": {"context": 1}})
     (run,) = lm_eval_output.evaluated(tmp_path / "out", declared)
     assert run.record["setup"]["context"] == 1
