@@ -229,6 +229,13 @@ class Trials:
         for found in pkgutil.walk_packages([str(PACKAGE)], "bioner_bench."):
             if not found.name.endswith("__main__"):
                 importlib.import_module(found.name)
+        self.caches = [
+            value
+            for name, module in list(sys.modules.items())
+            if name.startswith("bioner_bench.")
+            for value in vars(module).values()
+            if hasattr(value, "cache_clear")
+        ]
         gc.collect()
         gc.freeze()  # a child then shares these pages
         self.at_once(self.note_calls)
@@ -266,13 +273,6 @@ class Trials:
     def note_calls(self, number):
         """Write down, for every `jobs`-th file of tests, which functions of `MODULES` each test calls."""
         names = {str(PACKAGE / f"{module}.py"): module for module in MODULES}
-        caches = [
-            value
-            for name, module in list(sys.modules.items())
-            if name.startswith("bioner_bench.")
-            for value in vars(module).values()
-            if hasattr(value, "cache_clear")
-        ]
 
         def call(frame, event, argument):
             if frame.f_code.co_filename in names:
@@ -282,8 +282,7 @@ class Trials:
             files = list(self.by_file(range(len(self.session.items))).values())
             for place, following in in_turn([place for file in files[number :: self.jobs] for place in file]):
                 self.called.clear()
-                for cache in caches:
-                    cache.cache_clear()
+                self.forget()
                 began = time.process_time()
                 sys.settrace(call)
                 passed = self.passes(place, following)
@@ -307,6 +306,11 @@ class Trials:
             if fixturedef.scope != "function":
                 self.called_by_fixtures[fixturedef.argname] |= self.called
             self.called |= before
+
+    def forget(self):
+        """What functions of the package remember, so that each test calls all that it needs."""
+        for cache in self.caches:
+            cache.cache_clear()
 
     def by_file(self, places):
         files = defaultdict(list)
@@ -359,6 +363,7 @@ class Trials:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         put(sys.modules[f"bioner_bench.{module.replace('/', '.')}"], source, line)
+        self.forget()
         files = self.by_file(sorted(wanted, key=wanted.__getitem__)).values()
         quick_first = sorted(files, key=lambda file: sum(map(wanted.get, file)) / len(file))
         return all(self.passes(*two) for two in in_turn([place for file in quick_first for place in file]))
