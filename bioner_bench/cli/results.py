@@ -77,6 +77,7 @@ _FURTHER = {
         "json_repaired": "after a repair",
         "json_failed": "not at all: no mentions",
         "output_cut": "cut off in the middle",
+        "output_ambiguous": "with others as good that differ",
     },
     "predictions that cannot be right": {
         "hallucination_rate": "mentions the sentence lacks",

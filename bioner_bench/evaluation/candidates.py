@@ -189,18 +189,22 @@ def _joined(run: _Candidate, part: _Candidate) -> _Candidate:
 
 
 _BULLET = re.compile(r"(?:^|\n)[ \t>]{0,8}(?:[-*•+]|\(?\d{1,3}[.)])[ \t*`]{0,4}\Z")
+_AND = re.compile(r"[\s`*,]*(?:and|also|and also|as well as|plus|&)[\s`*:]*", re.IGNORECASE)
 _FEW_WORDS = 3
 
 
 def _goes_on(text: str, run: _Candidate, before: _Candidate, candidate: _Candidate) -> bool:
     """Whether a candidate is a part of the same answer as the one before it, the last part of a run.
 
-    It is if it speaks of other types. The same types again are a new answer, unless each names one mention,
-    or they are the points of a list.
+    It is if it speaks of other types, or if "and" stands between. The same types again are a new answer,
+    unless each names one mention, or they are the points of a list.
     """
     reading = candidate.reading
     between = text[before.end : candidate.start]
-    few = len(re.findall(r"[^\W\d_]+", _FENCES.sub(" ", between[:400]))) <= _FEW_WORDS and len(between) < 400
+    words = _FENCES.sub(" ", between[:400])
+    few = len(re.findall(r"[^\W\d_]+", words)) <= _FEW_WORDS and len(between) < 400
+    if few and _AND.fullmatch(words):
+        return True
     if reading.named and run.reading.named.isdisjoint(reading.named):
         return few or reading.rank is Rank.TYPES
     if few and reading.single and before.reading.single:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,9 +14,11 @@ from bioner_bench.leaderboard.rows import (
     asked,
     corpus_name,
     current,
+    folded,
     group_means,
     members,
     overview,
+    tasks_of,
 )
 
 _HEAD = """# Leaderboard
@@ -32,8 +34,9 @@ _OVERVIEW = """## Overview
 
 Strict F1; of several training seeds their mean. The mean is over the four core corpora, unweighted, and blank
 unless a system ran on all of them. **Bold** is the best measured system of a corpus, † one that is not
-significantly worse (paired bootstrap over documents and seeds, p >= 0.05 after Holm's correction). Reference
-models and partial runs are not ranked.
+significantly worse (paired bootstrap over documents and seeds, p >= 0.05 after Holm's correction). Two or
+three seeds say little of others, so that even a system far below may bear this mark. Reference models and
+partial runs are not ranked. Intervals are below, a table a corpus.
 """
 
 _REPORTED = """# Reported by others
@@ -60,9 +63,9 @@ _COLUMNS = (
 
 
 def markdown(table: pd.DataFrame, figures: Sequence[str]) -> str:
-    """The README: the overview, a table a group, and the figures by their file names."""
+    """The README: the overview, a table a group and a corpus, and the figures by their file names."""
     parts = [_HEAD, _OVERVIEW, _systems(table), *(_group(table, group) for group in GROUPS)]
-    parts += _unranked(table)
+    parts += [*_corpora(table), *_unranked(table)]
     links = [f"![{name.removesuffix('.svg').replace('_', ' ')}](figures/{name})" for name in figures]
     return "\n".join([*parts, "## Figures\n", *links, ""])
 
@@ -156,6 +159,30 @@ def _group(table: pd.DataFrame, group: str) -> str:
         for row in ran.to_dict("records")
     ]
     return head + (markdown_table(pd.DataFrame(lines)) if lines else "No system did.") + "\n"
+
+
+def _corpora(table: pd.DataFrame) -> Iterator[str]:
+    """A table a corpus: the systems with the interval of strict F1, or the range of several seeds."""
+    shown = folded(table)
+    for task in tasks_of(shown):
+        lines = [
+            {
+                "system": _name(row),
+                "strict F1": percent(row["strict_f1"]),
+                "95 % interval, or range of seeds": _uncertainty(row),
+                "precision": percent(row["strict_precision"]),
+                "recall": percent(row["strict_recall"]),
+                "recall, seen": percent(row["strict_recall_seen"]),
+                "recall, unseen": percent(row["strict_recall_unseen"]),
+            }
+            for row in shown[shown["task"] == task].to_dict("records")
+        ]
+        yield f"## {escape(corpus_name(task))}\n\n{markdown_table(pd.DataFrame(lines))}\n"
+
+
+def _uncertainty(row: Mapping[str, Any]) -> str:
+    low, high = percent(row["strict_f1_low"]), percent(row["strict_f1_high"])
+    return f"[{low}, {high}]" if len(row["runs"]) == 1 else f"{low} to {high}, {len(row['runs'])} seeds"
 
 
 def _unranked(table: pd.DataFrame) -> list[str]:

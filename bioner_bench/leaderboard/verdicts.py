@@ -19,7 +19,9 @@ def headline(report: Report) -> str:
     comparisons = f"{size} comparison{'s' if size != 1 else ''}"
     found = [verdict for verdict in report.verdicts if verdict.outcome is report.outcome]
     if report.outcome is Outcome.PASS:
-        return f"PASS: {report.score} is not worse ({comparisons})"
+        in_part = sum(verdict.sentences < verdict.corpus_sentences for verdict in report.verdicts)
+        partly = f", {in_part} on a part of its sentences" if in_part else ""
+        return f"PASS: {report.score} is not worse ({comparisons}{partly})"
     named = ", ".join(_name(report, verdict) for verdict in found[:2])
     if len(found) > 2:
         named += f" and {len(found) - 2} more"

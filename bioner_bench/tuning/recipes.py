@@ -301,7 +301,10 @@ def read_recipe(path: Path, seed: int | None = None, task: str | None = None) ->
         content["begin_from"] = reduce(lambda text, name: text.replace(name, of[name]), of, begin)
     recipe: EncoderRecipe | LlmRecipe
     if content["kind"] == "llm":
-        content["select"] = Choice(**content.get("select", {"strategy": "full"}))
+        choice = content.get("select", {"strategy": "full"})
+        if "weak_model" in choice and content.get("template"):  # rows are scored as they are asked
+            choice = {"template": content["template"]} | choice
+        content["select"] = Choice(**choice)
         content["lora"] = Lora(**content.get("lora", {}))
         content["epochs"] = content.get("epochs")
         recipe = LlmRecipe(**content)

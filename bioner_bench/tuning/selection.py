@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -39,6 +40,9 @@ follows from the prompt. What is 1 or more is counted apart.
 
 BINS = 40
 """Of the histogram of any other score."""
+
+MANY = 0.05
+"""Share of the positive rows that cannot be selected by IFD, above which a warning is given."""
 
 EXAMPLES = 10
 """Positive rows of the lowest, and of the highest scores that the report shows."""
@@ -86,6 +90,8 @@ def select_rows(
             rows.write(out / "rows.jsonl", kept)
             write_text(out / "scores.jsonl", _lines(found, scores, made))
             report = _report(tasks, choice, found, scores, made)
+            if warning := _shortfall(report["all"]):
+                print(warning, file=sys.stderr)
             hashes = rows.prompt_hashes(tasks, form, context)
             report |= {"format": form, "prompt": hashes, "scoring": scoring}
             write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
@@ -95,6 +101,20 @@ def select_rows(
                 (out / "distribution.svg").unlink(missing_ok=True)
         processes.meet()
     return kept
+
+
+def _shortfall(counts: Mapping[str, Any]) -> str | None:
+    """A line that says so where IFD leaves many positives out: a selection can then fall short of its ratio.
+
+    `counts` are those of a report.
+    """
+    too_hard, infinite = (counts.get(f"positives_{what}") for what in ("of_1_or_more", "not_finite"))
+    if too_hard is None or too_hard + infinite <= MANY * counts["positives"]:
+        return None
+    return (
+        f"warning: of {counts['positives']:,} positive rows {too_hard:,} have an IFD of 1 or more and "
+        f"{infinite:,} one that is not finite; these are never selected, and {counts['kept_positives']:,} are"
+    )
 
 
 def _check_score(choice: Choice) -> None:

@@ -58,6 +58,7 @@ def test_documented_examples(text, mentions, expected):
         # A word may begin behind a sign, and the next try goes on there.
         ("xataxia (ataxia)", ["ataxia"], [(9, 15)]),
         ("xataxia ((ataxia))", ["ataxia"], [(10, 16)]),
+        ("xa-a", ["a"], [(3, 4)]),
         ("p53s p53- p53", ["p53", "p53", "p53"], [(5, 8), (10, 13), (0, 3)]),
         ("T1 T (T) T-", ["T", "T", "T", "T"], [(3, 4), (6, 7), (9, 10), (0, 1)]),
         # A pass ends before the next begins, so a short exact mention goes before a long inexact one.

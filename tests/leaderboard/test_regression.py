@@ -73,6 +73,8 @@ def test_a_partial_run_is_compared_on_the_common_sentences():
     assert verdict.sentences == 50
     assert verdict.outcome is Outcome.PASS
     assert verdict.old == verdict.new
+    said = verdicts.headline(Report("strict_f1", (verdict, check(old, old))))
+    assert said == "PASS: strict_f1 is not worse (2 comparisons, 1 on a part of its sentences)"
 
 
 def test_a_score_that_should_be_low_regresses_upwards():

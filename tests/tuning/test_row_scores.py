@@ -16,6 +16,7 @@ from toy_corpus import write_toy_corpus
 from bioner_bench import __version__, corpora
 from bioner_bench.models.chat import Chat
 from bioner_bench.tuning import gradients, selection, surface
+from bioner_bench.tuning.recipes import read_recipe
 from bioner_bench.tuning.rows import rows_of
 from bioner_bench.tuning.score_files import Measure, Score
 from bioner_bench.tuning.strategies import (
@@ -328,6 +329,12 @@ def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
         "median_of_positives": 0.5,
     }
     assert report["all"] == report["corpora"]["bioner_sample"] == counts
+    assert selection._shortfall(counts) == (
+        "warning: of 5 positive rows 1 have an IFD of 1 or more and 1 one that is not finite; these are "
+        "never selected, and 2 are"
+    )
+    assert selection._shortfall(counts | {"positives": 40}) is None  # a twentieth
+    assert selection._shortfall(counts | {"positives": 39}) is not None
     assert report["bioner_bench"] == __version__
     assert report["choice"]["weak_model"] == "smollm2-135m"
     edges = report["histogram"]["edges"]
@@ -399,3 +406,18 @@ def test_a_recipe_selects_by_a_score_and_takes_that_of_select(llm, toy, tmp_path
     report = json.loads((out / "selection/report.json").read_text())
     assert (report["choice"]["score"], report["scoring"]["rows"]) == ("gradient", 0)
     assert json.loads((out / "training.json").read_text())["recipe"]["select"]["score"] == "gradient"
+
+
+def test_rows_are_scored_with_the_template_of_training_unless_another_is_named(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    recipe = {"kind": "llm", "model": "m", "train": ["bioner_sample"], "validation": []}
+    recipe |= {"seed": 1, "epochs": 1, "batch_size": 8, "learning_rate": 0.001}
+    recipe |= {"template": {"enable_thinking": False}}
+    for choice, template in [
+        ({"strategy": "hybrid", "weak_model": "w"}, {"enable_thinking": False}),
+        ({"strategy": "hybrid", "weak_model": "w", "template": {"other": 1}}, {"other": 1}),
+        ({"strategy": "hybrid", "weak_model": "w", "template": None}, None),
+        ({"strategy": "random"}, None),
+    ]:
+        path.write_text(yaml.safe_dump(recipe | {"select": choice}))
+        assert read_recipe(path).select.template == template
