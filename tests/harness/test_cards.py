@@ -51,6 +51,34 @@ SPOT_CHECKS = [
     ("nerllama3.1-8b", "bioner_bc5cdr_disease", "strict_f1", None, "68.67", READ),
     ("nerllama3.1-8b", "bioner_nlmgene", "strict_f1", None, "83.78", READ),
     ("llama-3.1-70b", "bioner_bc5cdr_disease", "string_f1", 8, "50.5", READ),
+    ("gliner-xxl-v2.5", "bioner_ncbi", "strict_f1", 0, "67.1", READ),
+    ("gliner-xxl-v2.5", "bioner_bc5cdr", "strict_f1", 0, "71.2", READ),
+    ("gliner-xxl-v2.5", "bioner_bc2gm", "strict_f1", 0, "48.6", READ),
+    ("needle", "bioner_ncbi", "strict_f1", None, "92.28", READ),
+    ("needle", "bioner_bc5cdr_disease", "strict_f1", None, "90.69", READ),
+    ("needle", "bioner_bc5cdr_chem", "strict_f1", None, "94.17", READ),
+    ("biomed-roberta", "bioner_ncbi", "strict_f1", None, "87.1", READ),
+    ("biomed-roberta", "bioner_jnlpba", "strict_f1", None, "75.2", READ),
+    ("stanza", "bioner_ncbi", "strict_f1", None, "87.49", QUOTED),
+    ("stanza", "bioner_bc5cdr", "strict_f1", None, "88.08", QUOTED),
+    ("stanza", "bioner_jnlpba", "strict_f1", None, "76.09", QUOTED),
+    ("stanza", "bioner_linnaeus", "strict_f1", None, "88.27", QUOTED),
+    ("scispacy", "bioner_ncbi", "strict_f1", None, "81.65", QUOTED),
+    ("scispacy", "bioner_bc5cdr", "strict_f1", None, "83.92", QUOTED),
+    ("scispacy", "bioner_jnlpba", "strict_f1", None, "73.21", QUOTED),
+    ("scispacy", "bioner_linnaeus", "strict_f1", None, "81.74", QUOTED),
+    ("medinst-gpt-4o", "bioner_ncbi", "string_f1", None, "47.57", UNVERIFIED),
+    ("medinst-gpt-4o", "bioner_bc5cdr", "string_f1", None, "75.11", UNVERIFIED),
+    ("medinst-llama-3", "bioner_ncbi", "string_f1", None, "51.67", UNVERIFIED),
+    ("medinst-llama-3", "bioner_bc5cdr", "string_f1", None, "58.68", UNVERIFIED),
+    ("medinst-llama-3-tuned", "bioner_ncbi", "string_f1", None, "84.61", UNVERIFIED),
+    ("medinst-llama-3-tuned", "bioner_bc5cdr", "string_f1", None, "87.39", UNVERIFIED),
+    ("openmed-best", "bioner_bc5cdr_disease", "strict_f1", None, "91.18", QUOTED),
+    ("openmed-best", "bioner_bc5cdr_chem", "strict_f1", None, "96.14", QUOTED),
+    ("openmed-pubmed-335m", "bioner_bc5cdr_disease", "strict_f1", None, "90.97", QUOTED),
+    ("openmed-multimed-335m", "bioner_bc5cdr_disease", "strict_f1", None, "90.22", QUOTED),
+    ("openmed-multimed-335m", "bioner_bc5cdr_chem", "strict_f1", None, "96.10", QUOTED),
+    ("openmed-electramed-335m", "bioner_bc5cdr_chem", "strict_f1", None, "95.94", QUOTED),
 ]
 
 GOOD = "system: good\ntitle: Good\nkind: llm\n"
@@ -204,7 +232,7 @@ def test_figures_of_uniners_scorer_are_string_figures(system):
 
 def test_joint_figures_of_bc5cdr_say_so():
     joint = [figure for _, figure in FIGURES if figure["task"] == "bioner_bc5cdr"]
-    assert len(joint) == 6
+    assert len(joint) == 12
     assert all("jointly" in figure["protocol"] for figure in joint)
 
 
@@ -223,6 +251,12 @@ def test_unverified_figures_are_these():
         ("bionerflair", "bioner_bc2gm"),
         ("bionerflair", "bioner_jnlpba"),
         ("bionerflair", "bioner_ncbi"),
+        ("medinst-gpt-4o", "bioner_bc5cdr"),
+        ("medinst-gpt-4o", "bioner_ncbi"),
+        ("medinst-llama-3", "bioner_bc5cdr"),
+        ("medinst-llama-3", "bioner_ncbi"),
+        ("medinst-llama-3-tuned", "bioner_bc5cdr"),
+        ("medinst-llama-3-tuned", "bioner_ncbi"),
         ("pubmedbert", "bioner_jnlpba"),
         ("uniner-7b", "bioner_bc5cdr_chem"),
         ("uniner-7b", "bioner_bc5cdr_disease"),
