@@ -230,6 +230,13 @@ def test_figures_of_uniners_scorer_are_string_figures(system):
     assert {f["score"] for f in CARDS[system].reported if f["certainty"] != UNVERIFIED} == {"string_f1"}
 
 
+def test_figures_of_one_column_of_one_table_are_of_one_score():
+    of_table = [figure for _, figure in FIGURES if figure["source"].startswith("GLiNER paper, Table 2")]
+    assert [figure["value"] for figure in of_table] == [0.524, 0.664, 0.680]
+    assert len({(figure["score"], figure["protocol"]) for figure in of_table}) == 1
+    assert of_table[0]["score"] == "string_f1"
+
+
 def test_joint_figures_of_bc5cdr_say_so():
     joint = [figure for _, figure in FIGURES if figure["task"] == "bioner_bc5cdr"]
     assert len(joint) == 12
