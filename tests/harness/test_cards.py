@@ -11,7 +11,7 @@ from bioner_bench import corpora
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_card, read_cards
 from bioner_bench.harness.masking import masked
-from bioner_bench.leaderboard import baselines, build
+from bioner_bench.leaderboard import baselines, build, sources
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import family, read_recipe
 
@@ -175,6 +175,10 @@ def test_figures_are_of_registered_tasks():
 
 def test_figures_are_shares_not_percent():
     assert all(0 < figure["value"] < 1 for _, figure in FIGURES)
+
+
+def test_no_figure_is_hidden_for_want_of_an_address():
+    assert sources.not_shown(CARDS.values()) is None
 
 
 def test_no_figure_is_given_twice():
