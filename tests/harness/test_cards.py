@@ -16,6 +16,7 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import family, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "baselines"
+RECORDS = FOLDER.parent / "leaderboards" / "records"
 CARDS = read_cards(FOLDER)
 FIGURES = [(name, figure) for name, card in CARDS.items() for figure in card.reported]
 
@@ -190,9 +191,22 @@ def test_no_figure_is_given_twice():
 
 
 def test_every_system_can_be_run_or_has_figures():
-    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    measured = build.measured_systems(RECORDS)
     bare = {name for name, card in CARDS.items() if not card.run and not card.reported}
     assert bare <= measured, "what another tool predicted has records"
+
+
+def test_every_system_with_a_record_has_a_card():
+    assert build.measured_systems(RECORDS) <= set(CARDS)
+
+
+def test_the_recipe_of_a_card_is_the_one_that_its_record_was_made_with():
+    checked = set()
+    for path in sorted(RECORDS.glob("smollm2-135m-*/bioner_ncbi-0-shot-training-seed-1.json")):
+        recipe = CARDS[path.parent.name].recipe
+        assert read_recipe(FOLDER / recipe) == read_recipe(path), path
+        checked.add(path.parent.name)
+    assert "smollm2-135m-ncbi-positives-50" in checked
 
 
 def test_lm_models_run_under_their_own_names():
@@ -397,7 +411,7 @@ def table_rows(text):
 
 
 def test_the_committed_list_of_systems_is_what_the_cards_give():
-    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    measured = build.measured_systems(RECORDS)
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == baselines.markdown(CARDS, measured)
 
 
