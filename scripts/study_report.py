@@ -181,9 +181,10 @@ def ifd(selected: Path, picture: str) -> str:
     """What the scores of weak models choose, if any were looked at."""
     if not selected.is_file():
         return paragraph(
-            "Not measured. `python scripts/what_ifd_selects.py SCORES... --out docs/study/ifd` makes the "
-            "table and the picture of folders that `bioner-bench select` wrote; the queue does so with its "
-            "own."
+            "What SmolLM2-135M as weak model selects of NCBI-disease is told in "
+            "[METHOD.md](METHOD.md#what-it-does-to-ncbi-disease). Other corpora and weak models are not "
+            "measured. `python scripts/what_ifd_selects.py SCORES... --out docs/study/ifd` makes the table "
+            "and the picture of folders that `bioner-bench select` wrote; the queue does so with its own."
         )
     facts = json.loads(selected.read_text(encoding="utf-8"))
     return f"{what_ifd_selects.markdown(facts)}\n![What IFD selects]({picture})\n"

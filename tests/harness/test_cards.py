@@ -11,11 +11,12 @@ from bioner_bench import corpora
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_card, read_cards
 from bioner_bench.harness.masking import masked
-from bioner_bench.leaderboard import baselines, build
+from bioner_bench.leaderboard import baselines, build, sources
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import family, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "baselines"
+RECORDS = FOLDER.parent / "leaderboards" / "records"
 CARDS = read_cards(FOLDER)
 FIGURES = [(name, figure) for name, card in CARDS.items() for figure in card.reported]
 
@@ -51,6 +52,34 @@ SPOT_CHECKS = [
     ("nerllama3.1-8b", "bioner_bc5cdr_disease", "strict_f1", None, "68.67", READ),
     ("nerllama3.1-8b", "bioner_nlmgene", "strict_f1", None, "83.78", READ),
     ("llama-3.1-70b", "bioner_bc5cdr_disease", "string_f1", 8, "50.5", READ),
+    ("gliner-xxl-v2.5", "bioner_ncbi", "strict_f1", 0, "67.1", READ),
+    ("gliner-xxl-v2.5", "bioner_bc5cdr", "strict_f1", 0, "71.2", READ),
+    ("gliner-xxl-v2.5", "bioner_bc2gm", "strict_f1", 0, "48.6", READ),
+    ("needle", "bioner_ncbi", "strict_f1", None, "92.28", READ),
+    ("needle", "bioner_bc5cdr_disease", "strict_f1", None, "90.69", READ),
+    ("needle", "bioner_bc5cdr_chem", "strict_f1", None, "94.17", READ),
+    ("biomed-roberta", "bioner_ncbi", "strict_f1", None, "87.1", READ),
+    ("biomed-roberta", "bioner_jnlpba", "strict_f1", None, "75.2", READ),
+    ("stanza", "bioner_ncbi", "strict_f1", None, "87.49", QUOTED),
+    ("stanza", "bioner_bc5cdr", "strict_f1", None, "88.08", QUOTED),
+    ("stanza", "bioner_jnlpba", "strict_f1", None, "76.09", QUOTED),
+    ("stanza", "bioner_linnaeus", "strict_f1", None, "88.27", QUOTED),
+    ("scispacy", "bioner_ncbi", "strict_f1", None, "81.65", QUOTED),
+    ("scispacy", "bioner_bc5cdr", "strict_f1", None, "83.92", QUOTED),
+    ("scispacy", "bioner_jnlpba", "strict_f1", None, "73.21", QUOTED),
+    ("scispacy", "bioner_linnaeus", "strict_f1", None, "81.74", QUOTED),
+    ("medinst-gpt-4o", "bioner_ncbi", "string_f1", None, "47.57", UNVERIFIED),
+    ("medinst-gpt-4o", "bioner_bc5cdr", "string_f1", None, "75.11", UNVERIFIED),
+    ("medinst-llama-3", "bioner_ncbi", "string_f1", None, "51.67", UNVERIFIED),
+    ("medinst-llama-3", "bioner_bc5cdr", "string_f1", None, "58.68", UNVERIFIED),
+    ("medinst-llama-3-tuned", "bioner_ncbi", "string_f1", None, "84.61", UNVERIFIED),
+    ("medinst-llama-3-tuned", "bioner_bc5cdr", "string_f1", None, "87.39", UNVERIFIED),
+    ("openmed-best", "bioner_bc5cdr_disease", "strict_f1", None, "91.18", QUOTED),
+    ("openmed-best", "bioner_bc5cdr_chem", "strict_f1", None, "96.14", QUOTED),
+    ("openmed-pubmed-335m", "bioner_bc5cdr_disease", "strict_f1", None, "90.97", QUOTED),
+    ("openmed-multimed-335m", "bioner_bc5cdr_disease", "strict_f1", None, "90.22", QUOTED),
+    ("openmed-multimed-335m", "bioner_bc5cdr_chem", "strict_f1", None, "96.10", QUOTED),
+    ("openmed-electramed-335m", "bioner_bc5cdr_chem", "strict_f1", None, "95.94", QUOTED),
 ]
 
 GOOD = "system: good\ntitle: Good\nkind: llm\n"
@@ -149,6 +178,10 @@ def test_figures_are_shares_not_percent():
     assert all(0 < figure["value"] < 1 for _, figure in FIGURES)
 
 
+def test_no_figure_is_hidden_for_want_of_an_address():
+    assert sources.not_shown(CARDS.values()) is None
+
+
 def test_no_figure_is_given_twice():
     keys = [
         (name, figure["task"], figure["score"], figure.get("shots"), figure["source"])
@@ -158,9 +191,22 @@ def test_no_figure_is_given_twice():
 
 
 def test_every_system_can_be_run_or_has_figures():
-    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    measured = build.measured_systems(RECORDS)
     bare = {name for name, card in CARDS.items() if not card.run and not card.reported}
     assert bare <= measured, "what another tool predicted has records"
+
+
+def test_every_system_with_a_record_has_a_card():
+    assert build.measured_systems(RECORDS) <= set(CARDS)
+
+
+def test_the_recipe_of_a_card_is_the_one_that_its_record_was_made_with():
+    checked = set()
+    for path in sorted(RECORDS.glob("smollm2-135m-*/bioner_ncbi-0-shot-training-seed-1.json")):
+        recipe = CARDS[path.parent.name].recipe
+        assert read_recipe(FOLDER / recipe) == read_recipe(path), path
+        checked.add(path.parent.name)
+    assert "smollm2-135m-ncbi-positives-50" in checked
 
 
 def test_lm_models_run_under_their_own_names():
@@ -202,9 +248,16 @@ def test_figures_of_uniners_scorer_are_string_figures(system):
     assert {f["score"] for f in CARDS[system].reported if f["certainty"] != UNVERIFIED} == {"string_f1"}
 
 
+def test_figures_of_one_column_of_one_table_are_of_one_score():
+    of_table = [figure for _, figure in FIGURES if figure["source"].startswith("GLiNER paper, Table 2")]
+    assert [figure["value"] for figure in of_table] == [0.524, 0.664, 0.680]
+    assert len({(figure["score"], figure["protocol"]) for figure in of_table}) == 1
+    assert of_table[0]["score"] == "string_f1"
+
+
 def test_joint_figures_of_bc5cdr_say_so():
     joint = [figure for _, figure in FIGURES if figure["task"] == "bioner_bc5cdr"]
-    assert len(joint) == 6
+    assert len(joint) == 12
     assert all("jointly" in figure["protocol"] for figure in joint)
 
 
@@ -223,6 +276,12 @@ def test_unverified_figures_are_these():
         ("bionerflair", "bioner_bc2gm"),
         ("bionerflair", "bioner_jnlpba"),
         ("bionerflair", "bioner_ncbi"),
+        ("medinst-gpt-4o", "bioner_bc5cdr"),
+        ("medinst-gpt-4o", "bioner_ncbi"),
+        ("medinst-llama-3", "bioner_bc5cdr"),
+        ("medinst-llama-3", "bioner_ncbi"),
+        ("medinst-llama-3-tuned", "bioner_bc5cdr"),
+        ("medinst-llama-3-tuned", "bioner_ncbi"),
         ("pubmedbert", "bioner_jnlpba"),
         ("uniner-7b", "bioner_bc5cdr_chem"),
         ("uniner-7b", "bioner_bc5cdr_disease"),
@@ -352,7 +411,7 @@ def table_rows(text):
 
 
 def test_the_committed_list_of_systems_is_what_the_cards_give():
-    measured = build.measured_systems(FOLDER.parent / "leaderboards" / "records")
+    measured = build.measured_systems(RECORDS)
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == baselines.markdown(CARDS, measured)
 
 

@@ -415,6 +415,14 @@ def test_figures_of_the_method_are_written_between_their_marks(tmp_path):
     assert method_figures.filled(emptied, tmp_path, tmp_path / "no.json") == emptied
 
 
+def test_the_report_leads_to_what_is_known_of_ifd_while_no_scores_were_looked_at(tmp_path):
+    said = study_report.ifd(tmp_path / "no.json", "no.svg")
+    assert "(METHOD.md#what-it-does-to-ncbi-disease)" in said
+    page = (ROOT / "docs" / "METHOD.md").read_text(encoding="utf-8")
+    _, section = page.split("## What it does to NCBI-disease\n")
+    assert "mentions a row" in section.split("\n## ")[0]
+
+
 def test_every_checkpoint_that_a_record_names_has_its_recipe_in_the_record():
     # An encoder's is made by its family's recipe, which has a task and a seed as options.
     found = {path: records.read(path) for path in sorted(RECORDS.glob("smollm2-135m-ncbi-*/*.json"))}
