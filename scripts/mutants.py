@@ -174,6 +174,8 @@ def renewed_value(old, new):
     if type(old) is not type(new):
         return new
     if isinstance(old, types.FunctionType):
+        if old.__code__.co_freevars != new.__code__.co_freevars:  # of other closures, as dataclasses make them
+            return new
         old.__code__, old.__defaults__ = new.__code__, new.__defaults__
         old.__kwdefaults__ = new.__kwdefaults__
     elif isinstance(old, property):
