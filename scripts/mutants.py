@@ -174,7 +174,7 @@ def renewed_value(old, new):
     if type(old) is not type(new):
         return new
     if isinstance(old, types.FunctionType):
-        if old.__code__.co_freevars != new.__code__.co_freevars:  # of other closures, as dataclasses make them
+        if old.__code__.co_freevars != new.__code__.co_freevars:  # as of dataclasses
             return new
         old.__code__, old.__defaults__ = new.__code__, new.__defaults__
         old.__kwdefaults__ = new.__kwdefaults__
