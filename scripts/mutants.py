@@ -6,8 +6,8 @@ The changes are drawn at random from all that `changes` knows, over `MODULES`; a
 a smaller one ended. First each quick test runs once, and it is noted which functions it calls. Then, for each
 change, a child is forked that has all tests loaded. It puts the change into the loaded module, and runs the
 tests that call the changed function, or, of a change outside functions, any function of the module. A change
-dies if a test fails, or takes ten times its time. So that is a lower bound: slow tests are left out, and
-commands that tests start run the code as it is. Results are lines of .cache/mutants.jsonl; what is there for
+dies if a test fails, or takes ten times its time. Slow tests are left out, so a few more die than it says.
+Results are lines of .cache/mutants.jsonl; what is there for
 the same text of the module is not run again, but `--again` runs survivors again.
 """
 
@@ -30,6 +30,7 @@ import traceback
 import types
 from collections import defaultdict
 from enum import EnumType
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,7 @@ class Trials:
         ]
         gc.collect()
         gc.freeze()  # a child then shares these pages
+        util.register_after_fork(self, Trials.tell_calls)
         self.at_once(self.note_calls)
         for file in sorted(FOLDER.glob("calls-*.jsonl")):
             for line in file.read_text().splitlines():
@@ -293,10 +295,26 @@ class Trials:
                 if not passed:
                     print(f"error: without any change {item.nodeid} fails")
                     return False
+                self.called |= self.calls_of_commands()
                 called = self.called.union(*(self.called_by_fixtures[name] for name in item.fixturenames))
                 row = [place, round(time.process_time() - began, 3), sorted(called)]
                 stream.write(json.dumps(row) + "\n")
         return True
+
+    def tell_calls(self):
+        """In a command that a test has forked: at its end, write down what it called."""
+
+        def write():
+            with (FOLDER / f"commands-{os.getppid()}.jsonl").open("a") as stream:
+                stream.write(json.dumps(sorted(self.called)) + "\n")
+
+        util.Finalize(None, write, exitpriority=1)
+
+    def calls_of_commands(self):
+        file = FOLDER / f"commands-{os.getpid()}.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return {tuple(call) for line in lines for call in json.loads(line)}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
@@ -305,6 +323,7 @@ class Trials:
         try:
             return (yield)
         finally:
+            self.called |= self.calls_of_commands()
             if fixturedef.scope != "function":
                 self.called_by_fixtures[fixturedef.argname] |= self.called
             self.called |= before
@@ -401,6 +420,7 @@ def main():
 def try_all(waiting, jobs):
     FOLDER.mkdir(parents=True)
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(FOLDER)}
+    os.environ["BIONER_BENCH_MUTANTS"] = "1"  # see tests/helpers/command_line.py
     for library in LIBRARIES.split():
         importlib.import_module(library)
     os.chdir(ROOT)

@@ -48,6 +48,7 @@ PIECES = [
         ),
         ([('{"DNA": [', -9.0), ('"DNA', -0.5), ('"]}', -0.1)], ["DNA"], [-0.5]),  # not the key
         ([("<Gene>T1<", -1.0), ("/Gene> <Gene>T", -2.0), ("</Gene>", -3.0)], ["T"], [-2.0]),
+        ([("[ataxia", -1.0), (", lupus]", -2.0)], ["lupus", "ataxia"], [-2.0, -1.0]),  # without quotes
         ([("é", -1.0), ("ß", -3.0)], ["ß"], [-3.0]),
         ([], ["ataxia"], [None]),
         (PIECES, [], []),
@@ -92,6 +93,8 @@ def test_the_calibration_error_of_bins():
         [sure, sure, half, half, None], [True, False, True, True, True]
     ) == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
     assert calibration_error([0.0, 0.0], [True, True]) == 0
+    # One that is certain is in the last of them.
+    assert calibration_error([0.0, math.log(0.95)], [False, True]) == pytest.approx(0.475)
     # There are ten of them: .905 and .99 are in one.
     assert calibration_error([math.log(0.905), math.log(0.99)], [True, False]) == pytest.approx(0.4475)
 

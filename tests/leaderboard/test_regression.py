@@ -212,6 +212,16 @@ def test_why_two_records_cannot_be_compared_is_said(new, reason):
 NUMBERS = ("difference", "difference_low", "difference_high", "p_value", "p_value_uncorrected", "old", "new")
 
 
+def test_what_differs_inside_of_a_setup_is_named_with_both_values():
+    old = with_setup(make_record(), generation={"do_sample": False, "temperature": 1.0})
+    assert (
+        "temperature 0.5 against 1.0"
+        in check(with_setup(make_record(), generation={"do_sample": False, "temperature": 0.5}), old).reason
+    )
+    other = check(with_setup(make_record(), chat_template_sha256="1" * 64), make_record()).reason
+    assert "chat_template" in other
+
+
 def test_numbers_of_a_verdict():
     old, new = make_record("old", skill=0.7, sentences=200), make_record("new", skill=0.4, sentences=200)
     verdict = check(new, old)
