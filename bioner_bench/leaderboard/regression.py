@@ -2,8 +2,9 @@
 
 A regression is a score that is significantly lower by a paired bootstrap over the documents of the common
 sentences, or lower by more than the allowed drop. Several tasks give one verdict, with Holm's correction:
-equal systems are called worse in at most 5 % of checks, however many tasks there are. Records of another
-task version, prompt, setup or gold are not compared.
+equal systems are called worse in at most 5 % of checks, however many tasks there are. A drop on too few
+documents to tell it from chance is no pass, unless an allowed drop decides. Records of another task
+version, prompt, setup or gold are not compared.
 
 Records that differ in their training seed only are runs of one system, and compared by their mean.
 """
@@ -47,6 +48,10 @@ class Outcome(IntEnum):
     PASS = 0
     REGRESSION = 1
     INCOMPARABLE = 2
+
+
+FEW = 4
+"""With fewer documents not even a fall from 100 to 0 is always significant, so that nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,17 @@ def judge(score: str, compared: Sequence[Verdict], max_drop: float | None = None
     )
 
 
+def _too_few(verdict: Verdict) -> str | None:
+    """Why no drop could be told from chance; None if there are enough documents, or sentences."""
+    what = "sentence" if verdict.documents is None else "document"
+    units = verdict.documents or verdict.sentences
+    if not 0 < units < FEW:
+        return None
+    few = f"one {what} says nothing" if units == 1 else f"{units} {what}s say too little"
+    partial = verdict.sentences < verdict.corpus_sentences
+    return f"{few} of others; {'run the whole task' if partial else 'name more documents'}, or set --max-drop"
+
+
 def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict:
     drop = verdict.drop or 0.0
     outcome, reason = Outcome.PASS, "no worse than chance explains"
@@ -210,6 +226,8 @@ def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict
         reason = "significantly better"
     elif drop == 0:
         reason = "the same"
+    elif drop > 0 and max_drop is None and (few := _too_few(verdict)):
+        outcome, reason = Outcome.INCOMPARABLE, few
     return replace(verdict, outcome=outcome, reason=reason, p_value=p_value)
 
 
