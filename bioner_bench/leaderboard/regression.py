@@ -311,7 +311,7 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     ours, theirs = _setup(new), _setup(old)
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
-        return f"other {told} (--across {','.join(differ)} allows it)"
+        return f"other {told} (--across {','.join(differ)} allows it){_left_to_the_model(ours, theirs)}"
     # Demonstrations and a system instruction have markup of their own; dates do not count.
     marked = new["markup"] and old["markup"] and new["markup"]["sha256"] != old["markup"]["sha256"]
     alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
@@ -325,6 +325,21 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
             differ_too = f" (demonstrations: {chosen[0]} against {chosen[1]})" * (chosen[0] != chosen[1])
             return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}{differ_too}"
     return None
+
+
+def _left_to_the_model(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """What to do where one side left to the model's own configuration how its answers end, or a penalty.
+
+    What that was is not recorded: an adapter has what its base has, and some ask for a penalty. So a run that
+    names the usual value need not be like one that names none.
+    """
+    named = [{"eos_token_id", "repetition_penalty"} & side["generation"].keys() for side in (ours, theirs)]
+    if named[0] == named[1]:
+        return ""
+    return (
+        "; one that is not named is the base model's: name both in --gen_kwargs, as the README of a tuned "
+        "checkpoint does"
+    )
 
 
 def _shown(ours: Any, theirs: Any) -> str:

@@ -243,6 +243,21 @@ def test_why_two_records_cannot_be_compared_is_said(new, reason):
     assert {told[name] for name in NUMBERS} == {None}
 
 
+def test_what_a_stock_run_of_an_adapter_lacks_is_said():
+    """What it left to the base model is not recorded: with no penalty named there may be one."""
+    stock = make_record()
+    named = {"eos_token_id": [2], "repetition_penalty": 1.0}
+    ours = with_setup(stock, generation=stock["setup"]["generation"] | named)
+    for new, old, said in (
+        (stock, ours, "eos_token_id null against [2], repetition_penalty null against 1.0"),
+        (ours, stock, "eos_token_id [2] against null, repetition_penalty 1.0 against null"),
+    ):
+        assert check(new, old).reason == (
+            f"other generation: {said} (--across generation allows it); one that is not named is the base "
+            "model's: name both in --gen_kwargs, as the README of a tuned checkpoint does"
+        )
+
+
 NUMBERS = ("difference", "difference_low", "difference_high", "p_value", "p_value_uncorrected", "old", "new")
 
 
