@@ -145,6 +145,19 @@ def test_two_runs_are_never_one_file(without_shots, output, monkeypatch):
     refused(output, "two runs of bioner_sample whose records would both be bioner-garbage/bioner_sample-any")
 
 
+def test_a_run_that_computed_no_scores_is_told_from_a_changed_one(output):
+    def unscored(results):
+        results["results"]["bioner_sample"] = {"bypass,none": 999, "bypass_stderr,none": "N/A"}
+
+    scored = from_lm_eval(output, read_card(CARD))
+    edit(output, "results_*.json", unscored)
+    names = scores(corpora.get("bioner_sample").types)
+    edit_all(output, lambda sample: [sample.pop(name) for name in names] and sample.update(bypass=999))
+    refused(output, r"computed no scores \(--predict_only\); --rescore counts them")
+    (record,) = from_lm_eval(output, read_card(CARD), rescore=True)
+    assert record["counts"] == scored[0]["counts"]
+
+
 def test_one_changed_answer_is_refused_unless_rescored(output):
     def change(sample):
         made_up = '{"Disease": ["a made-up disease"], "Chemical": [], "Gene": []}'
