@@ -128,6 +128,7 @@ def build(
     from bioner_bench.harness.cards import read_cards
     from bioner_bench.leaderboard import baselines, sources
     from bioner_bench.leaderboard import build as building
+    from bioner_bench.leaderboard.tables import CARDS as CARDS_FROM_THERE
 
     for needed in (folder / "records", cards):
         if not needed.is_dir():
@@ -136,7 +137,8 @@ def build(
     if unseen := sources.not_shown(found.values()):
         print(unseen, file=sys.stderr)
     kept = folder if check_only else None
-    made = {folder: building.build(folder / "records", found, kept)}
+    linked = (folder / CARDS_FROM_THERE).resolve() == cards.resolve()
+    made = {folder: building.build(folder / "records", found, kept, linked)}
     if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
         measured = building.measured_systems(folder / "records")
         made[cards] = {"README.md": baselines.markdown(found, measured)}
