@@ -10,6 +10,7 @@ import typer
 
 from bioner_bench.cli.options import Json, state
 from bioner_bench.cli.terminal import console, print_json
+from bioner_bench.schema import BenchmarkError
 
 
 def run(
@@ -109,12 +110,12 @@ def check(
         typer.Option(help="Only these, or a group, with commas between; each must be on both sides."),
     ] = None,
     across: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="What may differ, with commas between: shots, demonstrations, system-instruction, template, "
             "generation."
         ),
-    ] = "",
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the verdicts to this file as JUnit XML.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a job summary.")] = False,
     as_json: Json = False,
@@ -128,10 +129,14 @@ def check(
     from bioner_bench.leaderboard import regression, verdicts
     from bioner_bench.writing import write_text
 
-    def names(given: str | None) -> list[str]:
-        return [name.strip() for name in (given or "").split(",") if name.strip()]
+    def names(option: str, given: str | None) -> list[str]:
+        found = [name.strip() for name in (given or "").split(",") if name.strip()]
+        if given is not None and not found:  # an empty variable must not take back what is asked
+            raise BenchmarkError(f"{option} {given!r} names nothing; name something, or leave it out")
+        return found
 
-    report = regression.check_all(new, against, score, max_drop, names(tasks), names(across))
+    asked, may_differ = names("--tasks", tasks), names("--across", across)
+    report = regression.check_all(new, against, score, max_drop, asked, may_differ)
     if junit:
         write_text(junit, verdicts.as_junit(report))
     if as_json:

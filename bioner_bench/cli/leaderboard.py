@@ -128,6 +128,7 @@ def build(
     from bioner_bench.harness.cards import read_cards
     from bioner_bench.leaderboard import baselines, sources
     from bioner_bench.leaderboard import build as building
+    from bioner_bench.leaderboard.tables import CARDS as CARDS_FROM_THERE
 
     for needed in (folder / "records", cards):
         if not needed.is_dir():
@@ -136,7 +137,8 @@ def build(
     if unseen := sources.not_shown(found.values()):
         print(unseen, file=sys.stderr)
     kept = folder if check_only else None
-    made = {folder: building.build(folder / "records", found, kept)}
+    linked = (folder / CARDS_FROM_THERE).resolve() == cards.resolve()
+    made = {folder: building.build(folder / "records", found, kept, linked)}
     if (folder == LEADERBOARD) == (cards == CARDS):  # a leaderboard elsewhere leaves the project's list alone
         measured = building.measured_systems(folder / "records")
         made[cards] = {"README.md": baselines.markdown(found, measured)}
@@ -159,6 +161,13 @@ def export(
         list[str] | None, typer.Argument(help="Systems; all of them if none is named.", metavar="[SYSTEM]...")
     ] = None,
     folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = LEADERBOARD,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where that folder can be read; without it a --folder of your own is not linked to.",
+        ),
+    ] = None,
 ) -> None:
     """Write results as the Hugging Face Hub collects them from a model's repository; print the paths.
 
@@ -166,6 +175,7 @@ def export(
     is for the front matter of its README. Strict F1 in percent.
     """
     from bioner_bench.leaderboard.build import read_records
+    from bioner_bench.leaderboard.hub_export import HOME
     from bioner_bench.leaderboard.hub_export import export as export_to
 
     found = read_records(folder / "records")
@@ -175,5 +185,8 @@ def export(
         raise BenchmarkError(
             f"no records of {', '.join(unknown)} in {folder / 'records'}; there are: {there}"
         )
-    for path in export_to([r for r in found if not systems or r["system"]["name"] in systems], dataset, hub):
+    chosen = [record for record in found if not systems or record["system"]["name"] in systems]
+    if source is None and folder == LEADERBOARD:
+        source = HOME
+    for path in export_to(chosen, dataset, hub, source):
         print(path)

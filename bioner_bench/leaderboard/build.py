@@ -39,8 +39,12 @@ def measured_systems(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("*/*.json")}
 
 
-def build(records_folder: Path, cards: Mapping[str, Card], kept: Path | None = None) -> dict[str, str]:
+def build(
+    records_folder: Path, cards: Mapping[str, Card], kept: Path | None = None, linked: bool = True
+) -> dict[str, str]:
     """All files of the leaderboard: path below its folder -> content.
+
+    There are links to the cards if they are `linked`: if they lie in `tables.CARDS`, seen from there.
 
     Figures are not drawn again where the leaderboard in `kept` has them already, by their own stamp. A stamp
     shows what was changed by accident; who can compute it can forge it, so what is written is always drawn.
@@ -50,11 +54,11 @@ def build(records_folder: Path, cards: Mapping[str, Card], kept: Path | None = N
     old = {path.name: _read(path) or "" for path in kept.glob("figures/*.svg")} if kept else {}
     drawn = figures.draw(table, old)
     return {
-        "README.md": tables.markdown(table, list(drawn)),
-        "REPORTED.md": tables.reported(table),
+        "README.md": tables.markdown(table, list(drawn), linked),
+        "REPORTED.md": tables.reported(table, linked),
         "leaderboard.csv": _csv(table),
         "leaderboard.json": _json(table),
-        "index.html": page.html(table, found, cards),
+        "index.html": page.html(table, found, cards, linked),
         **{f"figures/{name}": svg for name, svg in drawn.items()},
     }
 

@@ -18,20 +18,24 @@ from bioner_bench.leaderboard.rows import corpus_name
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
-HOME = "https://github.com/bioner-bench/bioner_bench"
+HOME = "https://github.com/bioner-bench/bioner_bench/blob/main/leaderboards"
+"""Where this project's own leaderboard can be read."""
 
 
-def export(found: Sequence[Record], dataset: str, folder: Path) -> list[Path]:
+def export(found: Sequence[Record], dataset: str, folder: Path, source: str | None) -> list[Path]:
     """Write the whole runs of each system to a folder of its own and return the paths.
 
     Args:
         found: the records; partial ones are left out.
         dataset: the id of the benchmark's data set on the Hub, as `org/name`.
         folder: SYSTEM/.eval_results/bioner_bench.yaml and SYSTEM/model-index.yaml are written in it.
+        source: the address of the leaderboard's folder, with records/ below it; no links without one.
 
     Raises:
-        BenchmarkError: there is no whole run, or `dataset` is no id.
+        BenchmarkError: there is no whole run, `dataset` is no id, or `source` no address.
     """
+    if source is not None and not source.startswith(("https://", "http://")):
+        raise BenchmarkError(f"--source {source!r} is no address; it begins with https://")
     if dataset.count("/") != 1 or not all(dataset.split("/")):
         raise BenchmarkError(f"--dataset {dataset!r} is no id of a data set on the Hub, such as org/name")
     systems: dict[str, list[Record]] = {}
@@ -44,13 +48,13 @@ def export(found: Sequence[Record], dataset: str, folder: Path) -> list[Path]:
     for name, of_system in systems.items():
         results = folder / name / ".eval_results" / "bioner_bench.yaml"
         index = folder / name / "model-index.yaml"
-        write_text(results, _eval_results(of_system, dataset))
-        write_text(index, _model_index(of_system))
+        write_text(results, _eval_results(of_system, dataset, source))
+        write_text(index, _model_index(of_system, source))
         written += [results, index]
     return written
 
 
-def _eval_results(found: Sequence[Record], dataset: str) -> str:
+def _eval_results(found: Sequence[Record], dataset: str, source: str | None) -> str:
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     entries = [
@@ -59,8 +63,8 @@ def _eval_results(found: Sequence[Record], dataset: str) -> str:
             task_id=record["task"],
             value=_percent(record),
             date=record["run"]["date"],
-            source_url=f"{HOME}/blob/main/leaderboards/records/{records.place(record).as_posix()}",
-            source_name="bioner_bench",
+            source_url=source and f"{source.rstrip('/')}/records/{records.place(record).as_posix()}",
+            source_name=source and "bioner_bench",
             notes=_notes(record),
         )
         for record in found
@@ -68,7 +72,7 @@ def _eval_results(found: Sequence[Record], dataset: str) -> str:
     return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
 
 
-def _model_index(found: Sequence[Record]) -> str:
+def _model_index(found: Sequence[Record], source: str | None) -> str:
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
@@ -82,8 +86,8 @@ def _model_index(found: Sequence[Record]) -> str:
             metric_type="f1",
             metric_name=f"strict entity F1, {_notes(record)}",
             metric_value=_percent(record),
-            source_name="bioner_bench",
-            source_url=HOME,
+            source_name=source and "bioner_bench",
+            source_url=source,
         )
         for record in found
     ]

@@ -79,11 +79,18 @@ def evaluated(given: Path, card: Card, rescore: bool = False) -> list[Evaluated]
         if len(paths) > 1:
             both = " and ".join(str(path.parent) for path in list(paths.values())[:2])
             raise BenchmarkError(f"{given} holds runs of several models, in {both}; name the folder of one")
-    made = []
+    made: dict[Path, tuple[Path, Evaluated]] = {}
     for task, path, results in chosen:
         with _refusing(path):
-            made.append(_make(path, results, task, systems.member(card, task), rescore))
-    return made
+            run = _make(path, results, task, systems.member(card, task), rescore)
+        place = records.place(run.record)
+        if place in made:
+            raise BenchmarkError(
+                f"{made[place][0]} and {path} are two runs of {task} whose records would both be {place}; "
+                "give each a folder of its own, and add the one that shall stay"
+            )
+        made[place] = path, run
+    return [run for _, run in made.values()]
 
 
 def keep(run: Evaluated, folder: Path) -> Path:
@@ -114,7 +121,7 @@ def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
                 shots = int(results["n-shot"][task] or 0)
                 size = results["n-samples"][task]
                 whole = size["effective"] == size["original"]
-                strategy = str(config["metadata"].get("demonstrations", "random"))
+                strategy = _strategy(config["metadata"], shots)
                 form = str(config["metadata"].get("format", prompt.JSON))
                 key = (
                     task,
@@ -129,6 +136,11 @@ def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
     if not chosen:
         raise BenchmarkError(f"{given} holds no result of a task of this project")
     return [run[2:] for run in chosen.values()]
+
+
+def _strategy(metadata: Mapping[str, Any], shots: int) -> str:
+    """How demonstrations were chosen; where none is shown it says nothing, and is the usual one."""
+    return str(metadata.get("demonstrations", "random")) if shots else "random"
 
 
 def _results_files(given: Path) -> list[Path]:
@@ -171,7 +183,8 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     corpus = metadata.get("corpus", task)
     if task in corpora.built_in() and corpus != task:
         raise BenchmarkError(f"{path}: {task} was run on the corpus of {corpus}; give a variant its own name")
-    strategy, context = metadata.get("demonstrations", "random"), int(metadata.get("context") or 0)
+    shots, seed = int(results["n-shot"][task] or 0), results["config"].get("fewshot_seed")
+    context, told = int(metadata.get("context") or 0), metadata.get("demonstrations", "random")
     wanted = expected(corpus, context)
     version = str(results["versions"][task])
     current = task_version(task, metadata.get("config_source"))
@@ -180,14 +193,16 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
             f"{path}: version {version} of {task}, but the task is at version {current}; run it again"
         )
     form = prompt.check_form(metadata.get("format", prompt.JSON))
-    now = prompt.prompt_hash(wanted.corpus.types, as_recorded(strategy), form, context)
-    if metadata["prompt_hash"] != now:
+    strategy = _strategy(metadata, shots)
+    hashes = [
+        prompt.prompt_hash(wanted.corpus.types, as_recorded(each), form, context) for each in (told, strategy)
+    ]
+    if metadata["prompt_hash"] != hashes[0]:
         raise BenchmarkError(
-            f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {now}"
+            f"{path}: {task} was run with the prompt {metadata['prompt_hash']}, which is now {hashes[0]}"
         )
     if config.get("repeats", 1) != 1:
         raise BenchmarkError(f"{path}: {config['repeats']} answers to a sentence; one is taken: no repeats")
-    shots, seed = int(results["n-shot"][task] or 0), results["config"].get("fewshot_seed")
     samples_path = path.with_name(f"samples_{task}_{_time(path)}.jsonl")
     choose, declared = chooser(wanted.training, strategy, seed or 0), Declared.of_results(results, task)
     answers = read_answers(samples_path, wanted, shots, choose, declared, form, rescore)
@@ -223,7 +238,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
         "rescored": answers.changed or version != current,
         "parser": READERS[form],
         "prompt": prompt.VERSIONS[form],
-        "prompt_hash": metadata["prompt_hash"],
+        "prompt_hash": hashes[1],
         "split": "test",
         "types": list(wanted.corpus.types),
         "setup": {

@@ -108,6 +108,10 @@ def read_answers(
             if sample.get(name) == counted:
                 continue
             changed = True
+            if not rescore and "bypass" in sample:  # lm-eval's name for it
+                raise BenchmarkError(
+                    f"{where}: the run computed no scores (--predict_only); --rescore counts them"
+                )
             if not rescore:
                 raise BenchmarkError(
                     f"{where}: the answer counts {counted} for {name}, but the run recorded "

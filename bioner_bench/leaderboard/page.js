@@ -196,7 +196,7 @@ function drawBoard() {
     rank: (line) => line.rank, system: (line) => line.system.title, mean: (line) => line.mean, coverage: (line) => line.cells.size,
   }[state.sort] || ((line) => (line.cells.has(state.sort) ? line.cells.get(state.sort) : null));
   const shown = sorted(real.filter((line) => wanted(line.system)), key);
-  const empty = data.systems.length ? "No system fits these filters." : "There are no results yet.";
+  const empty = data.systems.length ? "No system fits these filters." : data.nothing;
   $("board").replaceChildren(...(shown.length ? shown.map((line) => boardRow(line, of)) : [nothing(empty, 4 + data.overview.length)]));
   $("references").replaceChildren(...all.filter((line) => line.system.kind === "reference").map((line) => boardRow(line, of)));
   return [shown.length, real.length];

@@ -25,7 +25,7 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import page_cost, page_counts, page_rows, records
 from bioner_bench.leaderboard.page_rows import Json
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import corpus_name, current, members, tasks_of
+from bioner_bench.leaderboard.rows import corpus_name, current, members, nothing_to_average, tasks_of
 
 _SCRIPTS = ("page.js", "page_panel.js", "page_compare.js")
 
@@ -54,15 +54,16 @@ _COLUMNS: tuple[Json, ...] = (
 _SHADES = 8
 
 
-def html(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]) -> str:
+def html(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card], linked: bool = True) -> str:
     """The page, as the text of `index.html`.
 
     Args:
         table: what `rows.table` returns.
         found: the records behind its measured rows; they fill the panels.
         cards: system -> card; they say where to read on, and how to train and run a system.
+        linked: whether the cards lie where the page looks for them.
     """
-    data = _data(table, found, cards)
+    data = _data(table, found, cards, linked)
     board = _board(data)
     roles = Counter(_ROLES[corpora.get(task).role] for task in data["overview"])
     parts = {"data": data, "board": board, "roles": roles, "kind_names": _KINDS}
@@ -70,12 +71,12 @@ def html(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]
     return _template().render(**parts, json=_json(data | {"tasks": drawn})) + "\n"
 
 
-def _data(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]) -> Json:
+def _data(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card], linked: bool) -> Json:
     by_place = {records.place(record).as_posix(): record for record in found}
-    made = page_rows.runs(table, by_place, cards)
+    made = page_rows.runs(table, by_place, cards, linked)
     entries = page_rows.entries(table, made)
     in_entries = {entry["id"] for entry in entries}
-    reported = page_rows.reported(table, cards)
+    reported = page_rows.reported(table, cards, linked)
     measured = table[table["measured"].astype(bool)]
     tasks = [_task(task, entries, reported, by_place, table) for task in tasks_of(measured)]
     overview = members("bioner")
@@ -84,9 +85,10 @@ def _data(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card
         "kinds": [[kind, name] for kind, name in _KINDS.items()],
         "tasks": tasks,
         "overview": overview,
+        "nothing": nothing_to_average(table),
         "names": {task: corpus_name(task) for task in [*overview, *tasks_of(table)]},
         "groups": [{"id": group, "name": name, "tasks": members(group)} for group, name in _GROUPS.items()],
-        "systems": page_rows.systems(table, entries, cards, overview),
+        "systems": page_rows.systems(table, entries, cards, linked, overview),
         "rows": entries,
         "runs": [run for run in made.values() if run["id"] not in in_entries],
         "reported": reported,
@@ -107,7 +109,7 @@ def _task(
     compared = [found[place] for place in shown["record"]]
     compared = [record for record in compared if record["gold_sha256"] == compared[0]["gold_sha256"]]
     one = compared[0] if compared else found[f"{here[0]['id']}.json"]
-    known = task in corpora.built_in()
+    known = task in corpora.names()
     return {
         "id": task,
         "name": corpus_name(task),

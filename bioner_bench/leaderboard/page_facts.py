@@ -10,15 +10,13 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard.baselines import commands
 from bioner_bench.leaderboard.records import Record
+from bioner_bench.leaderboard.tables import CARDS
 
 Facts = list[tuple[str, list[tuple[str, str]]]]
 """Headings, and below each of them names and values."""
 
 Links = list[tuple[str, str]]
 """Words and addresses: of the web, or relative to the leaderboard's folder."""
-
-CARDS = "../baselines"
-"""Where cards and recipes lie, seen from the page."""
 
 
 def of_report(row: Mapping[str, Any]) -> Facts:
@@ -101,14 +99,18 @@ def of_card(card: Card | None) -> Facts:
     return [("System", _known(found))]
 
 
-def links(card: Card | None, record: str | None = None, source: str | None = None) -> Links:
-    """Where to read on: the source of a figure, the model's card, paper, recipe, card and record."""
+def links(card: Card | None, linked: bool, record: str | None = None, source: str | None = None) -> Links:
+    """Where to read on: the source of a figure, the model's card, paper, recipe, card and record.
+
+    Recipe and card only if they are `linked`: if they lie in `CARDS`.
+    """
+    ours = card if linked else None
     found = [
         ("Source", source),
         ("Model card", card.url if card else None),
         ("Paper", card.paper if card else None),
-        ("Recipe", f"{CARDS}/{card.recipe}" if card and card.recipe else None),
-        ("Card", f"{CARDS}/{card.system}.yaml" if card else None),
+        ("Recipe", f"{CARDS}/{ours.recipe}" if ours and ours.recipe else None),
+        ("Card", f"{CARDS}/{ours.system}.yaml" if ours else None),
         ("Record", f"records/{record}" if record else None),
     ]
     return [(words, address) for words, address in found if address]

@@ -29,7 +29,9 @@ from bioner_bench.leaderboard.rows import (
 Json = dict[str, Any]
 
 
-def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, Card]) -> dict[str, Json]:
+def runs(
+    table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, Card], linked: bool
+) -> dict[str, Json]:
     """Place of a record -> all that the page knows of that run."""
     versions = newest_versions(table)
     made = {}
@@ -50,7 +52,7 @@ def runs(table: pd.DataFrame, found: Mapping[str, Record], cards: Mapping[str, C
             "speed": record["run"]["sentences_per_second"],
             "hardware": page_facts.hardware(record),
             "facts": page_facts.of_record(record),
-            "links": page_facts.links(card, row["record"]),
+            "links": page_facts.links(card, linked, row["record"]),
             "commands": [
                 *page_facts.how_it_was_trained(record, row["record"]),
                 ("The command of this run", record["run"]["command"]),
@@ -102,7 +104,11 @@ def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:
 
 
 def systems(
-    table: pd.DataFrame, found: Sequence[Json], cards: Mapping[str, Card], tasks: Sequence[str]
+    table: pd.DataFrame,
+    found: Sequence[Json],
+    cards: Mapping[str, Card],
+    linked: bool,
+    tasks: Sequence[str],
 ) -> list[Json]:
     """The lines of the overview, in no order yet, of systems that ran on one of these tasks in full."""
     at = {(entry["setup"], entry["task"]): entry["id"] for entry in reversed(found) if _is_current(entry)}
@@ -119,14 +125,14 @@ def systems(
                     "variant": _variant(row),
                     "entries": by_task,
                     "facts": page_facts.of_card(card),
-                    "links": page_facts.links(card),
+                    "links": page_facts.links(card, linked),
                     "commands": page_facts.how_to_run(card),
                 }
             )
     return made
 
 
-def reported(table: pd.DataFrame, cards: Mapping[str, Card]) -> list[Json]:
+def reported(table: pd.DataFrame, cards: Mapping[str, Card], linked: bool) -> list[Json]:
     """The lines of figures that others report."""
     made: list[Json] = []
     times: dict[str, int] = {}
@@ -152,7 +158,7 @@ def reported(table: pd.DataFrame, cards: Mapping[str, Card]) -> list[Json]:
                 "source": row["source"],
                 "link": row["link"],
                 "facts": page_facts.of_report(row),
-                "links": page_facts.links(cards.get(row["system"]), source=row["link"]),
+                "links": page_facts.links(cards.get(row["system"]), linked, source=row["link"]),
                 "commands": [],
             }
         )

@@ -38,6 +38,11 @@ def read_all(path: Path) -> list[Record]:
         BenchmarkError: there are none, or two are of one run: copies, or an older and a newer one. Their mean
             would hide what the newer one lost.
     """
+    if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise BenchmarkError(
+            f"{path} holds answers, and records are compared; bioner-bench leaderboard add makes one of "
+            "lm-eval's output, and with --predictions of a file"
+        )
     paths = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not path.exists():
         raise BenchmarkError(f"there is no file or folder {path}; name a record, or a folder of records")

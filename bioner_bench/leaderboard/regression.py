@@ -2,8 +2,9 @@
 
 A regression is a score that is significantly lower by a paired bootstrap over the documents of the common
 sentences, or lower by more than the allowed drop. Several tasks give one verdict, with Holm's correction:
-equal systems are called worse in at most 5 % of checks, however many tasks there are. Records of another
-task version, prompt, setup or gold are not compared.
+equal systems are called worse in at most 5 % of checks, however many tasks there are. A drop on too few
+documents to tell it from chance is no pass, unless an allowed drop decides. Records of another task
+version, prompt, setup or gold are not compared.
 
 Records that differ in their training seed only are runs of one system, and compared by their mean.
 """
@@ -47,6 +48,10 @@ class Outcome(IntEnum):
     PASS = 0
     REGRESSION = 1
     INCOMPARABLE = 2
+
+
+FEW = 4
+"""With fewer documents not even a fall from 100 to 0 is always significant, so that nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,17 @@ def judge(score: str, compared: Sequence[Verdict], max_drop: float | None = None
     )
 
 
+def _too_few(verdict: Verdict) -> str | None:
+    """Why no drop could be told from chance; None if there are enough documents, or sentences."""
+    what = "sentence" if verdict.documents is None else "document"
+    units = verdict.documents or verdict.sentences
+    if not 0 < units < FEW:
+        return None
+    few = f"one {what} says nothing" if units == 1 else f"{units} {what}s say too little"
+    partial = verdict.sentences < verdict.corpus_sentences
+    return f"{few} of others; {'run the whole task' if partial else 'name more documents'}, or set --max-drop"
+
+
 def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict:
     drop = verdict.drop or 0.0
     outcome, reason = Outcome.PASS, "no worse than chance explains"
@@ -210,6 +226,8 @@ def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict
         reason = "significantly better"
     elif drop == 0:
         reason = "the same"
+    elif drop > 0 and max_drop is None and (few := _too_few(verdict)):
+        outcome, reason = Outcome.INCOMPARABLE, few
     return replace(verdict, outcome=outcome, reason=reason, p_value=p_value)
 
 
@@ -293,7 +311,7 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
     ours, theirs = _setup(new), _setup(old)
     if differ := [name for name in ACROSS if ours[name] != theirs[name] and name not in across]:
         told = "; ".join(f"{name}: {_shown(ours[name], theirs[name])}" for name in differ)
-        return f"other {told} (--across {','.join(differ)} allows it)"
+        return f"other {told} (--across {','.join(differ)} allows it){_left_to_the_model(ours, theirs)}"
     # Demonstrations and a system instruction have markup of their own; dates do not count.
     marked = new["markup"] and old["markup"] and new["markup"]["sha256"] != old["markup"]["sha256"]
     alike = all(ours[name] == theirs[name] for name in ("shots", "system-instruction"))
@@ -307,6 +325,21 @@ def _difference(new: Record, old: Record, across: Collection[str]) -> str | None
             differ_too = f" (demonstrations: {chosen[0]} against {chosen[1]})" * (chosen[0] != chosen[1])
             return f"other prompt: {new['prompt_hash']} against {old['prompt_hash']}{differ_too}"
     return None
+
+
+def _left_to_the_model(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """What to do where one side left to the model's own configuration how its answers end, or a penalty.
+
+    What that was is not recorded: an adapter has what its base has, and some ask for a penalty. So a run that
+    names the usual value need not be like one that names none.
+    """
+    named = [{"eos_token_id", "repetition_penalty"} & side["generation"].keys() for side in (ours, theirs)]
+    if named[0] == named[1]:
+        return ""
+    return (
+        "; one that is not named is the base model's: name both in --gen_kwargs, as the README of a tuned "
+        "checkpoint does"
+    )
 
 
 def _shown(ours: Any, theirs: Any) -> str:

@@ -164,8 +164,8 @@ def members(group: str) -> list[str]:
 
 
 def corpus_name(task: str) -> str:
-    """How tables call a task: its corpus, or the task itself where it is none of the built-in ones."""
-    return corpora.get(task).name if task in corpora.built_in() else task
+    """How tables call a task: its corpus, or the task itself where no entry of one has its name."""
+    return corpora.get(task).name if task in corpora.names() else task
 
 
 def _measured_row(record: Record) -> dict[str, Any]:
@@ -370,6 +370,15 @@ def overview(frame: pd.DataFrame, group: str = "bioner_core", score: str = "stri
     shown["rank"] = ranked.rank(method="min", ascending=False)
     of_known = shown[tasks].mean(axis=1)
     return _best_first(shown, [-shown["mean"].fillna(-1), -shown["coverage"], -of_known])
+
+
+def nothing_to_average(frame: pd.DataFrame) -> str:
+    """What an overview without lines says: that nothing ran, or nothing of which there are means."""
+    if not frame["measured"].astype(bool).any():
+        return "There are no results yet."
+    if current(frame).empty:
+        return "There are only partial runs so far."
+    return "There is no group of corpora to average over: each corpus has a table of its own."
 
 
 def _by_task(frame: pd.DataFrame, tasks: Sequence[str], score: str) -> pd.DataFrame:

@@ -97,7 +97,8 @@ def _options(results: Mapping[str, Any], task: str) -> systems.Options:
     config = results["config"]
     shots = results["n-shot"][task] or 0
     metadata = dict(results["configs"][task]["metadata"])
-    metadata["demonstrations"] = demonstrations.as_recorded(metadata.get("demonstrations", "random"))
+    chosen = metadata.get("demonstrations", "random") if shots else "random"  # of none it says nothing
+    metadata["demonstrations"] = demonstrations.as_recorded(chosen)
     told = {"demonstrations": "random", "constrained": False, "format": prompt.JSON, "context": 0}
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.

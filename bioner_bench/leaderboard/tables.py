@@ -17,14 +17,18 @@ from bioner_bench.leaderboard.rows import (
     folded,
     group_means,
     members,
+    nothing_to_average,
     overview,
     tasks_of,
 )
 
+CARDS = "../baselines"
+"""Where cards and recipes lie, seen from the leaderboard's folder."""
+
 _HEAD = """# Leaderboard
 
 Biomedical named entity recognition, scored on spans; all scores in percent. Built by `bioner-bench
-leaderboard build` from the [records](records) and the [cards](../baselines); do not edit. The page
+leaderboard build` from the [records](records) and the {cards}; do not edit. The page
 [index.html](index.html) has more: every corpus, every run, any two systems compared. All figures are in
 [leaderboard.csv](leaderboard.csv) and [leaderboard.json](leaderboard.json); what others report of their
 systems is in [REPORTED.md](REPORTED.md).
@@ -43,8 +47,7 @@ _REPORTED = """# Reported by others
 
 Figures from papers and model cards, in percent. None of them was measured here. Texts, splits, scorers and
 training data differ from ours and from each other, so none of them stands in a table of
-[what was measured](README.md). Built by `bioner-bench leaderboard build` from the cards in
-[../baselines](../baselines); do not edit.
+[what was measured](README.md). Built by `bioner-bench leaderboard build` from the cards{place}; do not edit.
 """
 
 _GROUP_NAMES = {"bioner_core": "Core corpora", "bioner_ood": "Out of domain", "bioner": "All corpora"}
@@ -62,15 +65,21 @@ _COLUMNS = (
 )
 
 
-def markdown(table: pd.DataFrame, figures: Sequence[str]) -> str:
-    """The README: the overview, a table a group and a corpus, and the figures by their file names."""
-    parts = [_HEAD, _OVERVIEW, _systems(table), *(_group(table, group) for group in GROUPS)]
+def markdown(table: pd.DataFrame, figures: Sequence[str], linked: bool = True) -> str:
+    """The README: the overview, a table a group and a corpus, and the figures by their file names.
+
+    A group of which nothing ran has no table. The cards are linked to if they are `linked`.
+    """
+    there = set(current(table)["task"])
+    groups = [group for group in GROUPS if there.intersection(members(group))]
+    head = _HEAD.format(cards=f"[cards]({CARDS})" if linked else "cards")
+    parts = [head, _OVERVIEW, _systems(table), *(_group(table, group) for group in groups)]
     parts += [*_corpora(table), *_unranked(table)]
     links = [f"![{name.removesuffix('.svg').replace('_', ' ')}](figures/{name})" for name in figures]
     return "\n".join([*parts, "## Figures\n", *links, ""])
 
 
-def reported(table: pd.DataFrame) -> str:
+def reported(table: pd.DataFrame, linked: bool = True) -> str:
     """The page of reported figures, one line each."""
     lines = [
         {
@@ -87,7 +96,8 @@ def reported(table: pd.DataFrame) -> str:
         for score in REPORTED_SCORES
         if pd.notna(row.get(score))
     ]
-    return f"{_REPORTED}\n{markdown_table(pd.DataFrame(lines)) if lines else 'There are none.'}\n"
+    head = _REPORTED.format(place=f" in\n[{CARDS}]({CARDS})" if linked else "")
+    return f"{head}\n{markdown_table(pd.DataFrame(lines)) if lines else 'There are none.'}\n"
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
@@ -132,7 +142,7 @@ def _systems(table: pd.DataFrame) -> str:
                 },
             }
         )
-    return markdown_table(pd.DataFrame(lines)) + "\n" if lines else "There are no results yet.\n"
+    return markdown_table(pd.DataFrame(lines)) + "\n" if lines else f"{nothing_to_average(table)}\n"
 
 
 def _marks(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:

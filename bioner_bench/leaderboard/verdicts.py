@@ -122,7 +122,7 @@ def _details(verdict: Verdict) -> str:
         whole = verdict.sentences == verdict.corpus_sentences
         said.append(f"{verdict.sentences:,} {'' if whole else f'of {verdict.corpus_sentences:,} '}sentences")
         if verdict.documents is not None:
-            said.append(f"{verdict.documents:,} documents")
+            said.append(f"{verdict.documents:,} document{'s' * (verdict.documents != 1)}")
     return "; ".join(filter(None, said))
 
 

@@ -144,6 +144,8 @@ def test_several_files_and_folders_are_scored_at_once(tmp_path):
         (["score"], "see: bioner-bench score --help"),
         (["nope"], "No such command"),
         (["check", "a", "--against", "b"], "there is no file or folder a"),
+        (["check", "a", "--against", "b", "--tasks", ""], "--tasks '' names nothing"),
+        (["check", "a", "--against", "b", "--across", " ,"], "--across ' ,' names nothing"),
         (["leaderboard", "add", "a", "--system", ROOT / "baselines/dictionary.yaml"], "there is no folder a"),
         (["leaderboard", "add", ROOT, "--system", "a"], "no card for 'a'"),
         (["run", "--model", "bioner-oracle"], "no task is named"),

@@ -116,6 +116,13 @@ def test_what_cannot_be_compared_is_said(tmp_path):
         compare(a, a, "f1")
 
 
+def test_predictions_and_samples_in_place_of_records_are_told_from_damaged_ones(tmp_path):
+    for name in ("p.jsonl", "samples_bioner_ncbi_2026.jsonl", "bioner_ncbi-0-shot.jsonl.gz"):
+        (tmp_path / name).write_text('{"text": "a"}\n' * 2)
+        with pytest.raises(BenchmarkError, match=r"holds answers.* --predictions of a file"):
+            compare(tmp_path / name, tmp_path / name)
+
+
 def test_compare_on_the_command_line(sides):
     shown = call("compare", *sides).stdout
     assert max(map(len, shown.splitlines())) <= 80

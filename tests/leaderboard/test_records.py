@@ -18,6 +18,7 @@ from leaderboard_data import make_record
 from lm_eval_folder import edit, edit_all, from_lm_eval
 
 from bioner_bench import corpora
+from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.harness import systems
@@ -25,6 +26,7 @@ from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.record_checks import gold_hashes, impossible
 from bioner_bench.leaderboard.record_scores import gold_sha256, intervals
+from bioner_bench.leaderboard.regression import check
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 CARD = ROOT / "baselines" / "bioner-garbage.yaml"
@@ -45,6 +47,25 @@ def run_folder(tmp_path_factory):
     ]
     call("run", *options, "--num_fewshot", 2, "--apply_chat_template")
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_shots(tmp_path_factory):
+    """The output of a real run without demonstrations, and the same as if they had been `fixed`."""
+    plain, fixed = (tmp_path_factory.mktemp(name) for name in ("plain", "fixed"))
+    options = ["--model", "bioner-garbage", "--tasks", "bioner_sample", "--log_samples"]
+    call("run", *options, "--output_path", plain)
+    for path in [*plain.rglob("results_*.json"), *plain.rglob("samples_*.jsonl")]:
+        shutil.copy(path, fixed / path.name.replace("_20", "_19"))  # earlier
+    chosen = prompt.prompt_hash(corpora.get("bioner_sample").types, "fixed")
+    edit(
+        fixed,
+        "results_*.json",
+        lambda r: r["configs"]["bioner_sample"]["metadata"].update(
+            demonstrations="fixed", prompt_hash=chosen
+        ),
+    )
+    return plain, fixed
 
 
 @pytest.fixture
@@ -101,6 +122,40 @@ def test_the_newest_of_several_runs_counts(output):
         )
         shutil.copy(path, path.with_name(older))
     assert from_lm_eval(output, read_card(CARD)) == first
+
+
+def test_without_demonstrations_it_says_nothing_how_they_would_be_chosen(without_shots):
+    plain, fixed = (from_lm_eval(folder, read_card(CARD))[0] for folder in without_shots)
+    assert fixed["setup"] == plain["setup"]
+    assert fixed["prompt_hash"] == plain["prompt_hash"]
+    assert fixed["run"]["command"] == plain["run"]["command"]
+    assert check(fixed, plain).reason == "the same"
+
+
+def test_two_runs_are_never_one_file(without_shots, output, monkeypatch):
+    for number, folder in enumerate(without_shots):
+        shutil.copytree(folder, output / str(number))
+    made = from_lm_eval(output, read_card(CARD))
+    places = [records.place(record) for record in made]
+    assert [place.name for place in places] == [
+        "bioner_sample-0-shot.json",
+        "bioner_sample-2-shot-seed-1234.json",
+    ]
+    monkeypatch.setattr(records, "variant", lambda record: "any")
+    refused(output, "two runs of bioner_sample whose records would both be bioner-garbage/bioner_sample-any")
+
+
+def test_a_run_that_computed_no_scores_is_told_from_a_changed_one(output):
+    def unscored(results):
+        results["results"]["bioner_sample"] = {"bypass,none": 999, "bypass_stderr,none": "N/A"}
+
+    scored = from_lm_eval(output, read_card(CARD))
+    edit(output, "results_*.json", unscored)
+    names = scores(corpora.get("bioner_sample").types)
+    edit_all(output, lambda sample: [sample.pop(name) for name in names] and sample.update(bypass=999))
+    refused(output, r"computed no scores \(--predict_only\); --rescore counts them")
+    (record,) = from_lm_eval(output, read_card(CARD), rescore=True)
+    assert record["counts"] == scored[0]["counts"]
 
 
 def test_one_changed_answer_is_refused_unless_rescored(output):

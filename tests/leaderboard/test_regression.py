@@ -77,6 +77,40 @@ def test_a_partial_run_is_compared_on_the_common_sentences():
     assert said == "PASS: strict_f1 is not worse (2 comparisons, 1 on a part of its sentences)"
 
 
+@pytest.mark.parametrize(
+    ("documents", "whole", "reason"),
+    [
+        (1, False, "one document says nothing of others; run the whole task, or set --max-drop"),
+        (1, True, "one document says nothing of others; name more documents, or set --max-drop"),
+        (3, False, "3 documents say too little of others; run the whole task, or set --max-drop"),
+    ],
+)
+def test_a_fall_to_nothing_on_too_few_documents_is_no_pass(documents, whole, reason):
+    size = 5 * documents
+    old, new = (
+        make_record(name, skill=skill, valid=1.0, sentences=200, evaluated=size, clustered=True)
+        for name, skill in (("good", 1.0), ("bad", 0.0))
+    )
+    if whole:
+        old, new = (record | {"corpus_sentences": size, "partial": False} for record in (old, new))
+    verdict = check(new, old)
+    assert (verdict.old, verdict.new, verdict.documents) == (1, 0, documents)
+    assert (verdict.outcome, verdict.reason) == (Outcome.INCOMPARABLE, reason)
+    assert check(new, old, max_drop=5).outcome is Outcome.REGRESSION
+    assert check(new, old, max_drop=100).outcome is Outcome.PASS
+    assert check(old, new).outcome is check(old, old).outcome is Outcome.PASS
+
+
+def test_a_fall_in_one_sentence_of_no_named_document_is_no_pass():
+    old, new = (
+        make_record(name, skill=skill, valid=1.0, sentences=40, evaluated=size)
+        for name, skill, size in (("good", 1.0, 40), ("bad", 0.0, 1))
+    )
+    assert check(new, old).reason == (
+        "one sentence says nothing of others; run the whole task, or set --max-drop"
+    )
+
+
 def test_a_score_that_should_be_low_regresses_upwards():
     old, new = make_record(skill=0.9, sentences=400), make_record(skill=0.2, sentences=400)
     assert check(new, old, score="hallucination_rate").outcome is Outcome.REGRESSION
@@ -207,6 +241,21 @@ def test_why_two_records_cannot_be_compared_is_said(new, reason):
     told = verdict.as_json()
     assert told["outcome"] == "incomparable"
     assert {told[name] for name in NUMBERS} == {None}
+
+
+def test_what_a_stock_run_of_an_adapter_lacks_is_said():
+    """What it left to the base model is not recorded: with no penalty named there may be one."""
+    stock = make_record()
+    named = {"eos_token_id": [2], "repetition_penalty": 1.0}
+    ours = with_setup(stock, generation=stock["setup"]["generation"] | named)
+    for new, old, said in (
+        (stock, ours, "eos_token_id null against [2], repetition_penalty null against 1.0"),
+        (ours, stock, "eos_token_id [2] against null, repetition_penalty 1.0 against null"),
+    ):
+        assert check(new, old).reason == (
+            f"other generation: {said} (--across generation allows it); one that is not named is the base "
+            "model's: name both in --gen_kwargs, as the README of a tuned checkpoint does"
+        )
 
 
 NUMBERS = ("difference", "difference_low", "difference_high", "p_value", "p_value_uncorrected", "old", "new")

@@ -16,11 +16,12 @@ import pytest
 from command_line import call, fails, in_background
 from conftest import ROOT
 from leaderboard_data import HOSTILE, make_cards, make_record
+from toy_corpus import write_toy_corpus
 
 from bioner_bench import corpora, plotting
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.leaderboard import build, figures, lm_eval_output, records, rows, sources
+from bioner_bench.leaderboard import build, figures, lm_eval_output, page, records, rows, sources, tables
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import read_recipe
 
@@ -244,6 +245,33 @@ def test_a_record_in_the_wrong_place_is_refused(folder):
     path.rename(path.with_name("renamed.json"))
     with pytest.raises(BenchmarkError, match="belongs to"):
         build.read_records(folder / "records")
+
+
+def test_a_leaderboard_of_own_corpora_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv(*next(iter(write_toy_corpus(tmp_path, ["Gene"]).items())))
+    found = [make_record("alpha", "toy", sentences=40)]
+    cards = {"alpha": Card("alpha", "Alpha", "llm", recipe="alpha.yaml")}
+    table = rows.table(found, cards)
+    text, shown = tables.markdown(table, [], linked=False), page.html(table, found, cards, linked=False)
+    assert "## Toy\n" in text
+    assert '"name":"Toy","short":"Toy","role":"Extended"' in shown
+    assert "no results yet" not in text + shown.partition("<script")[0]
+    assert text.count("There is no group of corpora to average over") == 1
+    assert "There is no group of corpora to average over" in shown
+    assert "No system did." not in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Overview",
+        "## Toy",
+        "## Figures",
+    ]
+    # Cards that lie elsewhere are not linked to; in their usual place they are.
+    for linked in (False, True):
+        built = tables.markdown(table, [], linked), tables.reported(table, linked)
+        assert ["../baselines" in each for each in built] == [linked, linked]
+        assert ("../baselines/alpha.yaml" in page.html(table, found, cards, linked)) is linked
+    assert "There are no results yet." in tables.markdown(rows.table([], {}), [])
+    part = rows.table([make_record(evaluated=40)], {})
+    assert "There are only partial runs so far." in tables.markdown(part, [])
 
 
 def test_missing_folders_are_named(tmp_path):
