@@ -13,7 +13,7 @@ from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.evaluation.prompt import JSON
-from bioner_bench.harness import masking, systems
+from bioner_bench.harness import masking, run_checks, systems
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.server_logprobs import with_logprobs
@@ -48,6 +48,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
     given = systems.with_config(list(given))
+    run_checks.check(systems.given_options(given))
     given = systems.without_penalty(systems.with_weights_to_load(given))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
