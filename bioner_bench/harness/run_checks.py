@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from typing import Any
 from bioner_bench.harness import systems
 from bioner_bench.schema import BenchmarkError
 
+OF_A_TASK = ("constrained", "format", "context", "demonstrations")
+"""What this project's tasks heed in `--metadata`; other keys may be meant for other tasks."""
+
 
 def check(asked: Mapping[str, Any]) -> None:
     """Look through the options that a user gave to `lm_eval run`, by their long names.
@@ -18,8 +22,40 @@ def check(asked: Mapping[str, Any]) -> None:
     Raises:
         BenchmarkError: one has a value that cannot be meant.
     """
+    if (limit := asked.get("limit")) is not None and limit <= 0:
+        raise BenchmarkError(
+            f"--limit is {limit:g}; give a number of sentences, a share below 1, or leave it out"
+        )
+    if (shots := asked.get("num_fewshot")) is not None and shots < 0:
+        raise BenchmarkError(f"--num_fewshot is {shots}; give a number of demonstrations, or 0 for none")
+    if (asked.get("log_samples") or asked.get("predict_only")) and not asked.get("output_path"):
+        raise BenchmarkError("answers are to be kept, but nowhere; say where: --output_path FOLDER")
+    if not str(asked.get("model")).endswith("completions"):  # a path there is one of the server's
+        _weights(asked.get("model_args") or {})
     if asked.get("samples"):
         _samples(asked["samples"], asked)
+    _metadata(asked.get("metadata") or {}, shots or 0)
+
+
+def _weights(model_args: Mapping[str, Any]) -> None:
+    for name in ("pretrained", "peft"):
+        path = str(model_args.get(name) or "")
+        if path.startswith(("/", ".", "~")) and not Path(path).exists():
+            home = "; ~ is not your home folder there, write the path in full" if path[0] == "~" else ""
+            raise BenchmarkError(f"there is no folder {path}, which {name}= names{home or '; correct it'}")
+
+
+def _metadata(given: Mapping[str, Any], shots: int) -> None:
+    """Unknown keys are no error: they may be for a task that is not of this project."""
+    for key in given:
+        near = difflib.get_close_matches(key.lower(), OF_A_TASK, 1, 0.8)
+        if near and key not in OF_A_TASK:
+            print(f"warning: --metadata: nothing heeds {key!r}; did you mean {near[0]!r}?", file=sys.stderr)
+    if "demonstrations" in given and not shots:
+        print(
+            "warning: --metadata says which demonstrations to show, but none are; add --num_fewshot NUMBER",
+            file=sys.stderr,
+        )
 
 
 def _samples(given: Any, asked: Mapping[str, Any]) -> None:
