@@ -94,7 +94,7 @@ def read_mark(
         raise BenchmarkError(f"{path}: <mark> files name no types, so their corpus has one, not {len(types)}")
     sentences: list[Sentence] = []
     faults: Counter[str] = Counter()
-    for _, line in numbered_lines(path):
+    for number, line in numbered_lines(path):
         pieces = re.split("(</?mark>)", line)
         if pieces[1::2] != ["<mark>", "</mark>"] * (len(pieces) // 4) or "" in pieces[2::4]:
             faults[DAMAGED_LINE] += 1
@@ -105,6 +105,7 @@ def read_mark(
             if index % 2:
                 entities.append(Entity(len(text), len(text) + len(piece), types[0]))
             text += piece
+        _needs_text(text, f"{path}:{number}")
         sentences.append(Sentence(f"{len(sentences)}", text, tuple(entities)))
     return sentences, faults
 
@@ -123,6 +124,7 @@ def read_jsonl(
             row = json.loads(line)
             if not isinstance(row["text"], str) or not isinstance(row["entities"], list):
                 raise TypeError("text is a string, and entities a list")
+            _needs_text(row["text"], where)
             row["text"].encode()  # refuses lone surrogates, which data sets cannot hold
             entities = []
             for given in row["entities"]:
@@ -151,6 +153,12 @@ def read_jsonl(
 
 
 READERS: dict[str, Reader] = {"iob2": read_iob2, "mark": read_mark, "jsonl": read_jsonl}
+
+
+def _needs_text(text: str, where: str) -> None:
+    """Refuse a sentence without a word: it would be no sentence in files of tokens."""
+    if not text.strip():
+        raise BenchmarkError(f"{where}: a sentence without text; leave the line out")
 
 
 def _iob2_tag(tag: str, types: Sequence[str], rename: Mapping[str, str], where: str) -> str:
