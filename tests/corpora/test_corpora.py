@@ -395,6 +395,7 @@ def test_jsonl_malformed_row_is_an_error_naming_file_and_line(tmp_path, row):
     with pytest.raises(BenchmarkError, match=re.escape(f"{tmp_path / 'file.txt'}:2")) as caught:
         read(tmp_path, "jsonl", json.dumps(GOOD) + "\n" + json.dumps(row) + "\n")
     assert "\n" not in str(caught.value)
+    assert not re.search(r"(Key|Type|Value|Attribute)Error|subscript|indices|unhashable", str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_gold_written_as_answers_scores_the_format_ceiling():
         (([], []), "0 gold"),
         (([[(0, 6, "Disease")]], [[(4, 4, "Disease")]]), "sentence 0"),
         (([[]], [[]], ["a", "b"]), "2 documents"),
+        (([[], []], [[], []], ["a", None]), "document 1 is None; name the documents of all sentences"),
     ],
 )
 def test_wrong_use_says_what_is_wrong(arguments, reason):
@@ -281,8 +282,22 @@ def test_answers_that_cannot_be_scored_are_refused():
         bb.score_answers([sentence], ["{}", "{}"], ["Disease"])
     with pytest.raises(ValueError, match="type 'Disease' is none of Gene"):
         bb.score_answers([sentence], ["{}"], ["Gene"])
+    with pytest.raises(ValueError, match="output 1 is None; give an empty string for a request that failed"):
+        bb.score_answers([sentence] * 2, ["{}", None], ["Disease"])
+    with pytest.raises(ValueError, match="the output is None; give an empty string"):
+        bb.parse(None, ["Disease"])
     with pytest.raises(BenchmarkError, match="unknown format of answers: 'xml'"):
         bb.score_answers([sentence], ["{}"], ["Disease"], form="xml")
+
+
+def test_types_that_are_one_string_are_refused():
+    said = r"types is the string 'Disease'; give a list: \['Disease'\]"
+    with pytest.raises(ValueError, match=said):
+        bb.parse('{"Disease": ["x"]}', "Disease")
+    with pytest.raises(ValueError, match=said):
+        bb.score_answers([Sentence("1", "Ataxia", ())], ["{}"], "Disease")
+    with pytest.raises(ValueError, match=said):
+        bb.score(GOLD, PREDICTED, types="Disease")
 
 
 def test_the_sure_mentions_of_a_file_are_those_of_its_answers(tmp_path):
