@@ -564,6 +564,18 @@ def test_sizes_that_differ_from_the_entry_are_an_error(own, changes, message):
     assert str(path.with_suffix(".tsv")) in str(caught.value)
 
 
+def test_what_a_new_entry_should_say_is_found_at_once(own):
+    own("toy", file_changes={"sha256": "0" * 64, "sentences": 9, "mentions": {"Gene": 9}})
+    assert loading.sizes_found("toy", "test") == "sentences: 1, mentions: {Gene: 1}"
+    own("right")
+    own("lost", file_changes={"path": "none.tsv"})
+    own("bad", content="TP53\tB-Virus\n")
+    own("marked", content="<mark>a</mark>\n<mark>b\n", format="mark")
+    registry._entries.cache_clear()
+    assert [loading.sizes_found(task, "test") for task in ("right", "lost", "bad")] == [None] * 3
+    assert loading.sizes_found("marked", "test") == "sentences: 1, mentions: {Gene: 1}, damaged: 1"
+
+
 def test_damaged_lines_must_be_as_many_as_the_entry_says(own):
     own("toy", content="<mark>a</mark>\n<mark>b\n", format="mark", file_changes={"damaged": 1})
     assert corpora.load("toy", "test").faults == {DAMAGED_LINE: 1}
