@@ -15,6 +15,9 @@ from bioner_bench.schema import BenchmarkError
 OF_A_TASK = ("constrained", "format", "context", "demonstrations")
 """What this project's tasks heed in `--metadata`; other keys may be meant for other tasks."""
 
+LOADING = ("hf", "hf-prefix", "encoder", "vllm")
+"""Models whose weights are folders of this machine; a path that a server is told is one of the server's."""
+
 
 def check(asked: Mapping[str, Any]) -> None:
     """Look through the options that a user gave to `lm_eval run`, by their long names.
@@ -30,7 +33,7 @@ def check(asked: Mapping[str, Any]) -> None:
         raise BenchmarkError(f"--num_fewshot is {shots}; give a number of demonstrations, or 0 for none")
     if (asked.get("log_samples") or asked.get("predict_only")) and not asked.get("output_path"):
         raise BenchmarkError("answers are to be kept, but nowhere; say where: --output_path FOLDER")
-    if not str(asked.get("model")).endswith("completions"):  # a path there is one of the server's
+    if asked.get("model", "hf") in LOADING:
         _weights(asked.get("model_args") or {})
     if asked.get("samples"):
         _samples(asked["samples"], asked)
