@@ -137,8 +137,11 @@ def _summary(
 def _entity(span: Span) -> Entity:
     if isinstance(span, Entity):
         return span
-    start, end, type_ = (span["start"], span["end"], span["type"]) if isinstance(span, Mapping) else span
-    return Entity(int(start), int(end), str(type_))
+    try:
+        start, end, type_ = (span["start"], span["end"], span["type"]) if isinstance(span, Mapping) else span
+        return Entity(int(start), int(end), str(type_))
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{span!r} is no span; give (start, end, type), a list a sentence") from error
 
 
 def _known_types(entities: Iterable[Entity], types: Sequence[str]) -> None:

@@ -66,6 +66,8 @@ def test_gold_written_as_answers_scores_the_format_ceiling():
         (([], []), "0 gold"),
         (([[(0, 6, "Disease")]], [[(4, 4, "Disease")]]), "sentence 0"),
         (([[]], [[]], ["a", "b"]), "2 documents"),
+        (([(0, 6, "Disease")], [[]]), r"0 is no span; give \(start, end, type\)"),
+        (([[(0, 6)]], [[]]), r"\(0, 6\) is no span; give"),
         (([[], []], [[], []], ["a", None]), "document 1 is None; name the documents of all sentences"),
     ],
 )
