@@ -13,6 +13,12 @@ class BenchmarkError(Exception):
     """A fault that the user can mend; the message is one line: what, where, what to do."""
 
 
+def check_listed(types: object) -> None:
+    """Raise a `ValueError` for types that are one string: its letters would be taken for them."""
+    if isinstance(types, str):
+        raise ValueError(f"types is the string {types!r}; give a list: [{types!r}]")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entity:
     """A typed span of a sentence: characters `start` to `end` (exclusive)."""

@@ -98,8 +98,12 @@ def stats(tasks: Tasks = None, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: bioner-bench corpora verify bioner_ncbi")
 def verify(tasks: Tasks = None, as_json: Json = False) -> None:
-    """Read every file and compare hash, format and sizes with the registry; exit code 1 if one differs."""
+    """Read every file and compare hash, format and sizes with the registry; exit code 1 if one differs.
+
+    Of a file of your own, without a url, it says all sizes that are found.
+    """
     from bioner_bench import corpora
+    from bioner_bench.corpora.loading import sizes_found
 
     found: dict[str, dict[str, str]] = {}
     for corpus in _corpora(tasks):
@@ -110,7 +114,8 @@ def verify(tasks: Tasks = None, as_json: Json = False) -> None:
                 note = ", ".join(f"{number} {fault}" for fault, number in faults.items())
                 found[corpus.task][split] = f"ok ({note})" if note else "ok"
             except BenchmarkError as error:
-                found[corpus.task][split] = str(error)
+                sizes = sizes_found(corpus.task, split)
+                found[corpus.task][split] = f"{error}; the file has {sizes}" if sizes else str(error)
     if as_json:
         print_json(found)
     else:

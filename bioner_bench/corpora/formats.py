@@ -94,7 +94,7 @@ def read_mark(
         raise BenchmarkError(f"{path}: <mark> files name no types, so their corpus has one, not {len(types)}")
     sentences: list[Sentence] = []
     faults: Counter[str] = Counter()
-    for _, line in numbered_lines(path):
+    for number, line in numbered_lines(path):
         pieces = re.split("(</?mark>)", line)
         if pieces[1::2] != ["<mark>", "</mark>"] * (len(pieces) // 4) or "" in pieces[2::4]:
             faults[DAMAGED_LINE] += 1
@@ -105,6 +105,7 @@ def read_mark(
             if index % 2:
                 entities.append(Entity(len(text), len(text) + len(piece), types[0]))
             text += piece
+        _needs_text(text, f"{path}:{number}")
         sentences.append(Sentence(f"{len(sentences)}", text, tuple(entities)))
     return sentences, faults
 
@@ -121,13 +122,24 @@ def read_jsonl(
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
-            if not isinstance(row["text"], str) or not isinstance(row["entities"], list):
-                raise TypeError("text is a string, and entities a list")
+            if not (
+                isinstance(row, dict)
+                and isinstance(row.get("text"), str)
+                and isinstance(row.get("entities"), list)
+            ):
+                raise ValueError('a line is an object with "text", a string, and "entities", a list')
+            _needs_text(row["text"], where)
             row["text"].encode()  # refuses lone surrogates, which data sets cannot hold
             entities = []
             for given in row["entities"]:
-                if type(given["start"]) is not int or type(given["end"]) is not int:
-                    raise TypeError("start and end are whole numbers")
+                if not (
+                    isinstance(given, dict)
+                    and type(given.get("start")) is type(given.get("end")) is int
+                    and isinstance(given.get("type"), str)
+                ):
+                    raise ValueError(
+                        'an entity is an object with "start" and "end", whole numbers, and "type", a string'
+                    )
                 entity = Entity(given["start"], given["end"], rename.get(given["type"], given["type"]))
                 if entity.type not in types:
                     raise BenchmarkError(f"{where}: type {entity.type!r} is none of {', '.join(types)}")
@@ -142,15 +154,27 @@ def read_jsonl(
             if name in names:
                 raise BenchmarkError(f"{where}: the id {name!r} is that of line {names[name]} too")
             if not isinstance(document, str | None):
-                raise TypeError(f"document is a string, not {document!r}")
+                raise ValueError(f"document is a string, not {json.dumps(document)}")
             names[name] = number
             sentences.append(Sentence(name, row["text"], tuple(sorted(entities)), document))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise BenchmarkError(f"{where}: {type(error).__name__}: {error}") from error
+        except json.JSONDecodeError as error:
+            raise BenchmarkError(f"{where}: not JSON: {error.msg} at character {error.colno}") from error
+        except UnicodeEncodeError as error:
+            raise BenchmarkError(f"{where}: the text has half of a surrogate pair; mend it") from error
+        except RecursionError as error:
+            raise BenchmarkError(f"{where}: lists in lists too deep to be read") from error
+        except ValueError as error:
+            raise BenchmarkError(f"{where}: {error}") from error
     return sentences, Counter()
 
 
 READERS: dict[str, Reader] = {"iob2": read_iob2, "mark": read_mark, "jsonl": read_jsonl}
+
+
+def _needs_text(text: str, where: str) -> None:
+    """Refuse a sentence without a word: it would be no sentence in files of tokens."""
+    if not text.strip():
+        raise BenchmarkError(f"{where}: a sentence without text; leave the line out")
 
 
 def _iob2_tag(tag: str, types: Sequence[str], rename: Mapping[str, str], where: str) -> str:

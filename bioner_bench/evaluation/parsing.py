@@ -31,7 +31,7 @@ from bioner_bench.evaluation.candidates import Answer, find_answer
 from bioner_bench.evaluation.prompt import ITEM
 from bioner_bench.evaluation.thinking import without_thinking
 from bioner_bench.evaluation.wording import is_ellipsis, says_none
-from bioner_bench.schema import Mention
+from bioner_bench.schema import Mention, check_listed
 
 
 class Level(IntEnum):
@@ -63,7 +63,13 @@ def parse(output: str, types: Sequence[str]) -> Parsed:
     >>> parsed = parse('Sure! {"diseases": ["ataxia"]}', ["Disease"])
     >>> parsed.mentions[0].text, parsed.level.name
     ('ataxia', 'EXTRACTED')
+
+    Raises:
+        ValueError: the output is no string, or the types are one; no string is ever an error.
     """
+    check_listed(types)
+    if not isinstance(output, str):
+        raise ValueError(f"the output is {output!r}; give an empty string for a request that failed")
     types = tuple(types)
     stripped = output.strip()
     if stripped[:1] == "{":

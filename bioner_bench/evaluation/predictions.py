@@ -10,6 +10,7 @@ both kinds of files: the pieces of the output with their log-probabilities.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from bioner_bench.evaluation.run_files import check_size, size_beside
 from bioner_bench.evaluation.scoring import Counts, count
 from bioner_bench.schema import BenchmarkError, Entity, Mention, Sentence
 
-_SPANS = {
+_SPAN = ("start", "end", "type")
+
+_SPANS: dict[str, Any] = {
     "type": "array",
     "items": {
         "type": "object",
@@ -34,7 +37,7 @@ _SPANS = {
             "end": {"type": "integer"},
             "type": {"type": "string"},
         },
-        "required": ["start", "end", "type"],
+        "required": list(_SPAN),
     },
 }
 
@@ -53,6 +56,25 @@ _PREDICTION = Draft202012Validator(
         "required": ["text", "types", "gold"],
     }
 )
+
+_SAMPLE = Draft202012Validator(
+    {
+        "properties": {
+            "doc": {
+                "properties": {
+                    "document": {"type": ["string", "null"]},
+                    "text": {"type": "string"},
+                    "types": {"type": "array", "items": {"type": "string"}},
+                    "entities": _SPANS | {"items": _SPANS["items"] | {"required": [*_SPAN, "seen"]}},
+                },
+                "required": ["id", "document", "text", "types", "entities"],
+            },
+            "filtered_resps": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        },
+        "required": ["doc", "filtered_resps"],
+    }
+)
+"""Says what is wrong with a sample that could not be judged; those that can be are not held against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +101,37 @@ def files(given: Sequence[Path]) -> list[Path]:
     """
     found = []
     for path in given:
-        samples = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        samples = samples_in(path) if path.is_dir() else [path]
         if not samples:
-            raise BenchmarkError(f"{path} holds no samples_*.jsonl; run lm_eval with --log_samples")
+            raise BenchmarkError(
+                f"{path} holds no samples_*.jsonl of this project's tasks; run lm_eval with --log_samples"
+            )
         found += samples
     return found
+
+
+def samples_in(folder: Path) -> list[Path]:
+    """lm-eval's samples below a folder; those of other tasks than this project's are named and left out."""
+    everything = sorted(folder.rglob("samples_*.jsonl"))
+    foreign = {path for path in everything if _of_another_task(path)}
+    for path in sorted(foreign):
+        print(f"Left out: {path}, samples of another task than this project's.", file=sys.stderr)
+    return [path for path in everything if path not in foreign]
+
+
+def _of_another_task(path: Path) -> bool:
+    """Whether the first sample says so; what cannot be read is for `read` to tell of."""
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            return _foreign(json.loads(next(filter(str.strip, stream), "0")))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _foreign(row: Any) -> bool:
+    """Whether a line is a sample of lm-eval, but of a task that is not of this project."""
+    doc = row.get("doc") if isinstance(row, dict) else None
+    return doc is not None and not (isinstance(doc, dict) and {"types", "entities"} & doc.keys())
 
 
 def read(path: Path) -> list[Judged]:
@@ -123,11 +171,20 @@ def _judge_line(line: str, place: str, name: str, filters: list[Any]) -> Judged:
     row = None
     try:
         row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("a line is a JSON object: {...}")
         filters.append(row.get("filter"))
         return _judge_sample(row) if "doc" in row else _judge_prediction(row, name)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        form = "a sample of lm-eval" if isinstance(row, dict) and "doc" in row else "a prediction"
+        if _foreign(row):
+            raise BenchmarkError(f"{place}: samples of another task than this project's") from error
+        of_lm_eval = isinstance(row, dict) and "doc" in row
+        fault = next(_SAMPLE.iter_errors(row), None) if of_lm_eval else None
+        if fault is not None:
+            reason = f"{fault.json_path}: {fault.message}"
+        else:
+            reason = str(error) if isinstance(error, ValueError) else "it is not of that form"
+        form = "a sample of lm-eval" if of_lm_eval else "a prediction"
         raise BenchmarkError(f"{place}: not {form}: {reason}") from error
 
 

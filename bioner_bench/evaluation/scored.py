@@ -10,7 +10,7 @@ from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.prompt import JSON, check_form
 from bioner_bench.evaluation.scoring import Counts, count, tabulate
 from bioner_bench.evaluation.summary import summarise
-from bioner_bench.schema import Entity, Mention, Sentence
+from bioner_bench.schema import Entity, Mention, Sentence, check_listed
 
 Span = tuple[int, int, str] | Mapping[str, int | str] | Entity
 """Start, end (exclusive) and type: a tuple, a mapping with these keys, or an `Entity`."""
@@ -47,10 +47,14 @@ def score(
 
     Raises:
         ValueError: the lists are of different lengths or empty, a span is none of its sentence, or its type
-            is none of `types`.
+            is none of `types`; `types` is one string, or some documents have no name.
     """
     sides = [[[_entity(span) for span in spans] for spans in side] for side in (gold, predicted)]
     _same_length(gold=gold, predicted=predicted, documents=documents, texts=texts)
+    check_listed(types)
+    unnamed = [place for place, name in enumerate(documents or ()) if name is None]
+    if 0 < len(unnamed) < len(gold):
+        raise ValueError(f"document {unnamed[0]} is None; name the documents of all sentences, or give none")
     if types is None:
         types = sorted({entity.type for side in sides for spans in side for entity in spans})
     rows = []
@@ -93,11 +97,16 @@ def score_answers(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: the lists are of different lengths or empty, or the gold has another type.
+        ValueError: the lists are of different lengths or empty, the gold has another type, an output is no
+            string, or `types` is one.
         BenchmarkError: there is no such format.
     """
     _same_length(sentences=sentences, outputs=outputs)
     check_form(form)
+    check_listed(types)
+    for place, output in enumerate(outputs):
+        if not isinstance(output, str):
+            raise ValueError(f"output {place} is {output!r}; give an empty string for a request that failed")
     rows = []
     for sentence, output in zip(sentences, outputs, strict=True):
         _known_types(sentence.entities, types)
@@ -128,8 +137,11 @@ def _summary(
 def _entity(span: Span) -> Entity:
     if isinstance(span, Entity):
         return span
-    start, end, type_ = (span["start"], span["end"], span["type"]) if isinstance(span, Mapping) else span
-    return Entity(int(start), int(end), str(type_))
+    try:
+        start, end, type_ = (span["start"], span["end"], span["type"]) if isinstance(span, Mapping) else span
+        return Entity(int(start), int(end), str(type_))
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{span!r} is no span; give (start, end, type), a list a sentence") from error
 
 
 def _known_types(entities: Iterable[Entity], types: Sequence[str]) -> None:

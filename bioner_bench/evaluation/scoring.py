@@ -219,8 +219,8 @@ def _scores(types: tuple[str, ...]) -> Mapping[str, Score]:
                 named += _prf(kind, f"{kind}/{type_}", f"predicted/{type_}", f"gold/{type_}", f"_{type_}")
     named += _prf("string", "string", "string_predicted", "string_gold")
     named += [
-        Score("strict_recall_seen", ("seen_strict", "seen"), share, needs=("seen", "unseen")),
-        Score("strict_recall_unseen", ("unseen_strict", "unseen"), share, needs=("seen", "unseen")),
+        Score("strict_recall_seen", ("seen_strict", "seen"), share, needs=("seen",)),
+        Score("strict_recall_unseen", ("unseen_strict", "unseen"), share, needs=("unseen",)),
     ]
     named += [
         Score(f"json_{level}", (level, "sentences"), share, level == _LEVELS[0], needs=_LEVELS)

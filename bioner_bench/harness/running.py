@@ -13,7 +13,7 @@ from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.evaluation.prompt import JSON
-from bioner_bench.harness import masking, systems
+from bioner_bench.harness import masking, run_checks, systems
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.server_logprobs import with_logprobs
@@ -48,6 +48,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
     given = systems.with_config(list(given))
+    run_checks.check(systems.given_options(given))
     given = systems.without_penalty(systems.with_weights_to_load(given))
     sys.argv = ["lm_eval", "run", *given]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
@@ -169,24 +170,70 @@ def _reading_replies(model: str) -> Iterator[None]:
             api.parse_generations = plain
 
 
+_WRONG_USE: tuple[tuple[type[Exception], str, str], ...] = (
+    (
+        ValueError,
+        "Tasks not found",
+        "{reason}; `bioner-bench corpora list` shows those of this project; that of a corpus of your own is "
+        f"looked for in tasks/ of the folder that {CORPORA_VARIABLE} names, and in --include_path",
+    ),
+    (
+        ValueError,
+        "Attempted to load model",
+        f"{{reason}}; this project's own are {', '.join(systems.OWN_MODELS)}",
+    ),
+    (
+        TypeError,
+        r"multiple values .* argument '(\w+)'",
+        "{0} is an option of its own: --{0}; take it out of --model_args",
+    ),
+    (TypeError, r"__init__\(\)", "--model_args do not fit the model: {reason}"),
+    (
+        OSError,
+        r"huggingface\.co",
+        f"the model cannot be loaded: {{reason}}; without the hub there are: {', '.join(packaged.MODELS)}",
+    ),
+    (
+        ValueError,
+        "Can't find 'adapter_config.json' at '(.*?)'",
+        "{0} holds no adapter (no adapter_config.json); correct peft= in --model_args, or name merged "
+        "weights as pretrained=",
+    ),
+    (
+        AssertionError,
+        r"Elements of --samples .* k=(\d+)",
+        "--samples has a number above those of its task, which has {0} sentences; they count from 0",
+    ),
+    (
+        ValueError,
+        "--samples is not None, then --limit",
+        "--samples and --limit both say what to evaluate; give one of them",
+    ),
+    (
+        AssertionError,
+        "Torch not compiled with CUDA",
+        "the PyTorch that is installed knows no CUDA; give --device cpu, or install its CUDA build",
+    ),
+    (
+        AttributeError,
+        r"module 'torch' has no attribute '(\w+)'",
+        "PyTorch has no {0}; if that is dtype= in --model_args, give float32, bfloat16, float16 or auto",
+    ),
+    (
+        ValueError,
+        r"The following `model_kwargs` are not used by the model: (\[.*?\])",
+        "the model takes no {0}; see --gen_kwargs for a misspelt name",
+    ),
+)
+"""Errors of lm-eval and what it calls that the user can mend: kind, pattern, and what to say of them."""
+
+
 def _wrong_use(error: Exception) -> str | None:
     """What to say of an error of lm-eval that the user can mend; None if it is none of those."""
     reason = " ".join(str(error).split())
-    if isinstance(error, ValueError) and "Tasks not found" in reason:
-        return (
-            f"{reason}; `bioner-bench corpora list` shows those of this project; that of a corpus of your "
-            f"own is looked for in tasks/ of the folder that {CORPORA_VARIABLE} names, and in --include_path"
-        )
-    if isinstance(error, ValueError) and "Attempted to load model" in reason:
-        return f"{reason}; this project's own are {', '.join(systems.OWN_MODELS)}"
-    if isinstance(error, TypeError) and (twice := re.search(r"multiple values .* argument '(\w+)'", reason)):
-        return f"{twice[1]} is an option of its own: --{twice[1]}; take it out of --model_args"
-    if isinstance(error, TypeError) and "__init__()" in reason:
-        return f"--model_args do not fit the model: {reason}"
-    if isinstance(error, OSError) and "huggingface.co" in reason:
-        return (
-            f"the model cannot be loaded: {reason}; without the hub there are: {', '.join(packaged.MODELS)}"
-        )
+    for kind, pattern, said in _WRONG_USE:
+        if isinstance(error, kind) and (found := re.search(pattern, reason)):
+            return said.format(*found.groups(), reason=reason)
     return None
 
 

@@ -89,7 +89,7 @@ def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
         return [options(card, folder, given)]
     by_checkpoint: dict[str, list[str]] = {}
     missing = []
-    for task in _expanded(asked["tasks"], asked.get("include_path")):
+    for task in expanded(asked["tasks"], asked.get("include_path")):
         source = trained_for(task)
         if source in able:
             by_checkpoint.setdefault(source, []).append(task)
@@ -126,7 +126,7 @@ def _family(card: Card, folder: Path) -> tuple[str, ...]:
     return family(folder / card.recipe) if card.recipe and not card.trained_on else ()
 
 
-def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
+def expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
     """The tasks that names, patterns, groups and tags of lm-eval stand for, each once.
 
     Raises:
@@ -147,7 +147,7 @@ def _expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
                     )
             if entry and entry.kind.name == "TAG":
                 parts = sorted(entry.tags)
-            found |= dict.fromkeys(_expanded(parts, include_path) if isinstance(parts, list) else [name])
+            found |= dict.fromkeys(expanded(parts, include_path) if isinstance(parts, list) else [name])
     return list(found)
 
 

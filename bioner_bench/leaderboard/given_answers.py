@@ -45,7 +45,7 @@ def _chosen(given: Path, task: str | None) -> Path:
         raise BenchmarkError(f"there is no file or folder {given}; name a record, or lm-eval's output folder")
     if given.is_file():
         return _record_beside(given) if given.name.endswith(".jsonl.gz") else given
-    found = sorted(given.rglob("samples_*.jsonl")) or sorted(given.rglob("*-shot*.json"))
+    found = predictions.samples_in(given) or sorted(given.rglob("*-shot*.json"))
     of_task = [path for path in found if task is None or _is_of(path, task)]
     if not of_task:
         what = f" of {task}" if task else ""

@@ -20,7 +20,7 @@ from bioner_bench.harness.documents import Document, to_document
 from bioner_bench.leaderboard.records import READING, Intervals, Scored, ScoreInterval, pack
 from bioner_bench.schema import Sentence
 
-_READING = ({level.name.lower() for level in Level} | READING) - {"level"}
+_READING = (*(level.name.lower() for level in Level), *READING[1:])
 """Columns of a sentence's counts that say how its answer could be read."""
 
 

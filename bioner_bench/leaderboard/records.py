@@ -33,7 +33,7 @@ NAMING = {"pretrained", "peft", "delta", "model", "train"}
 LATER = {"ambiguous"}
 """Columns of counts that a record may lack, if an earlier reader read its answers."""
 
-READING = {"level", "cut", "ambiguous"}
+READING = ("level", "cut", "ambiguous")
 """Columns of counts that say how an answer could be read; of spans none is known, and `level` is absent."""
 
 PREDICTIONS = "predictions"

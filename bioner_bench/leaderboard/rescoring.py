@@ -99,7 +99,7 @@ def from_counts(record: Record) -> Record:
     task = _task(record)
     documents = [task.sentences[place].document for place in _places(record, task)]
     if records.predicts_spans(record):
-        unread = _without_reading(record["counts"]) | dict.fromkeys(records.READING - {"level"}, 0)
+        unread = _without_reading(record["counts"]) | dict.fromkeys(records.READING[1:], 0)
         record = {**record, "counts": unread}
     made = intervals(records.counts_of(record), record["types"], documents)
     nothing = ScoreInterval(value=None, low=None, high=None)

@@ -81,7 +81,9 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
         callbacks=checkpoints.callbacks(recipe),
     )
     spreading.settle(trainer, recipe)
-    trainer.development = _development(recipe)
+    pool = _development(recipe)
+    drawn = draw(recipe, pool)
+    trainer.development = drawn
     trainer.chat = chat
     trainer.asked = asked
     trainer.rows_at_once = recipe.evaluation_batch_size or 0
@@ -108,6 +110,7 @@ def _train(recipe: LlmRecipe, out: Path, scores_from: Path | None) -> Path:
             "rendered_prompt_sha256": chat.sha256,
             "ends_of_turn": model.generation_config.eos_token_id,
             "begin_from": packaged.revision(str(begin)) if begin else None,
+            "development_sentences": {"drawn": len(drawn), "of": len(pool)},
         },
     )
     return out
@@ -148,12 +151,16 @@ def positions(config: Any) -> int:
 
 
 def _development(recipe: LlmRecipe) -> list[tuple[str, Sentence]]:
-    """The sentences that choose the checkpoint, with their tasks."""
-    pool = [
+    """The sentences of the development splits, with their tasks."""
+    return [
         (task, sentence)
         for task in recipe.validation
         for sentence in with_surroundings(task, "validation", recipe.context)
     ]
+
+
+def draw(recipe: LlmRecipe, pool: Sequence[tuple[str, Sentence]]) -> list[tuple[str, Sentence]]:
+    """Those that choose the checkpoint: as many as the recipe says, or all where there are fewer."""
     number = min(recipe.validation_sentences or len(pool), len(pool))
     return Random(recipe.seed).sample(pool, number)
 

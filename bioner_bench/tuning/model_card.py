@@ -40,7 +40,8 @@ def curve(summary: Mapping[str, Any]) -> str:
 def card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """The model card of the Hub: front matter with `model-index`, then the run in words."""
     kept = summary["kept"]
-    sampled = recipe.validation_sentences if isinstance(recipe, LlmRecipe) else None
+    drawn = summary.get("development_sentences") or {"drawn": 0, "of": 0}  # of encoders all are scored
+    sampled = drawn["drawn"] if drawn["drawn"] < drawn["of"] else None
     kind = "token-classification" if recipe.kind == "encoder" else "text-generation"
     results = [
         EvalResult(
@@ -86,12 +87,12 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """How a language model's checkpoint is evaluated: with what lm-eval would take from the base model."""
     if not isinstance(recipe, LlmRecipe):
         return ""
-    source, generation = "pretrained=.", ""
+    source, generation = "pretrained=FOLDER", ""
     if summary["adapter"]:
         base, _, revision = packaged.base_and_adapter(recipe.model)
         revision = recipe.revision or revision
         at = f",revision={revision}" if revision else ""
-        source = f"pretrained={packaged.hub_name(base)}{at},peft=.,tokenizer=."
+        source = f"pretrained={packaged.hub_name(base)}{at},peft=FOLDER,tokenizer=FOLDER"
         settings = {"eos_token_id": summary["ends_of_turn"], "repetition_penalty": 1.0}
         generation = f" --gen_kwargs '{json.dumps(settings)}'"
     template = " --apply_chat_template" if summary["chat_template"] else ""
@@ -99,6 +100,7 @@ def _evaluation(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     told |= {"context": recipe.context} if recipe.context else {}
     asked = f" --metadata '{json.dumps(told)}'" if told else ""
     return (
+        "FOLDER is the folder of this file:\n\n"
         f"```sh\nlm_eval run --model hf --model_args {source}{template}{generation}{asked} \\\n"
         f"    --tasks {','.join(recipe.train)}\n```\n\n"
     )

@@ -395,6 +395,7 @@ def test_jsonl_malformed_row_is_an_error_naming_file_and_line(tmp_path, row):
     with pytest.raises(BenchmarkError, match=re.escape(f"{tmp_path / 'file.txt'}:2")) as caught:
         read(tmp_path, "jsonl", json.dumps(GOOD) + "\n" + json.dumps(row) + "\n")
     assert "\n" not in str(caught.value)
+    assert not re.search(r"(Key|Type|Value|Attribute)Error|subscript|indices|unhashable", str(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -405,6 +406,15 @@ def test_jsonl_malformed_row_is_an_error_naming_file_and_line(tmp_path, row):
 def test_jsonl_line_that_is_no_row_is_an_error_naming_file_and_line(tmp_path, line):
     with pytest.raises(BenchmarkError, match=re.escape(f"{tmp_path / 'file.txt'}:2")):
         read(tmp_path, "jsonl", f"{json.dumps(GOOD)}\n{line}\n{json.dumps(GOOD)}\n")
+
+
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_a_sentence_without_text_is_an_error_naming_file_and_line(tmp_path, text):
+    files = [("jsonl", json.dumps(GOOD) + "\n" + json.dumps({"text": text, "entities": []}))]
+    files.append(("mark", f"<mark>p53</mark> binds\n{text}\n"))
+    for form, content in files:
+        with pytest.raises(BenchmarkError, match=r"file.txt:2: a sentence without text; leave the line out"):
+            read(tmp_path, form, content)
 
 
 def test_jsonl_ids_are_unique(tmp_path):
@@ -515,7 +525,7 @@ def test_mark_round_trip(tmp_path_factory, pairs):
 
 
 @ROUND_TRIP
-@given(pairs=st.lists(spanned(nested=True), max_size=4))
+@given(pairs=st.lists(spanned(nested=True).filter(lambda pair: pair[0].strip()), max_size=4))
 def test_jsonl_round_trip(tmp_path_factory, pairs):
     sentences = numbered(pairs)
     content = write_jsonl(sentences)
@@ -552,6 +562,18 @@ def test_sizes_that_differ_from_the_entry_are_an_error(own, changes, message):
     with pytest.raises(BenchmarkError, match=message) as caught:
         corpora.load("toy", "test")
     assert str(path.with_suffix(".tsv")) in str(caught.value)
+
+
+def test_what_a_new_entry_should_say_is_found_at_once(own):
+    own("toy", file_changes={"sha256": "0" * 64, "sentences": 9, "mentions": {"Gene": 9}})
+    assert loading.sizes_found("toy", "test") == "sentences: 1, mentions: {Gene: 1}"
+    own("right")
+    own("lost", file_changes={"path": "none.tsv"})
+    own("bad", content="TP53\tB-Virus\n")
+    own("marked", content="<mark>a</mark>\n<mark>b\n", format="mark")
+    registry._entries.cache_clear()
+    assert [loading.sizes_found(task, "test") for task in ("right", "lost", "bad")] == [None] * 3
+    assert loading.sizes_found("marked", "test") == "sentences: 1, mentions: {Gene: 1}, damaged: 1"
 
 
 def test_damaged_lines_must_be_as_many_as_the_entry_says(own):

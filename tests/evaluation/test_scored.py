@@ -9,6 +9,7 @@ from command_line import call
 
 import bioner_bench as bb
 from bioner_bench.evaluation import confidence, predictions, summary
+from bioner_bench.leaderboard import given_answers
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 GOLD = [[(0, 6, "Disease")], [], [(0, 7, "Chemical"), (12, 18, "Disease")]]
@@ -65,6 +66,9 @@ def test_gold_written_as_answers_scores_the_format_ceiling():
         (([], []), "0 gold"),
         (([[(0, 6, "Disease")]], [[(4, 4, "Disease")]]), "sentence 0"),
         (([[]], [[]], ["a", "b"]), "2 documents"),
+        (([(0, 6, "Disease")], [[]]), r"0 is no span; give \(start, end, type\)"),
+        (([[(0, 6)]], [[]]), r"\(0, 6\) is no span; give"),
+        (([[], []], [[], []], ["a", None]), "document 1 is None; name the documents of all sentences"),
     ],
 )
 def test_wrong_use_says_what_is_wrong(arguments, reason):
@@ -162,7 +166,7 @@ def without(*keys):
             LINE | {"answer_logprob": [["{", -1.0]]},
             "the tokens of answer_logprob are not those of the answer",
         ),
-        ([1], "AttributeError: 'list' object has no attribute 'get'"),
+        ([1], "a line is a JSON object: {...}"),
         ("{", "Expecting property name enclosed"),
     ],
 )
@@ -176,14 +180,20 @@ def test_a_line_that_is_no_prediction_is_named_with_what_is_wrong(tmp_path, row,
 def test_files_of_lines_that_do_not_go_together(tmp_path):
     for rows, said in (
         ([LINE, LINE | {"types": ["Disease", "Gene"]}], "lines.jsonl:2: other types than the lines before"),
-        ([{"doc": {}}], "lines.jsonl:1: not a sample of lm-eval: KeyError: 'types'"),
+        ([{"doc": {}}], "lines.jsonl:1: samples of another task than this project's"),
+        ([{"doc": {"query": "Is it?"}}], "lines.jsonl:1: samples of another task than this project's"),
+        (
+            [{"doc": {"types": []}}],
+            "lines.jsonl:1: not a sample of lm-eval: .*: 'id' is a required property",
+        ),
+        ([{"doc": sample("")["doc"] | {"entities": [[0, 6]]}}], r"entities\[0\]: \[0, 6\] is not"),
         (["", " "], "has no lines; run lm_eval with --log_samples and --output_path"),
     ):
         with pytest.raises(BenchmarkError, match=said):
             read_lines(tmp_path, *rows)
     with pytest.raises(BenchmarkError, match="cannot read"):
         predictions.read(tmp_path / "nowhere.jsonl")
-    with pytest.raises(BenchmarkError, match=r"holds no samples_\*.jsonl; run lm_eval with --log_samples"):
+    with pytest.raises(BenchmarkError, match=r"holds no samples_\*.jsonl of this project.s tasks; run"):
         predictions.files([tmp_path])
     (tmp_path / "a").mkdir()
     names = [tmp_path / "a" / "samples_b.jsonl", tmp_path / "samples_a.jsonl"]
@@ -200,6 +210,19 @@ def sample(output, **change):
     ]
     doc = {"id": "s", "document": "d", "text": "Ataxia in mice", "types": ["Disease"], "entities": entities}
     return {"doc": doc, "filtered_resps": [output], "target": "{}", "filter": "none"} | change
+
+
+def test_of_a_folder_the_samples_of_other_tasks_are_left_out(tmp_path, capsys):
+    ours, other = tmp_path / "samples_a_T.jsonl", tmp_path / "samples_boolq_T.jsonl"
+    other.write_text('{"doc": {"question": "Is it?"}, "filtered_resps": [[-1.0, true]]}\n')
+    with pytest.raises(BenchmarkError, match=r"holds no samples_.*of this project's tasks"):
+        predictions.files([tmp_path])
+    ours.write_text(json.dumps(sample(LINE["output"])) + "\n")
+    capsys.readouterr()
+    assert predictions.files([tmp_path]) == [ours]
+    assert capsys.readouterr().err == f"Left out: {other}, samples of another task than this project's.\n"
+    assert given_answers.read(tmp_path).judged == predictions.read(ours)
+    assert predictions.files([other]) == [other]  # what is named is read, or said to be wrong
 
 
 def test_samples_of_both_formats_are_judged(tmp_path):
@@ -219,7 +242,7 @@ def test_samples_of_both_formats_are_judged(tmp_path):
         assert [one.counts[name] for name in counts] == [2, 1, 1, 1, 1, 0]
     assert [one.output for one in found] == [LINE["output"], "<Disease>Ataxia</Disease> in mice"]
     assert [one.tokens for one in found] == [[('{"Disease": [', -1.0), ('"Ataxia"]}', -2.5)], None]
-    with pytest.raises(BenchmarkError, match="not a sample of lm-eval: TypeError: the response is not a str"):
+    with pytest.raises(BenchmarkError, match=r"resps\[0\]: 5 is not of type 'string'"):
         read_lines(tmp_path, sample(5))
 
 
@@ -261,8 +284,22 @@ def test_answers_that_cannot_be_scored_are_refused():
         bb.score_answers([sentence], ["{}", "{}"], ["Disease"])
     with pytest.raises(ValueError, match="type 'Disease' is none of Gene"):
         bb.score_answers([sentence], ["{}"], ["Gene"])
+    with pytest.raises(ValueError, match="output 1 is None; give an empty string for a request that failed"):
+        bb.score_answers([sentence] * 2, ["{}", None], ["Disease"])
+    with pytest.raises(ValueError, match="the output is None; give an empty string"):
+        bb.parse(None, ["Disease"])
     with pytest.raises(BenchmarkError, match="unknown format of answers: 'xml'"):
         bb.score_answers([sentence], ["{}"], ["Disease"], form="xml")
+
+
+def test_types_that_are_one_string_are_refused():
+    said = r"types is the string 'Disease'; give a list: \['Disease'\]"
+    with pytest.raises(ValueError, match=said):
+        bb.parse('{"Disease": ["x"]}', "Disease")
+    with pytest.raises(ValueError, match=said):
+        bb.score_answers([Sentence("1", "Ataxia", ())], ["{}"], "Disease")
+    with pytest.raises(ValueError, match=said):
+        bb.score(GOLD, PREDICTED, types="Disease")
 
 
 def test_the_sure_mentions_of_a_file_are_those_of_its_answers(tmp_path):

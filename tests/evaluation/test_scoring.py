@@ -32,6 +32,7 @@ from bioner_bench.evaluation.scoring import (
     tabulate,
     total,
 )
+from bioner_bench.evaluation.summary import summarise
 from bioner_bench.schema import Entity, Mention, Sentence
 
 PAGE = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text(encoding="utf-8")
@@ -141,6 +142,12 @@ def test_seen_and_unseen_recall():
 def test_nothing_is_seen_or_unseen_where_nothing_is_known():
     row = counted(TEXT, [d(0, 2)], [d(0, 2)])
     assert (row["seen"], row["unseen"]) == (0, 0)
+
+
+def test_recall_of_a_kind_that_no_mention_is_of_is_unknown():
+    found = summarise(tabulate([counted(TEXT, [d(0, 2)], [], seen=[True])]), TYPES, resamples=100)
+    assert (found["strict_recall_seen"], found["strict_recall_unseen"]) == (0, None)
+    assert (found["strict_recall_unseen_low"], found["strict_recall_unseen_high"]) == (None, None)
 
 
 def test_seen_must_be_given_for_every_entity():

@@ -180,6 +180,7 @@ def test_nothing_is_known_of_how_spans_were_read(board, run_folder, tmp_path):
         (done,) = rescoring.rescore(board, ["words"])
         assert done.run_again is None
         assert records.read(path) | {"parser": run.record["parser"]} == json.loads(before)
+        assert list(records.read(path)["counts"])[-2:] == ["cut", "ambiguous"]  # the same in every process
     # A language model's answers have levels.
     path.write_text(json.dumps(run.record | {"model": run.record["model"] | {"source": "hf"}}))
     with pytest.raises(BenchmarkError, match="there are no counts of level"):

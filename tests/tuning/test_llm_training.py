@@ -282,18 +282,27 @@ def test_the_card_has_no_folders_of_the_machine_it_was_made_on(recipe):
 
 
 @pytest.mark.parametrize(
-    ("sampled", "named"), [(200, "strict entity F1 on 200 sentences"), (None, "strict entity F1")]
+    ("size", "named"), [(923, "strict entity F1 on 200 sentences"), (15, "strict entity F1")]
 )
-def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, sampled, named):
-    recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=sampled)
-    card = model_card.card(recipe, SUMMARY)
-    assert 'peft=.,tokenizer=. --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
+def test_the_card_says_on_how_many_sentences_the_development_score_is(recipe, size, named):
+    recipe = replace(recipe, validation=("bioner_ncbi",), validation_sentences=200)
+    drawn = len(llm_training.draw(recipe, [("bioner_ncbi", None)] * size))
+    card = model_card.card(recipe, SUMMARY | {"development_sentences": {"drawn": drawn, "of": size}})
+    assert ("on 200 sentences of it" in card) == (size == 923)
     pinned = model_card.card(replace(recipe, model="org/base", revision="0123abc"), SUMMARY)
-    assert "pretrained=org/base,revision=0123abc,peft=.,tokenizer=." in pinned
+    assert "pretrained=org/base,revision=0123abc,peft=FOLDER,tokenizer=FOLDER" in pinned
     front = yaml.safe_load(card.split("---\n")[1])
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "f1", "value": 0.5, "name": named}]
     assert result["dataset"]["split"] == "validation"
+
+
+def test_the_command_of_the_card_runs_in_any_folder(recipe):
+    card = model_card.card(recipe, SUMMARY)
+    assert "FOLDER is the folder of this file" in card
+    assert 'peft=FOLDER,tokenizer=FOLDER --apply_chat_template --gen_kwargs \'{"eos_token_id": [1]' in card
+    merged = model_card.card(recipe, SUMMARY | {"adapter": False})
+    assert "--model_args pretrained=FOLDER --apply" in merged
 
 
 class KilledError(Exception):
@@ -543,6 +552,7 @@ def test_the_best_checkpoint_on_the_development_split_is_kept(base, mirror, tmp_
     assert [(tasks, number) for tasks, number, _ in seen] == [({"bioner_ncbi"}, 5)] * 3
     facts = json.loads((out / "training.json").read_text())
     assert [point["strict_f1"] for point in facts["development"]] == [0.25, 0.75, 0.5]
+    assert facts["development_sentences"]["drawn"] == 5
     assert facts["kept"] == {"epoch": 2.0, "step": 6, "strict_f1": 0.75}
     best = {name.replace(".default", ""): w for name, w in seen[1][2].items()}
     kept = adapter(out)
