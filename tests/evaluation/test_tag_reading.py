@@ -45,6 +45,17 @@ def test_letters_that_were_left_out_are_of_the_mention():
     assert spans("hereditary breast cancer and <Disease>reast cance</Disease> in mice .") == [SECOND]
 
 
+def test_a_tag_may_begin_inside_a_word_or_before_one_that_is_misspelt():
+    assert spans("hereditary breast cancer and b<Disease>reast cancer</Disease> in mice .") == [(30, 42)]
+    assert spans("<Disease>hereditry breast cancer</Disease> and breast cancer in mice .") == [WHOLE]
+
+
+def test_an_answer_that_stops_within_a_word_is_cut_one_that_goes_on_otherwise_is_not():
+    begun = "hereditary <Disease>breast cancer</Disease> and breast cancer"
+    cut = [parse_tagged(f"{begun}{rest}", TEXT, TYPES).cut for rest in (" x", " x y", " in mouse models")]
+    assert cut == [True, False, False]
+
+
 def test_only_the_end_of_an_answer_can_be_cut():
     half = "hereditary <Disease>breast cancer</Disease> and"
     cut = [parse_tagged(output, TEXT, TYPES).cut for output in (half, f"{half}\nThat is all I can say.")]
