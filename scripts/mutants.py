@@ -6,9 +6,9 @@ The changes are drawn at random from all that `changes` knows, over `MODULES`; a
 a smaller one ended. First each quick test runs once, and it is noted which functions it calls. Then, for each
 change, a child is forked that has all tests loaded. It puts the change into the loaded module, and runs the
 tests that call the changed function, or, of a change outside functions, any function of the module. A change
-dies if a test fails, or takes ten times its time. Slow tests are left out, so a few more die than it says.
-Results are lines of .cache/mutants.jsonl; what is there for
-the same text of the module is not run again, but `--again` runs survivors again.
+dies if a test fails that passes without it, in the same order, or takes ten times its time. Slow tests are
+left out, so a few more die than it says. Results are lines of .cache/mutants.jsonl; what is there for the
+same text of the module is not run again, but `--again` runs survivors again.
 """
 
 import argparse
@@ -357,7 +357,13 @@ class Trials:
                     wanted |= tests
             began = time.monotonic()
             changed = source[:first] + text.encode() + source[end:]
-            outcome = "lives" if self.survives(module, changed, line, wanted) else "dies"
+            places = self.in_order(wanted)
+            ran = self.ran(module, changed, line, places, sum(wanted.values()))
+            if ran is not None and self.ran(module, source, line, ran, 60) is not None:
+                named = self.session.items[ran[-1]].nodeid if ran else "loading"
+                print(f"error: {module}.py:{line}: without any change {named} fails as well")
+                return False
+            outcome = "lives" if ran is None else "dies"
             seconds = round(time.monotonic() - began, 1)
             row = {"module": module, "line": line, "old": source[first:end].decode(), "new": text}
             row |= {"outcome": outcome, "tests": len(wanted), "seconds": seconds}
@@ -367,17 +373,26 @@ class Trials:
             print(f"{outcome} {seconds:6} s  {said}", flush=True)
         return True
 
-    def survives(self, module, source, line, wanted):
-        seconds = sum(wanted.values())
-        child = self.forked(self.lives, module, source, line, wanted, int(10 + 10 * seconds))
+    def in_order(self, wanted):
+        """The places of tests, those of quick files first, and in a file its quick tests."""
+        files = self.by_file(sorted(wanted, key=wanted.__getitem__)).values()
+        quick_first = sorted(files, key=lambda file: sum(map(wanted.get, file)) / len(file))
+        return [place for file in quick_first for place in file]
+
+    def ran(self, module, source, line, places, seconds):
+        """The places of the tests that ran up to the one that failed; None if all passed."""
+        told = FOLDER / f"ran-{os.getpid()}"
+        told.unlink(missing_ok=True)
+        child = self.forked(self.all_pass, module, source, line, places, int(10 + 10 * seconds), told)
         last = time.monotonic() + 60 + 50 * seconds
         while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
             if time.monotonic() > last:  # it waits for something
                 os.killpg(child, signal.SIGKILL)
             time.sleep(0.005)
-        return ended[1] == 0
+        begun = told.read_text().split() if told.exists() else []
+        return None if ended[1] == 0 else list(map(int, begun))
 
-    def lives(self, module, source, line, wanted, limit):
+    def all_pass(self, module, source, line, places, limit, told):
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         with (FOLDER / "log").open("w") as log:
@@ -385,9 +400,12 @@ class Trials:
             os.dup2(log.fileno(), 2)
         put(sys.modules[f"bioner_bench.{module.replace('/', '.')}"], source, line)
         self.forget()
-        files = self.by_file(sorted(wanted, key=wanted.__getitem__)).values()
-        quick_first = sorted(files, key=lambda file: sum(map(wanted.get, file)) / len(file))
-        return all(self.passes(*two) for two in in_turn([place for file in quick_first for place in file]))
+        with told.open("w") as stream:
+            for place, following in in_turn(places):
+                print(place, file=stream, flush=True)
+                if not self.passes(place, following):
+                    return False
+        return True
 
 
 def in_turn(places):
