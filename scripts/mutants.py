@@ -253,7 +253,13 @@ class Trials:
         return True
 
     def at_once(self, work):
-        workers = [self.forked(work, number) for number in range(self.jobs)]
+        def of_one(number):
+            # Tests make their folders below it; two workers would remove each other's.
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = str(FOLDER / f"tmp-{number}")
+            (FOLDER / f"tmp-{number}").mkdir(exist_ok=True)
+            return work(number)
+
+        workers = [self.forked(of_one, number) for number in range(self.jobs)]
         ends = [os.waitpid(worker, 0)[1] for worker in workers]
         if any(ends):
             raise pytest.UsageError("a worker stopped; see above")
@@ -389,6 +395,8 @@ class Trials:
             if time.monotonic() > last:  # it waits for something
                 os.killpg(child, signal.SIGKILL)
             time.sleep(0.005)
+        for folder in Path(os.environ["PYTEST_DEBUG_TEMPROOT"]).iterdir():
+            shutil.rmtree(folder, ignore_errors=True)
         begun = told.read_text().split() if told.exists() else []
         return None if ended[1] == 0 else list(map(int, begun))
 
@@ -443,7 +451,7 @@ def try_all(waiting, jobs):
         importlib.import_module(library)
     os.chdir(ROOT)
     options = ["-qq", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-    if pytest.main([*options, f"--basetemp={FOLDER}/tmp"], plugins=[Trials(waiting, jobs)]):
+    if pytest.main(options, plugins=[Trials(waiting, jobs)]):
         sys.exit("error: the tests could not be tried; see above")
     shutil.rmtree(FOLDER)
 
