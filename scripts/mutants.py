@@ -11,6 +11,8 @@ left out, so a few more die than it says. Results are lines of .cache/mutants.js
 same text of the module is not run again, but `--again` runs survivors again.
 """
 
+import __future__
+
 import argparse
 import ast
 import gc
@@ -45,6 +47,7 @@ MODULES = [
     "leaderboard/record_checks", "leaderboard/record_scores", "leaderboard/records", "leaderboard/regression",
     "tuning/selection", "tuning/strategies",
 ]  # fmt: skip
+LATE_ANNOTATIONS = __future__.annotations.compiler_flag  # as all modules have it
 # What tests import late; a forked child would import it each time.
 LIBRARIES = """
     datasets jinja2 json_repair jsonschema lm_eval._cli.run lm_eval.evaluator lm_eval.loggers
@@ -160,7 +163,7 @@ def put(module, source, line):
         )
         if first_line(statement) <= line <= statement.end_lineno or uses_new:
             before = dict(space)
-            exec(compile(ast.Module([statement], []), module.__file__, "exec"), space)
+            exec(compile(ast.Module([statement], []), module.__file__, "exec", LATE_ANNOTATIONS), space)
             for name, old in before.items():
                 if space[name] is not old:
                     renewed.add(name)

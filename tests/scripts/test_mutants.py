@@ -44,13 +44,15 @@ def test_every_module_has_changes_that_are_python():
 
 
 SOURCE = """
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
 
 LEAST = 2
 TWICE = [LEAST * 2]
 
-def enough(number, least=LEAST):
+def enough(number: NotImported, least=LEAST):
     return number >= least
 
 KNOWN = {"enough": enough}
@@ -103,7 +105,7 @@ def test_a_change_is_seen_by_all_that_hold_what_is_changed(old, new, now, monkey
 @pytest.mark.parametrize(
     ("text", "function"),
     [
-        ("    return number >= least", "def enough(number, least=LEAST):"),
+        ("    return number >= least", "def enough(number: NotImported, least=LEAST):"),
         ("    return KNOWN[name](3)", "@lru_cache"),
         ("    words: int = 1", None),
     ],
