@@ -101,7 +101,7 @@ def other_versions(node):
 def changes(source):
     """Each (first byte, end, text) that may replace those bytes of the source.
 
-    Left alone: annotations, docstrings, messages of errors, what only names types or exports.
+    Left alone: annotations, docstrings, messages of errors, what only names types or exports, `zip(strict=)`.
     """
     lines = [0]
     for line in source.splitlines(keepends=True):
@@ -125,6 +125,8 @@ def changes(source):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             return
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return
+        if isinstance(node, ast.keyword) and node.arg == "strict":  # of `zip`: what it guards is never so
             return
         for field, value in ast.iter_fields(node):
             if field not in ("annotation", "returns", "decorator_list", "pattern"):
@@ -419,7 +421,7 @@ class Trials:
 
 def in_turn(places):
     """Each with the one that follows: pytest keeps what both use."""
-    return zip(places, [*places[1:], None], strict=True)
+    return zip(places, [*places[1:], None])  # noqa: B905  # of no tests there is none that follows
 
 
 def main():

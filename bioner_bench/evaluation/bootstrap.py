@@ -244,7 +244,7 @@ def compare_runs(
     return Comparison(found.observed, *found.interval(), found.p_value(), margin)
 
 
-def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
+def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
     """p values of tests that make one statement together, corrected so that their joint error is held.
 
     Rejecting what is below 5 % then rejects anything wrongly in at most 5 % of cases, whatever the tests
@@ -259,7 +259,7 @@ def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    tests = max(len(p_values), tests or 0)
+    tests = max(len(p_values), tests)
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

@@ -102,7 +102,6 @@ def _find(haystack: str, string: str, after: int) -> tuple[int, int]:
         return -1, 0
     for before, needle, behind in (
         (">", plain, "<"),
-        ('"', plain, '"(?!:)'),
         ('"', escaped, '"(?!:)'),
         ("", plain, ""),
         ("", escaped, ""),

@@ -88,7 +88,8 @@ def lay(copied: str, text: str) -> Copy:
             places[here : here + len(word)] = range(there, there + len(word))
     for (i, j, size), (next_i, next_j, _) in pairwise([(0, 0, 0), *common, (len(ours), len(theirs), 0)]):
         _fill(places, ours[i + size : next_i], theirs[j + size : next_j])
-    last_i, last_j = next(((i + n, j + n) for i, j, n in reversed(common)), (0, 0))
+    blocks = common or [(0, 0, 0)]
+    first_i, (last_i, last_j, size) = blocks[0][0], blocks[-1]
     counted = [n for n, c in enumerate(text) if c.isalnum()] or [
         n for n, c in enumerate(text) if not c.isspace()
     ]
@@ -101,8 +102,8 @@ def lay(copied: str, text: str) -> Copy:
         letters=sum(text[n].isalnum() for n in taken),
         more=sum(c.isalnum() for c, place in zip(copied, places, strict=True) if place == NOWHERE),
         share=sum(n in taken for n in counted) / len(counted) if counted else 1.0,
-        same=sum(n for _, _, n in common) == len(wanted) == last_i - (common[0][0] if common else 0),
-        stops=any(word[0].isalnum() for word in wanted[last_j:]) and len(ours) - last_i <= 1,
+        same=sum(n for _, _, n in common) == len(wanted) == last_i + size - first_i,
+        stops=any(word[0].isalnum() for word in wanted[last_j + size :]) and len(ours) - last_i - size <= 1,
     )
 
 

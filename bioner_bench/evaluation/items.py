@@ -17,12 +17,15 @@ from bioner_bench.schema import Mention
 
 TEXT_KEYS = (
     *("text", "mention", "name", "span", "word", "value", "entity", "term", "surface", "phrase", "string"),
-    *("surfaceform", "token", "literal", "exact", "content", "matchedtext", "match"),
+    *("surfaceform", "token", "literal", "exact", "content", "match"),
 )
 TYPE_KEYS = (
     *("type", "label", "category", "group", "class", "entity", "tag", "nertag", "semantictype", "kind"),
     "annotationtype",
 )
+_SUBTYPE_KEYS = frozenset(map(fold, ("group", "class", "category", "kind")))
+"""What may say more of a mention than its type, as `"class": "inherited"` does of one under "Disease"."""
+
 LIST_KEYS = frozenset(
     [
         "entity",
@@ -121,7 +124,7 @@ def mentions_in_string(text: str, type_: str, types: Types, depth: int) -> tuple
     """The mentions of one string: several with semicolons, lines or commas between; or JSON."""
     inner = inner_json(text)
     if inner is not None:
-        return mentions_in(inner, type_, types, depth + 1)
+        return mentions_in(inner, type_, types, depth)
     if says_none(text):
         return [], True
     parts = [part for part in _SPLIT.split(text) if part and not says_none(part)]
@@ -224,7 +227,7 @@ def _in_object(
     value: Mapping[str, Any], text_key: str, type_: str, types: Types
 ) -> tuple[list[Mention], bool]:
     type_key = find_key(value, TYPE_KEYS, but=text_key)
-    if type_key is not None and fold(type_key) not in ("group", "class", "category", "kind"):
+    if type_key is not None and fold(type_key) not in _SUBTYPE_KEYS:
         named = labelled_type(value[type_key], types)
         if named is None:
             return [], False

@@ -142,7 +142,7 @@ _SCHEMA_WORDS = frozenset(["required", "enum"])
 
 
 def _last_word(key: str) -> str:
-    return fold(re.split(r"[\W_]+", key[:80])[-1])
+    return fold(re.split(r"[\W_]+", key)[-1])
 
 
 # Mentions that bring their types.

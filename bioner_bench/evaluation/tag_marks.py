@@ -133,7 +133,7 @@ def _type(name: str, types: tuple[str, ...]) -> str | None:
     """The type that a tag names, as a whole, in its first word, or in an attribute."""
     if name in types:
         return name
-    named = [name, *name.split(maxsplit=1)[:1], *_ATTRIBUTE.findall(name)]
+    named = [name, *name.split()[:1], *_ATTRIBUTE.findall(name)]
     return next((type_ for each in named if (type_ := match_type(each, types)) is not None), None)
 
 

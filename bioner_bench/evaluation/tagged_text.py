@@ -21,11 +21,11 @@ def tagged(text: str, entities: Iterable[Entity]) -> str:
     """
     # At one place what ends comes before what begins, and the longer mention is outside.
     tags = []
-    for number, each in enumerate(sorted(entities, key=lambda e: (e.start, -e.end, e.type))):
-        tags.append((each.start, 1, number, f"<{each.type}>"))
-        tags.append((each.end, 0, -number, f"</{each.type}>"))
+    for number, each in enumerate(sorted(entities, key=lambda e: (e.start, -e.end, e.type)), start=1):
+        tags.append((each.start, number, f"<{each.type}>"))
+        tags.append((each.end, -number, f"</{each.type}>"))
     pieces, done = [], 0
-    for place, _, _, tag in sorted(tags):
+    for place, _, tag in sorted(tags):
         pieces += [text[done:place], tag]
         done = place
     return "".join([*pieces, text[done:]])

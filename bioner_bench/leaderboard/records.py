@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from math import isclose
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
@@ -307,7 +308,7 @@ def _check_confidence(path: Path, record: Record, sums: Mapping[str, Any]) -> No
     for found in known["coverage"][:1] if known else ():
         strict, gold = record["scores"]["strict_precision"]["value"], sums["gold"]
         recall = sums["strict"] / gold if gold else 0.0
-        same = abs(found["precision"] - (strict or 0.0)) <= 1e-9 and abs(found["recall"] - recall) <= 1e-9
+        same = isclose(found["precision"], strict or 0.0) and isclose(found["recall"], recall)
         if found["share"] != 1 or found["mentions"] != sums["predicted"] or not same:
             raise BenchmarkError(f"{path}: confidence is of other mentions than the counts; make it again")
 

@@ -68,7 +68,7 @@ class Verdict:
     setup: str
     outcome: Outcome
     reason: str
-    runs: tuple[int, int] = (1, 1)
+    runs: tuple[int, int] = (0, 0)
     sentences: int = 0
     corpus_sentences: int = 0
     documents: int | None = None

@@ -281,7 +281,8 @@ def _picture(found: Sequence[Row], scores: Mapping[str, AnyScore], made: Selecti
         axes.set_xlabel(name)
         if by_ifd:
             axes.set_xscale("log")
-            axes.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+            ticks = [0.001, 0.01, 0.1, 1]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.set_xlabel("IFD (what lies outside is at the edges)")
         axes.set_ylabel("rows")
         axes.legend(frameon=False)

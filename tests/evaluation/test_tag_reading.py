@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bioner_bench import corpora
-from bioner_bench.evaluation.copying import likeness
+from bioner_bench.evaluation.copying import lay, likeness
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.tag_reading import parse_tagged
@@ -60,6 +60,25 @@ def test_only_the_end_of_an_answer_can_be_cut():
     half = "hereditary <Disease>breast cancer</Disease> and"
     cut = [parse_tagged(output, TEXT, TYPES).cut for output in (half, f"{half}\nThat is all I can say.")]
     assert cut == [True, False]
+
+
+def test_half_of_what_stands_in_a_tag_must_be_of_the_sentence():
+    assert lay("mice aaaa", "mice bbbb").span(0, 9) == (0, 4)
+    assert lay("mice aaaaa", "mice bbbb").span(0, 10) is None
+
+
+def test_words_that_both_end_with_are_laid_on_each_other():
+    assert lay("mice ataxia today", "ataxia lupus today").span(5, 11) == (0, 6)
+
+
+@pytest.mark.parametrize(("copied", "stops"), [("x", True), ("x y", False), ("", True)])
+def test_a_copy_without_a_word_of_its_sentence_stops_before_the_first(copied, stops):
+    assert lay(copied, "mice").stops is stops
+
+
+def test_what_ends_at_one_place_is_closed_from_the_inside():
+    inside = [Entity(0, 13, "Disease"), Entity(7, 13, "Organ")]
+    assert tagged("breast cancer", inside) == "<Disease>breast <Organ>cancer</Organ></Disease>"
 
 
 def disease(*places):

@@ -16,7 +16,7 @@ WRAPPERS = """
 """
 TEXTS = """
     text mention name span word value entity term surface phrase string surfaceform token literal
-    exact content matchedtext match
+    exact content matchedtext matched_text match
 """
 TYPES = """
     type label category entitytype entitygroup class entity tag nertag group semantictype

@@ -171,6 +171,8 @@ def test_one_changed_answer_is_refused_unless_rescored(output):
 
 def test_each_column_of_counts_has_a_line_of_its_own(tmp_path):
     text = records.write(make_record(), tmp_path).read_text()
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    assert len(names) == len(set(names))
     assert text.count('"counts": {') == 1
     lines = text.split('"counts": {')[1].splitlines()
     columns = json.loads(text)["counts"]

@@ -323,6 +323,7 @@ def test_what_is_on_one_side_only_is_named_and_what_was_asked_for_is_missing(tmp
         ("alpha", "bioner_ncbi", "0-shot", "PASS", "the same"),
         ("beta", "bioner_ncbi", "", "INCOMPARABLE", MISSING),
     ]
+    assert [verdict.runs for verdict in asked.verdicts] == [(1, 1), (0, 0)]
     assert (asked.only_old, asked.only_new) == (("beta bioner_ncbi 0-shot",), ())
     # Where each side holds one system, its name may differ.
     report = check_all(folder("gamma", make_record("gamma", sentences=40)), folder("alone", alpha))

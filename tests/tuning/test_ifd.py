@@ -175,6 +175,13 @@ def test_the_share_is_taken_of_each_corpus_unless_pooled():
     assert select(rows, scores, "hybrid", 0.5, 0, pooled=True).kept == {"b/0", "b/1", "b/2", "b/3"}
 
 
+def test_the_rows_of_a_random_selection_stay_those_that_they_were():
+    rows = made_rows(6, 0, "a") + made_rows(6, 0, "b")
+    assert select(rows, {}, "random", 0.5, 1).kept == {"a/1", "a/4", "a/5", "b/1", "b/3", "b/5"}
+    pooled = select(rows, {}, "random", 0.5, 1, pooled=True).kept
+    assert pooled == {"a/1", "a/2", "a/3", "a/5", "b/0", "b/4"}
+
+
 SCORED_ROWS = st.lists(st.tuples(st.integers(0, 4), st.none() | st.floats(0, 2)), min_size=1, max_size=30)
 """The number of mentions and the IFD of each row."""
 

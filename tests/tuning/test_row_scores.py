@@ -313,7 +313,7 @@ def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
     group = [*positives, *negatives]
     scores = {row.id: Score(row.id, value, 1.0, 1.0, 3) for row, value in zip(group, values, strict=True)}
     made = select(group, scores, "hybrid", 0.5, 0)
-    choice = Choice("hybrid", 0.5, weak_model="smollm2-135m")
+    choice = Choice("hybrid", 0.5, weak_model="/models/smollm2-135m")
     report = selection._report(["bioner_sample"], choice, group, scores, made)
     counts = {
         "rows": 8,
