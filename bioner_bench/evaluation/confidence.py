@@ -77,10 +77,10 @@ def mention_confidences(tokens: Tokens, strings: Sequence[str]) -> list[float | 
     found: list[float | None] = []
     after = 0
     for string in strings:
-        at, size = _find(haystack, string, after)
-        if at < 0:
+        if (place := _find(haystack, string, after)) is None:
             found.append(None)
             continue
+        at, size = place
         after = at + 1
         # The first token that ends behind the start, up to the first that does not end before the end.
         first = bisect_right(ends, places[at])
@@ -90,7 +90,7 @@ def mention_confidences(tokens: Tokens, strings: Sequence[str]) -> list[float | 
     return found
 
 
-def _find(haystack: str, string: str, after: int) -> tuple[int, int]:
+def _find(haystack: str, string: str, after: int) -> tuple[int, int] | None:
     """Place and length of a mention in an answer without white space: after the last one, or anywhere.
 
     Between tags, or in quotes that no colon follows, as it follows a key; else wherever its words stand. In
@@ -99,7 +99,7 @@ def _find(haystack: str, string: str, after: int) -> tuple[int, int]:
     plain = fold("".join(string.split()))
     escaped = fold("".join(json.dumps(string, ensure_ascii=False)[1:-1].split()))
     if not plain:
-        return -1, 0
+        return None
     for before, needle, behind in (
         (">", plain, "<"),
         ('"', escaped, '"(?!:)'),
@@ -109,7 +109,7 @@ def _find(haystack: str, string: str, after: int) -> tuple[int, int]:
         sought = re.compile(before + re.escape(needle) + behind)
         if found := sought.search(haystack, after) or sought.search(haystack):
             return found.start() + len(before), len(needle)
-    return -1, 0
+    return None
 
 
 def precision_at_coverage(

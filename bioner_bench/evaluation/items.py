@@ -107,7 +107,7 @@ def mentions_in(value: Any, type_: str, types: Types, depth: int) -> tuple[list[
     """The mentions that stand under a type, and whether all of it was understood."""
     if depth > DEEPEST:
         return [], False
-    if value is None or value is False or value in ("", 0):
+    if value is None or value == 0:  # false, too
         return [], True
     if isinstance(value, float) and math.isnan(value):  # NaN, which tables use for nothing
         return [], True

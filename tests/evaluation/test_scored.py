@@ -187,6 +187,10 @@ def test_files_of_lines_that_do_not_go_together(tmp_path):
             for name in ("types", "entities")
         ),
         ([{"doc": sample("")["doc"] | {"entities": [[0, 6]]}}], r"entities\[0\]: \[0, 6\] is not"),
+        (
+            [sample("{}", doc=sample("")["doc"] | {"entities": [{"start": 0, "end": 6, "type": "Disease"}]})],
+            r"entities\[0\]: 'seen' is a required property",
+        ),
         (["", " "], "has no lines; run lm_eval with --log_samples and --output_path"),
     ):
         with pytest.raises(BenchmarkError, match=said):

@@ -44,6 +44,11 @@ def test_an_empty_list_under_a_wrapper_is_an_answer(key):
     assert read({key: []}) == read({f"{key}s": []}) == ([], Level.EXTRACTED)
 
 
+@pytest.mark.parametrize("key", ["Disease [MeSH]", "Disease (MeSH)", "[MeSH] disease"])
+def test_what_stands_in_brackets_says_nothing_of_the_type(key):
+    assert match_type(key, ONE) == "Disease"
+
+
 @pytest.mark.parametrize("key", TEXTS.split())
 def test_where_the_mention_is(key):
     assert read([{key: "ataxia", "type": "Disease"}]) == ([("ataxia", None, None)], Level.EXTRACTED)

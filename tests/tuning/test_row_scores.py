@@ -336,7 +336,7 @@ def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
     assert selection._shortfall(counts | {"positives": 40}) is None  # a twentieth
     assert selection._shortfall(counts | {"positives": 39}) is not None
     assert report["bioner_bench"] == __version__
-    assert report["choice"]["weak_model"] == "smollm2-135m"
+    assert (report["choice"]["weak_model"], report["choice"]["seed"]) == ("smollm2-135m", 0)
     edges = report["histogram"]["edges"]
     assert (edges[0], edges[-1], len(edges)) == (0, 1, 62)
     assert edges[1:22:20] == pytest.approx([0.001, 0.01])
@@ -352,6 +352,11 @@ def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
     picture = selection._picture(group, scores, made, "ifd").replace("<!-- ", ">").replace(" -->", "<")
     for label in ("0.001", "0.01", "0.1", "1", "rows", "IFD (what lies outside is at the edges)"):
         assert f">{label}<" in picture
+
+
+def test_the_histogram_of_equal_scores_is_one_wide():
+    edges = selection._edges({"a": Measure("a", 2), "b": Measure("b", 2)})
+    assert (edges[0], edges[-1]) == pytest.approx((2, 3))
 
 
 def test_counts_are_those_of_the_sentences():
