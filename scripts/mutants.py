@@ -9,6 +9,10 @@ tests that call the changed function, or, of a change outside functions, any fun
 dies if a test fails that passes without it, in the same order, or takes ten times its time. Slow tests are
 left out, so a few more die than it says. Results are lines of .cache/mutants.jsonl; what is there for the
 same text of the module is not run again, but `--again` runs again what did not die.
+
+What lives though no input can tell it apart is no fault of the tests: `SAME` lists such changes, each with
+the reason, and they do not count. (Jia and Harman, IEEE Transactions on Software Engineering 37(5), 2011: the
+score is what dies of all that are not equivalent.)
 """
 
 import __future__
@@ -40,6 +44,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bioner_bench"
 RESULTS = ROOT / ".cache" / "mutants.jsonl"
+SAME = Path(__file__).with_name("mutants_that_change_nothing.jsonl")
 FOLDER = ROOT / ".cache" / "mutants" / str(os.getpid())
 MEMORY = 8 << 30
 MODULES = [
@@ -466,12 +471,21 @@ def known_rows():
 
 
 def report(rows):
-    counted = Counter(row["outcome"] for row in rows)
-    for row in sorted((row for row in rows if row["outcome"] != "dies"), key=lambda row: row["key"]):
-        print(f"{row['outcome']}: bioner_bench/{row['module']}.py:{row['line']}")
-        print(f"    {row['old']}\n    {row['new']}")
-    lived = f"{counted['lives']} live, {counted['unclear']} are unclear"
-    print(f"{len(rows)} tried, {counted['dies']} died, {lived}")
+    reasons = {tuple(row[:3]): row[3] for row in map(json.loads, SAME.read_text().splitlines())}
+    outcomes = Counter()
+    for row in sorted(rows, key=lambda row: row["key"]):
+        source = (PACKAGE / f"{row['module']}.py").read_text().splitlines()
+        why = reasons.get((row["module"], source[row["line"] - 1].strip(), row["new"]))
+        outcome = "is the same" if row["outcome"] == "lives" and why else row["outcome"]
+        outcomes[outcome] += 1
+        if outcome != "dies":
+            print(f"{outcome}: bioner_bench/{row['module']}.py:{row['line']}")
+            print(f"    {row['old']}\n    {why or row['new']}")
+    same, died = outcomes["is the same"], outcomes["dies"]
+    counted = max(1, len(rows) - same)
+    lived = f"{outcomes['lives']} live, {outcomes['unclear']} are unclear"
+    print(f"{len(rows)} tried, of which {same} change nothing")
+    print(f"{died} of {counted} died ({died / counted:.1%}), {lived}")
 
 
 if __name__ == "__main__":
