@@ -41,14 +41,14 @@ corpora: $(READY)
 demo: $(READY)
 	$(BIN)/bioner-bench demo
 
-# With tests of a module on one of them as long as that keeps both busy: what they share is made once.
-BOTH = --numprocesses 2 --dist worksteal
+# A worker for each processor, up to eight. Tests of a module stay on one of them as long as all are busy: what they share is made once.
+WORKERS = --numprocesses auto --maxprocesses 8 --dist worksteal
 
 test: $(READY) lint
-	$(BIN)/python -m pytest $(BOTH)
+	$(BIN)/python -m pytest $(WORKERS)
 
 quick: $(READY)
-	$(BIN)/python -m pytest $(BOTH) --quiet -m "not slow"
+	$(BIN)/python -m pytest $(WORKERS) --quiet -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .
