@@ -25,7 +25,8 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import page_cost, page_counts, page_rows, records
 from bioner_bench.leaderboard.page_rows import Json
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import corpus_name, current, members, nothing_to_average, tasks_of
+from bioner_bench.leaderboard.rows import current, nothing_to_average, tasks_of
+from bioner_bench.leaderboard.tasks import corpus_name, members
 
 _SCRIPTS = ("page.js", "page_panel.js", "page_compare.js")
 

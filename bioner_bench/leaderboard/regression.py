@@ -32,7 +32,7 @@ from bioner_bench.evaluation.bootstrap import (
 from bioner_bench.evaluation.scoring import scores, total
 from bioner_bench.leaderboard.pairing import on_common_sentences, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import GROUPS, members
+from bioner_bench.leaderboard.tasks import GROUPS, members
 from bioner_bench.schema import BenchmarkError
 
 ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")

@@ -1,6 +1,8 @@
 """`bioner-bench check`: verdicts and exit codes."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -461,6 +463,14 @@ def test_exit_codes_and_json(tmp_path):
     assert report["outcome"] == verdict["outcome"] == "regression"
     assert verdict["difference"] < verdict["difference_high"] < 0
     assert verdict["p_value"] < 0.05
+
+
+@pytest.mark.slow
+def test_a_check_needs_no_pandas(tmp_path):
+    path = records.write(make_record(), tmp_path)
+    code = "import sys; sys.modules['pandas'] = None; from bioner_bench.cli.main import main; main()"
+    for more in ([], ["--markdown"], ["--tasks", "bioner_ncbi", "--json"], ["--junit", tmp_path / "it.xml"]):
+        subprocess.run([sys.executable, "-c", code, "check", path, "--against", path, *more], check=True)
 
 
 @pytest.mark.slow
