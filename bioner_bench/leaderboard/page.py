@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
-from importlib import resources
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from bioner_bench import corpora
@@ -27,6 +26,7 @@ from bioner_bench.leaderboard.page_rows import Json
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import current, lines, nothing_to_average, overview, tasks_of
 from bioner_bench.leaderboard.tasks import corpus_name, members
+from bioner_bench.leaderboard.templates import FOLDER, template
 
 _SCRIPTS = ("page.js", "page_panel.js", "page_compare.js")
 
@@ -231,17 +231,9 @@ def _source_hash(content: str) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        newline_sequence="\n",
+    return template(
+        "page.html.j2",
+        {"percent": _percent, "speed": _speed, "source_hash": _source_hash},
+        style=FOLDER.joinpath("page.css").read_text("utf-8"),
+        script="".join(FOLDER.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
     )
-    environment.filters |= {"percent": _percent, "speed": _speed, "source_hash": _source_hash}
-    folder = resources.files("bioner_bench.leaderboard")
-    environment.globals |= {
-        "style": folder.joinpath("page.css").read_text("utf-8"),
-        "script": "".join(folder.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
-    }
-    return environment.from_string(folder.joinpath("page.html.j2").read_text("utf-8"))
