@@ -602,6 +602,11 @@ def test_a_score_that_is_not_known_cannot_be_compared():
     assert check(spans, record, score="strict_recall_seen").outcome is Outcome.INCOMPARABLE
 
 
+def test_where_all_gold_is_other_it_is_not_the_score_that_is_unknown():
+    other = make_record() | {"sentence_hashes": [f"{number:012x}" for number in range(120)]}
+    assert check(other, make_record()).reason == "other gold or text in 120 sentences"
+
+
 def test_an_unforeseen_error_never_looks_like_a_regression(tmp_path, monkeypatch, capsys):
     from bioner_bench.cli import main as cli
 
