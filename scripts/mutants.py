@@ -49,8 +49,8 @@ FOLDER = ROOT / ".cache" / "mutants" / str(os.getpid())
 MEMORY = 8 << 30
 MODULES = [
     *sorted(f"evaluation/{path.stem}" for path in (PACKAGE / "evaluation").glob("[a-z]*.py")),
-    "leaderboard/record_checks", "leaderboard/record_scores", "leaderboard/records", "leaderboard/regression",
-    "tuning/selection", "tuning/strategies",
+    "leaderboard/pairing", "leaderboard/record_checks", "leaderboard/record_scores", "leaderboard/records",
+    "leaderboard/regression", "tuning/selection", "tuning/strategies",
 ]  # fmt: skip
 LATE_ANNOTATIONS = __future__.annotations.compiler_flag  # as all modules have it
 # What tests import late; a forked child would import it each time.

@@ -30,6 +30,8 @@ def checked_saving(stores: Sequence[AnswerStore] = (), name_store: bool = True) 
     Raises:
         BenchmarkError: a file is not there, or not whole.
     """
+    from unittest.mock import patch
+
     from lm_eval.loggers import EvaluationTracker
 
     plain = EvaluationTracker.save_results_aggregated
@@ -46,11 +48,8 @@ def checked_saving(stores: Sequence[AnswerStore] = (), name_store: bool = True) 
         plain(tracker, results, samples)
         saved.append((tracker, samples is not None))
 
-    EvaluationTracker.save_results_aggregated = save
-    try:
+    with patch.object(EvaluationTracker, "save_results_aggregated", save):
         yield
-    finally:
-        EvaluationTracker.save_results_aggregated = plain
     for tracker, samples in saved:  # one, in the process that has the results
         if tracker.output_path:
             _check(tracker, samples)

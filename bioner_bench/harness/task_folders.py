@@ -67,6 +67,8 @@ def task_manager(names: Sequence[str], include_path: str | Sequence[str] | None,
 @contextmanager
 def only_what_is_needed(names: Sequence[str]) -> Iterator[None]:
     """Inside, lm-eval's command line makes its index with `task_manager`."""
+    from unittest.mock import patch
+
     import lm_eval.tasks
 
     plain = lm_eval.tasks.TaskManager
@@ -75,11 +77,8 @@ def only_what_is_needed(names: Sequence[str]) -> Iterator[None]:
         lm_eval.tasks.TaskManager = plain
         return task_manager(names, include_path, **given)
 
-    lm_eval.tasks.TaskManager = manager
-    try:
+    with patch.object(lm_eval.tasks, "TaskManager", manager):
         yield
-    finally:
-        lm_eval.tasks.TaskManager = plain
 
 
 def _unexpected(record: logging.LogRecord) -> bool:

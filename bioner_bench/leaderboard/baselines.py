@@ -11,7 +11,8 @@ from bioner_bench import corpora
 from bioner_bench.harness.cards import KINDS, Card
 from bioner_bench.harness.systems import CARDS
 from bioner_bench.leaderboard import sources
-from bioner_bench.leaderboard.tables import escape, markdown_table
+from bioner_bench.leaderboard.markdown import escape
+from bioner_bench.leaderboard.tables import markdown_table
 
 _HEAD = """# Systems
 

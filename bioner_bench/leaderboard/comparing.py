@@ -7,21 +7,15 @@ in training), so the p values of each are corrected by Holm's method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, SIGNIFICANCE, compare_runs, holm
-from bioner_bench.evaluation.scoring import Score, scores, total
-from bioner_bench.leaderboard.pairing import Common, on_common_sentences, read_all, setup_of
-from bioner_bench.leaderboard.records import Record
+from bioner_bench.evaluation.bootstrap import RESAMPLES, SEED, SIGNIFICANCE, holm
+from bioner_bench.evaluation.scoring import Score, scores
+from bioner_bench.leaderboard.pairing import Runs, on_common_sentences, paired, read_all, setup_of
 from bioner_bench.schema import BenchmarkError
-
-Runs = list[Record]
-"""Of one system on one task with one setup: they differ in their training seed."""
 
 
 @dataclass(frozen=True)
@@ -99,25 +93,23 @@ def compare(
     """
     sides = [_side(path) for path in (a, b)]
     (name_a, ours), (name_b, theirs) = sides
-    known = {name: each for runs in ours.values() for name, each in scores(runs[0]["types"]).items()}
+    known = {
+        name: each
+        for of_task in ours.values()
+        for runs in of_task
+        for name, each in scores(runs[0]["types"]).items()
+    }
     if score not in known:
         raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
-    compared: list[OnTask] = []
-    left_out: list[str] = []
-    alone: tuple[list[str], list[str]] = ([], [])
-    for task in dict.fromkeys(task for side in (ours, theirs) for task, _ in side):
-        pairs, left = _pairs(task, ours, theirs)
-        for side, setup in left:
-            alone[side].append(f"{task} {setup}")
-        for runs_a, runs_b in pairs:
-            if reason := _reason(runs_a, runs_b, score):
-                left_out.append(f"{task}: {reason}")
-            else:
-                compared.append(_on_task(runs_a, runs_b, score, resamples, seed))
+    pairs, *alone = paired(ours, theirs, setup_of)
+    made = [(runs[0]["task"], _on_task(runs, others, score, resamples, seed)) for runs, others in pairs]
+    compared = [on for _, on in made if isinstance(on, OnTask)]
+    left_out = [f"{task}: {reason}" for task, reason in made if isinstance(reason, str)]
     names = (name_a, name_b) if name_a != name_b else (str(a), str(b))
-    left_out += [
-        f"only {name} has {', '.join(what)}" for name, what in zip(names, alone, strict=True) if what
-    ]
+    for name, side in zip(names, alone, strict=True):
+        if side:
+            what = (f"{runs[0]['task']} {setup_of(runs[0])}" for runs in side)
+            left_out.append(f"only {name} has {', '.join(what)}")
     if not compared:
         reasons = f": {left_out[0]}" if left_out else ""
         raise BenchmarkError(f"{a} and {b} have no task in common that can be compared{reasons}")
@@ -126,79 +118,50 @@ def compare(
     )
 
 
-def _side(path: Path) -> tuple[str, dict[tuple[str, str], Runs]]:
-    """The name of a system, and its runs by task and setup."""
-    found: dict[tuple[str, str], Runs] = {}
+def _side(path: Path) -> tuple[str, dict[str, list[Runs]]]:
+    """The name of a system, and its runs by task, those of one setup together."""
     read = read_all(path)
     names = sorted({record["system"]["name"] for record in read})
     if len(names) > 1:
         raise BenchmarkError(
             f"{path} holds records of {len(names)} systems, {names[0]} first; name the folder of one"
         )
+    found: dict[str, dict[str, Runs]] = {}
     for record in read:
-        found.setdefault((record["task"], setup_of(record)), []).append(record)
-    return names[0], found
+        found.setdefault(record["task"], {}).setdefault(setup_of(record), []).append(record)
+    return names[0], {task: list(by_setup.values()) for task, by_setup in found.items()}
 
 
-def _pairs(
-    task: str, ours: Mapping[tuple[str, str], Runs], theirs: Mapping[tuple[str, str], Runs]
-) -> tuple[list[tuple[Runs, Runs]], list[tuple[int, str]]]:
-    """Runs that belong together, and the side (0 or 1) and setup of those that have none."""
-    left, right = (
-        {setup: runs for (of, setup), runs in side.items() if of == task} for side in (ours, theirs)
-    )
-    pairs = [(left.pop(setup), right.pop(setup)) for setup in list(left) if setup in right]
-    if len(left) == len(right) == 1:
-        pairs.append((left.popitem()[1], right.popitem()[1]))
-    alone = [(number, setup) for number, side in enumerate((left, right)) for setup in side]
-    return pairs, alone
-
-
-def _reason(runs_a: Runs, runs_b: Runs, score: str) -> str | None:
-    """Why runs cannot be compared; None if they can, whatever prompts and setups they had."""
+def _on_task(runs_a: Runs, runs_b: Runs, score: str, resamples: int, seed: int) -> OnTask | str:
+    """The comparison; or why there is none, whatever prompts and setups they had."""
     for what in ("task_version", "types"):
         values = {str(run[what]) for run in (*runs_a, *runs_b)}
         if len(values) > 1:
             return f"other {what.replace('_', ' ')}: {' against '.join(sorted(values))}"
-    if score not in scores(runs_a[0]["types"]):
-        return f"it has no {score}"
-    common = on_common_sentences([*runs_a, *runs_b])
-    if common.missing:
-        return f"other gold or text in {common.missing} sentences"
-    return None if _known(scores(runs_a[0]["types"])[score], common) else f"{score} is not known of both"
-
-
-def _on_task(runs_a: Runs, runs_b: Runs, score: str, resamples: int, seed: int) -> OnTask:
-    common = on_common_sentences([*runs_a, *runs_b])
     types = runs_a[0]["types"]
     named = scores(types)
+    if score not in named:
+        return f"it has no {score}"
+    common = on_common_sentences(runs_a, runs_b)
+    if reason := common.refusal(named[score]):
+        return reason
     wanted = [score, *(f"{score}_{type_}" for type_ in types), "strict_recall_seen", "strict_recall_unseen"]
 
     def difference(of: Score) -> Difference:
-        tables_a, tables_b = common.tables[: len(runs_a)], common.tables[len(runs_a) :]
-        mean_a, mean_b = (
-            float(np.mean([of.of(total(table)) for table in tables])) for tables in (tables_a, tables_b)
-        )
-        test = compare_runs(of, tables_a, tables_b, common.documents, resamples, seed)
-        return Difference(
-            of.name, mean_a, mean_b, test.difference, test.low, test.high, test.p_value, test.p_value
-        )
+        a, b, test = common.compared(of, resamples, seed)
+        return Difference(of.name, a, b, test.difference, test.low, test.high, test.p_value, test.p_value)
 
     there = [named[name] for name in dict.fromkeys(wanted) if name in named]
-    main, *details = (difference(of) for of in there if _known(of, common))
+    main, *details = (difference(of) for of in there if common.knows(of))
     return OnTask(
         runs_a[0]["task"],
         (setup_of(runs_a[0]), setup_of(runs_b[0])),
         (len(runs_a), len(runs_b)),
         common.sentences,
-        len(set(common.documents)) if common.documents else None,
+        common.number_of_documents,
         main,
         tuple(details),
     )
-
-
-def _known(of: Score, common: Common) -> bool:
-    return all(any(table[column].any() for column in of.needs) for table in common.tables)
 
 
 def _corrected(compared: Sequence[OnTask]) -> list[OnTask]:

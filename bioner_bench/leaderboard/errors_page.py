@@ -6,11 +6,7 @@ It holds the text of a corpus, so it is for the reader's own machine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined, Template
 
 from bioner_bench.evaluation.errors import ERRORS, Kind
 from bioner_bench.leaderboard.error_report import (
@@ -22,12 +18,13 @@ from bioner_bench.leaderboard.error_report import (
     described,
 )
 from bioner_bench.leaderboard.marked_text import Piece, pieces
+from bioner_bench.leaderboard.templates import template
 
 
 def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) -> str:
     """The page of a report or comparison with these of its groups of sentences."""
     names = made.names if isinstance(made, Comparison) else (made.name,)
-    return _template().render(
+    return template("errors.html.j2").render(
         title=" against ".join(names),
         facts=_facts(made, sum(map(len, groups.values()))),
         kinds=[] if isinstance(made, Comparison) else _kinds(made),
@@ -109,12 +106,3 @@ def _has(one: Examined, kind: Kind) -> bool:
 def _types(one: Examined) -> list[str]:
     wrong = [each for found in one.answers for each in found if each.kind is not Kind.CORRECT]
     return list(dict.fromkeys(type_ for each in wrong for type_ in each.types))
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("bioner_bench.leaderboard").joinpath("errors.html.j2").read_text("utf-8")
-    return environment.from_string(source)

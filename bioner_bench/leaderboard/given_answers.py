@@ -11,7 +11,7 @@ from pathlib import Path
 from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.predictions import Judged
 from bioner_bench.leaderboard import kept_answers, records
-from bioner_bench.leaderboard.record_scores import expected, sentence_hash
+from bioner_bench.leaderboard.record_scores import expected
 from bioner_bench.schema import BenchmarkError
 
 
@@ -79,18 +79,10 @@ def _of_record(path: Path) -> Answers:
             f"the answers of {path} are not kept in {kept}; name lm-eval's output folder, or run the system "
             "again with --log_samples and add it"
         )
-    outputs = kept_answers.read(kept)
-    if kept_answers.digest(outputs) != record["answers_sha256"]:
-        raise BenchmarkError(f"{kept}: these are not the answers of {path}; add its run again")
     task = expected(records.corpus_of(record))
-    types = task.corpus.types
-    sentences = {sentence_hash(sentence): sentence for sentence in task.sentences}
     judged = []
-    for digest, output in outputs.items():
-        if digest not in sentences:
-            raise BenchmarkError(
-                f"{kept}: the local corpus {task.corpus.task} has no sentence {digest}; run the system again"
-            )
-        answer = kept_answers.judged(record, sentences[digest], output)
-        judged.append(Judged(sentences[digest], tuple(types), output, answer.aligned, answer.counts))
+    for place, output in kept_answers.placed(record, kept, task):
+        sentence = task.sentences[place]
+        answer = kept_answers.judged(record, sentence, output)
+        judged.append(Judged(sentence, tuple(task.corpus.types), output, answer.aligned, answer.counts))
     return Answers(f"{record['system']['name']}, {record['task']}, {records.variant(record)}", judged)

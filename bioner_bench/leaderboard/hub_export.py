@@ -14,7 +14,7 @@ import yaml
 
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import corpus_name
+from bioner_bench.leaderboard.tasks import corpus_name
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import Answer, judge, judge_parsed
 from bioner_bench.evaluation.parsing import Level, Parsed
 from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.record_scores import Expected, places
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.schema import BenchmarkError, Mention, Sentence
 from bioner_bench.writing import write_bytes
@@ -123,6 +124,18 @@ def read(path: Path) -> dict[str, str]:
             raise BenchmarkError(f"{path}:{number}: not an answer: {error}") from error
         outputs[sentence] = output
     return outputs
+
+
+def placed(record: Record, path: Path, task: Expected) -> Iterator[tuple[int, str]]:
+    """The place in the corpus of each sentence of a record, and the answer kept in a file.
+
+    Raises:
+        BenchmarkError: these are other answers, or the corpus has no such sentence, or with other gold.
+    """
+    outputs = read(path)
+    if digest(outputs) != record["answers_sha256"] or list(outputs) != record["sentence_hashes"]:
+        raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
+    return zip(places(record, task), outputs.values(), strict=True)
 
 
 def _text(outputs: Mapping[str, str]) -> bytes:

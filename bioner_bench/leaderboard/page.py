@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
-from importlib import resources
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from bioner_bench import corpora
@@ -25,7 +24,9 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.leaderboard import page_cost, page_counts, page_rows, records
 from bioner_bench.leaderboard.page_rows import Json
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import corpus_name, current, members, nothing_to_average, tasks_of
+from bioner_bench.leaderboard.rows import current, lines, nothing_to_average, overview, tasks_of
+from bioner_bench.leaderboard.tasks import corpus_name, members
+from bioner_bench.leaderboard.templates import FOLDER, template
 
 _SCRIPTS = ("page.js", "page_panel.js", "page_compare.js")
 
@@ -63,32 +64,37 @@ def html(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card]
         cards: system -> card; they say where to read on, and how to train and run a system.
         linked: whether the cards lie where the page looks for them.
     """
-    data = _data(table, found, cards, linked)
-    board = _board(data)
+    board = lines(overview(table))
+    data = _data(table, board, found, cards, linked)
     roles = Counter(_ROLES[corpora.get(task).role] for task in data["overview"])
-    parts = {"data": data, "board": board, "roles": roles, "kind_names": _KINDS}
+    parts = {"data": data, "board": _board(data, board), "roles": roles, "kind_names": _KINDS}
     drawn = [{name: value for name, value in task.items() if name != "cost"} for task in data["tasks"]]
     return _template().render(**parts, json=_json(data | {"tasks": drawn})) + "\n"
 
 
-def _data(table: pd.DataFrame, found: Sequence[Record], cards: Mapping[str, Card], linked: bool) -> Json:
+def _data(
+    table: pd.DataFrame,
+    board: Sequence[Json],
+    found: Sequence[Record],
+    cards: Mapping[str, Card],
+    linked: bool,
+) -> Json:
     by_place = {records.place(record).as_posix(): record for record in found}
     made = page_rows.runs(table, by_place, cards, linked)
     entries = page_rows.entries(table, made)
     in_entries = {entry["id"] for entry in entries}
     reported = page_rows.reported(table, cards, linked)
     measured = table[table["measured"].astype(bool)]
-    tasks = [_task(task, entries, reported, by_place, table) for task in tasks_of(measured)]
-    overview = members("bioner")
+    tasks = members("bioner")
     return {
         "columns": _COLUMNS,
         "kinds": [[kind, name] for kind, name in _KINDS.items()],
-        "tasks": tasks,
-        "overview": overview,
+        "tasks": [_task(task, entries, reported, by_place, table) for task in tasks_of(measured)],
+        "overview": tasks,
         "nothing": nothing_to_average(table),
-        "names": {task: corpus_name(task) for task in [*overview, *tasks_of(table)]},
+        "names": {task: corpus_name(task) for task in [*tasks, *tasks_of(table)]},
         "groups": [{"id": group, "name": name, "tasks": members(group)} for group, name in _GROUPS.items()],
-        "systems": page_rows.systems(table, entries, cards, linked, overview),
+        "systems": page_rows.systems(table, board, entries, cards, linked),
         "rows": entries,
         "runs": [run for run in made.values() if run["id"] not in in_entries],
         "reported": reported,
@@ -148,51 +154,35 @@ def _scale(entries: Sequence[Json]) -> list[int]:
     return [10 * int(min(ends) // 10), min(100, 10 * int(max(ends) // 10) + 10)]
 
 
-def _board(data: Json) -> list[Json]:
+def _board(data: Json, rows: Sequence[Json]) -> list[Json]:
     """The lines of the overview as they stand before a reader chooses: strict F1, mean over the core corpora.
 
-    The systems of `data` are put into that order. The script does the same for other choices.
+    The script makes the same of other choices.
     """
     by_id = {entry["id"]: entry for entry in data["rows"]}
-    group = data["groups"][0]["tasks"]
     made = []
-    for system in data["systems"]:
-        cells = {task: by_id[place]["scores"]["strict_f1"][0] for task, place in system["entries"].items()}
-        whole = all(task in cells for task in group)
+    for system, row in zip(data["systems"], rows, strict=True):
+        entries = {task: by_id[place] for task, place in system["entries"].items()}
+        looks = {task: [look for look, _ in entry["marks"]] for task, entry in entries.items()}
         made.append(
             {
                 "system": system,
-                "cells": cells,
-                "marks": {
-                    task: look
-                    for task, place in system["entries"].items()
-                    for look, _ in by_id[place]["marks"]
-                    if look in ("best", "tied")
-                },
-                "mean": sum(cells[task] for task in group) / len(group) if whole else None,
-                "known": sum(cells.values()) / len(cells),
+                "cells": {task: entry["scores"]["strict_f1"][0] for task, entry in entries.items()},
+                "marks": {task: look for task in looks for look in looks[task] if look in ("best", "tied")},
+                "mean": row.get("mean"),
+                "rank": int(row["rank"]) if "rank" in row else None,
+                "shades": {},
+                "mean_shade": None,
             }
         )
-    made.sort(
-        key=lambda line: (
-            line["system"]["kind"] == "reference",
-            line["mean"] is None,
-            -(line["mean"] or 0),
-            -len(line["cells"]),
-            -line["known"],
-        )
-    )
     ranked = [line for line in made if line["system"]["kind"] != "reference"]
     means = [line["mean"] for line in ranked if line["mean"] is not None]
     columns = {
         task: [line["cells"][task] for line in ranked if task in line["cells"]] for task in data["overview"]
     }
-    for line in made:
-        real, mean = line["system"]["kind"] != "reference", line["mean"]
-        line["rank"] = sum(other > mean for other in means) + 1 if real and mean is not None else None
-        line["shades"] = {task: _shade(value, columns[task]) for task, value in line["cells"].items() if real}
-        line["mean_shade"] = _shade(mean, means) if real and mean is not None else None
-    data["systems"] = [line["system"] for line in made]
+    for line in ranked:
+        line["shades"] = {task: _shade(value, columns[task]) for task, value in line["cells"].items()}
+        line["mean_shade"] = None if line["mean"] is None else _shade(line["mean"], means)
     return made
 
 
@@ -241,17 +231,9 @@ def _source_hash(content: str) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        newline_sequence="\n",
+    return template(
+        "page.html.j2",
+        {"percent": _percent, "speed": _speed, "source_hash": _source_hash},
+        style=FOLDER.joinpath("page.css").read_text("utf-8"),
+        script="".join(FOLDER.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
     )
-    environment.filters |= {"percent": _percent, "speed": _speed, "source_hash": _source_hash}
-    folder = resources.files("bioner_bench.leaderboard")
-    environment.globals |= {
-        "style": folder.joinpath("page.css").read_text("utf-8"),
-        "script": "".join(folder.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
-    }
-    return environment.from_string(folder.joinpath("page.html.j2").read_text("utf-8"))

@@ -17,7 +17,6 @@ from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import page_facts
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.leaderboard.rows import (
-    KEY,
     REPORTED_SCORES,
     current,
     folded,
@@ -25,6 +24,7 @@ from bioner_bench.leaderboard.rows import (
     newest_versions,
     shown_shots,
 )
+from bioner_bench.leaderboard.tasks import members
 
 Json = dict[str, Any]
 
@@ -105,30 +105,29 @@ def entries(table: pd.DataFrame, made: Mapping[str, Json]) -> list[Json]:
 
 def systems(
     table: pd.DataFrame,
+    board: Sequence[Mapping[str, Any]],
     found: Sequence[Json],
     cards: Mapping[str, Card],
     linked: bool,
-    tasks: Sequence[str],
 ) -> list[Json]:
-    """The lines of the overview, in no order yet, of systems that ran on one of these tasks in full."""
+    """The lines of the overview, which are `board`: what is known of each system, and its entries."""
+    described = {_setup(row): _described(row) for row in reversed(lines(current(table)))}
+    tasks = members("bioner")
     at = {(entry["setup"], entry["task"]): entry["id"] for entry in reversed(found) if _is_current(entry)}
     made = []
-    for row in lines(current(table).drop_duplicates(KEY)):
-        setup = _described(row)["setup"]
-        by_task = {task: at[setup, task] for task in tasks if (setup, task) in at}
-        if by_task:
-            card = cards.get(row["system"])
-            made.append(
-                _described(row)
-                | {
-                    "id": f"system/{setup}",
-                    "variant": _variant(row),
-                    "entries": by_task,
-                    "facts": page_facts.of_card(card),
-                    "links": page_facts.links(card, linked),
-                    "commands": page_facts.how_to_run(card),
-                }
-            )
+    for row in board:
+        setup, card = _setup(row), cards.get(row["system"])
+        made.append(
+            described[setup]
+            | {
+                "id": f"system/{setup}",
+                "variant": described[setup]["asked"],
+                "entries": {task: at[setup, task] for task in tasks if (setup, task) in at},
+                "facts": page_facts.of_card(card),
+                "links": page_facts.links(card, linked),
+                "commands": page_facts.how_to_run(card),
+            }
+        )
     return made
 
 
@@ -168,7 +167,7 @@ def reported(table: pd.DataFrame, cards: Mapping[str, Card], linked: bool) -> li
 def _described(row: Mapping[str, Any]) -> Json:
     return {
         "system": row["system"],
-        "setup": f"{row['system']}/{_shots(row)}",
+        "setup": _setup(row),
         "title": row["title"],
         "asked": _variant(row),
         "kind": row["kind"],
@@ -183,6 +182,10 @@ def _described(row: Mapping[str, Any]) -> Json:
 
 def _is_current(entry: Mapping[str, Any]) -> bool:
     return not entry["partial"] and not entry["older"]
+
+
+def _setup(row: Mapping[str, Any]) -> str:
+    return f"{row['system']}/{_shots(row)}"
 
 
 def _shots(row: Mapping[str, Any]) -> str:

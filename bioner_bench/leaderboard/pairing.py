@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bioner_bench.evaluation.scoring import Table
+from bioner_bench.evaluation.bootstrap import Comparison, compare_runs
+from bioner_bench.evaluation.scoring import Score, Table, total
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.records import Record
 from bioner_bench.schema import BenchmarkError
 
+Runs = list[Record]
+"""Of one system on one task with one setup: they differ in their training seed."""
+
 
 @dataclass(frozen=True)
 class Common:
-    """The counts of several runs on the sentences that all have.
+    """The counts of two systems' runs on the sentences that all of them have.
 
     Attributes:
-        tables: the counts of each run.
+        tables: the counts of each run of A, and of each run of B.
         documents: the document of each sentence, None where no run names them.
         sentences: how many there are.
         missing: how many sentences of the smallest run another one has otherwise, or not at all.
     """
 
-    tables: list[Table]
+    tables: tuple[list[Table], list[Table]]
     documents: list[str | None] | None
     sentences: int
     missing: int
+
+    @property
+    def number_of_documents(self) -> int | None:
+        """None where no run names them."""
+        return len(set(self.documents)) if self.documents else None
+
+    def knows(self, score: Score) -> bool:
+        """Whether there is what the score counts, in each run."""
+        return all(
+            any(table[column].any() for column in score.needs) for side in self.tables for table in side
+        )
+
+    def refusal(self, score: Score) -> str | None:
+        """Why the systems cannot be compared by a score; None if they can."""
+        if self.missing:
+            return f"other gold or text in {self.missing} sentences"
+        return None if self.knows(score) else f"{score.name} is not known of both"
+
+    def compared(self, score: Score, resamples: int, seed: int) -> tuple[float, float, Comparison]:
+        """The mean of each side's runs, and the test of A minus B."""
+        a, b = (float(np.mean([score.of(total(table)) for table in side])) for side in self.tables)
+        return a, b, compare_runs(score, *self.tables, self.documents, resamples, seed)
 
 
 def read_all(path: Path) -> list[Record]:
@@ -72,8 +99,32 @@ def setup_of(record: Record) -> str:
     return records.variant(record).split("-training-seed-")[0]
 
 
-def on_common_sentences(runs: Sequence[Record]) -> Common:
+def paired(
+    left: Mapping[Any, Sequence[Runs]], right: Mapping[Any, Sequence[Runs]], setup: Callable[[Record], Any]
+) -> tuple[list[tuple[Runs, Runs]], list[Runs], list[Runs]]:
+    """The runs that belong together, and what is left of each side.
+
+    Of one place, such as a task, those of one setup do, and the last ones on each side, whatever theirs is.
+    """
+    pairs, only_left, only_right = [], [], []
+    for place in dict.fromkeys([*left, *right]):
+        alone, others = [], list(right.get(place, []))
+        for runs in left.get(place, []):
+            same = [number for number, other in enumerate(others) if setup(other[0]) == setup(runs[0])]
+            if same:
+                pairs.append((runs, others.pop(same[0])))
+            else:
+                alone.append(runs)
+        if len(alone) == len(others) == 1:
+            pairs.append((alone.pop(), others.pop()))
+        only_left += alone
+        only_right += others
+    return pairs, only_left, only_right
+
+
+def on_common_sentences(runs_a: Runs, runs_b: Runs) -> Common:
     """Take from each run the sentences that all have, in one order."""
+    runs = [*runs_a, *runs_b]
     common = sorted(set.intersection(*(set(run["sentence_hashes"]) for run in runs)))
     missing = min(run["sentences"] for run in runs) - len(common)
     documents: list[str | None] | None = None
@@ -84,4 +135,4 @@ def on_common_sentences(runs: Sequence[Record]) -> Common:
         tables.append({name: values[chosen] for name, values in records.counts_of(run).items()})
         if documents is None and run["documents"] is not None:
             documents = [run["documents"][number] for number in chosen]
-    return Common(tables, documents, len(common), missing)
+    return Common((tables[: len(runs_a)], tables[len(runs_a) :]), documents, len(common), missing)

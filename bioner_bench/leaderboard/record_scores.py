@@ -17,8 +17,9 @@ from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import Table, scores, tabulate
 from bioner_bench.evaluation.summary import summarise
 from bioner_bench.harness.documents import Document, to_document
-from bioner_bench.leaderboard.records import READING, Intervals, Scored, ScoreInterval, pack
-from bioner_bench.schema import Sentence
+from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.records import READING, Intervals, Record, Scored, ScoreInterval, pack
+from bioner_bench.schema import BenchmarkError, Sentence
 
 _READING = (*(level.name.lower() for level in Level), *READING[1:])
 """Columns of a sentence's counts that say how its answer could be read."""
@@ -102,6 +103,22 @@ def gold_sha256(sentences: Sequence[Sentence]) -> str:
 def sentence_hash(sentence: Sentence) -> str:
     """Twelve digits that tell whether two records hold the same sentence with the same gold."""
     return _digest(sentence)[:12]
+
+
+def places(record: Record, task: Expected) -> list[int]:
+    """Where a record's sentences stand in the corpus.
+
+    Raises:
+        BenchmarkError: one is not there, or has other gold.
+    """
+    known = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
+    try:
+        return [known[each] for each in record["sentence_hashes"]]
+    except KeyError as error:
+        raise BenchmarkError(
+            f"{records.place(record)}: {task.corpus.task} has no sentence {error}, or its gold has changed; "
+            "run the system again"
+        ) from error
 
 
 def _digest(sentence: Sentence) -> str:

@@ -18,21 +18,18 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.bootstrap import (
     RESAMPLES,
     SEED,
     SIGNIFICANCE,
     Comparison,
-    compare_runs,
     holm,
 )
-from bioner_bench.evaluation.scoring import scores, total
-from bioner_bench.leaderboard.pairing import on_common_sentences, read_all, setup_of
+from bioner_bench.evaluation.scoring import scores
+from bioner_bench.leaderboard.pairing import Runs, on_common_sentences, paired, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.rows import GROUPS, members
+from bioner_bench.leaderboard.tasks import GROUPS, members
 from bioner_bench.schema import BenchmarkError
 
 ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")
@@ -160,9 +157,10 @@ def check_all(
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
-    pairs, only_new, only_old = _pair(_groups(news, tasks, one_each), _groups(olds, tasks, one_each))
-    compared = [_compare(left, right, score, across) for left, right in pairs]
-    there = {(right[0]["system"]["name"], right[0]["task"]) for _, right in pairs}
+    old_groups, new_groups = (_groups(side, tasks, one_each) for side in (olds, news))
+    pairs, only_old, only_new = paired(old_groups, new_groups, _setup)
+    compared = [_compare(right, left, score, across) for left, right in pairs]
+    there = {(left[0]["system"]["name"], left[0]["task"]) for left, _ in pairs}
     for system in dict.fromkeys(record["system"]["name"] for record in olds):
         for task in tasks:
             if (system, task) not in there:
@@ -231,44 +229,17 @@ def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict
     return replace(verdict, outcome=outcome, reason=reason, p_value=p_value)
 
 
-Group = list[Record]
-"""The runs of one system on one task with one setup: they differ in their training seed."""
-
-
 def _groups(
     side: Sequence[Record], tasks: Collection[str] | None, one_each: bool
-) -> dict[tuple[str, str], list[Group]]:
-    """(system, task) -> its groups; the system has no name where each side holds one."""
-    found: dict[tuple[str, str], dict[str, Group]] = {}
+) -> dict[tuple[str, str], list[Runs]]:
+    """(system, task) -> its runs by setup; the system has no name where each side holds one."""
+    found: dict[tuple[str, str], dict[str, Runs]] = {}
     for record in side:
         if not tasks or record["task"] in tasks:
             place = ("" if one_each else record["system"]["name"], record["task"])
             setup = json.dumps(_setup(record), sort_keys=True)
             found.setdefault(place, {}).setdefault(setup, []).append(record)
     return {place: list(groups.values()) for place, groups in found.items()}
-
-
-def _pair(
-    news: Mapping[tuple[str, str], list[Group]], olds: Mapping[tuple[str, str], list[Group]]
-) -> tuple[list[tuple[Group, Group]], list[Group], list[Group]]:
-    """The groups that belong together, new and old, and what is left of each side.
-
-    Groups of one setup do, and the last one on each side of a task, which `_compare` then looks at.
-    """
-    pairs, only_new, only_old = [], [], []
-    for place in dict.fromkeys([*olds, *news]):
-        left, right = list(news.get(place, [])), list(olds.get(place, []))
-        for old in olds.get(place, []):
-            same = next((new for new in left if _setup(new[0]) == _setup(old[0])), None)
-            if same is not None:
-                pairs.append((same, old))
-                left.remove(same)
-                right.remove(old)
-        if len(left) == len(right) == 1:
-            pairs.append((left.pop(), right.pop()))
-        only_new += left
-        only_old += right
-    return pairs, only_new, only_old
 
 
 def _setup(record: Record) -> dict[str, Any]:
@@ -287,7 +258,7 @@ def _setup(record: Record) -> dict[str, Any]:
     }
 
 
-def _label(runs: Group) -> str:
+def _label(runs: Runs) -> str:
     return f"{runs[0]['system']['name']} {runs[0]['task']} {setup_of(runs[0])}"
 
 
@@ -352,15 +323,15 @@ def _shown(ours: Any, theirs: Any) -> str:
 
 
 def _compare(
-    news: Group,
-    olds: Group,
+    news: Runs,
+    olds: Runs,
     score: str,
     across: Collection[str],
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Verdict:
     """The comparison of two groups, or why there is none; `judge` decides what it means."""
-    new, old, runs = news[0], olds[0], [*news, *olds]
+    new, old = news[0], olds[0]
     named = scores(new["types"])
     verdict = Verdict(
         new["system"]["name"],
@@ -371,27 +342,21 @@ def _compare(
         (len(news), len(olds)),
         corpus_sentences=new["corpus_sentences"],
     )
-    for run in runs:
+    for run in (*news, *olds):
         if reason := _difference(run, old, across):
             return replace(verdict, reason=reason)
     if score not in named:
         return replace(verdict, reason=f"it has no {score}; --tasks names those to be compared")
-    common = on_common_sentences(runs)
-    tables = common.tables
-    if not all(any(table[column].any() for column in named[score].needs) for table in tables):
-        return replace(verdict, reason=f"{score} is not known of both")
-    if common.missing:
-        return replace(verdict, reason=f"other gold or text in {common.missing} sentences")
-    values = [float(named[score].of(total(table))) for table in tables]
-    test = compare_runs(
-        named[score], tables[: len(news)], tables[len(news) :], common.documents, resamples, seed
-    )
+    common = on_common_sentences(news, olds)
+    if reason := common.refusal(named[score]):
+        return replace(verdict, reason=reason)
+    mean_new, mean_old, test = common.compared(named[score], resamples, seed)
     return replace(
         verdict,
         sentences=common.sentences,
-        documents=len(set(common.documents)) if common.documents else None,
-        new=float(np.mean(values[: len(news)])),
-        old=float(np.mean(values[len(news) :])),
+        documents=common.number_of_documents,
+        new=mean_new,
+        old=mean_old,
         drop=100 * test.difference * (-1 if named[score].higher_is_better else 1),
         comparison=test,
     )

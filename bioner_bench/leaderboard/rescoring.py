@@ -16,7 +16,7 @@ from typing import Any, Literal
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import READERS
 from bioner_bench.leaderboard import kept_answers, records
-from bioner_bench.leaderboard.record_scores import Expected, expected, intervals, scored, sentence_hash
+from bioner_bench.leaderboard.record_scores import Expected, expected, intervals, places, scored
 from bioner_bench.leaderboard.records import Record, ScoreInterval
 from bioner_bench.schema import BenchmarkError
 
@@ -66,9 +66,6 @@ def rescore(folder: Path, systems: list[str] | None = None) -> list[Rescored]:
 
 def from_answers(record: Record, path: Path) -> Record:
     """The record with its kept answers read and counted anew."""
-    outputs = kept_answers.read(path)
-    if kept_answers.digest(outputs) != record["answers_sha256"] or list(outputs) != record["sentence_hashes"]:
-        raise BenchmarkError(f"{path}: these are not the answers of the record; add its run again")
     task = _task(record)
     types = task.corpus.types
     form, setup = prompt.form_of(record["prompt"]), record["setup"]
@@ -78,7 +75,7 @@ def from_answers(record: Record, path: Path) -> Record:
             f"{path}: answers to the prompt {record['prompt_hash']}, which is now {now}; run the system again"
         )
     judged = {}
-    for place, output in zip(_places(record, task), outputs.values(), strict=True):
+    for place, output in kept_answers.placed(record, path, task):
         seen = [entity["seen"] for entity in task.documents[place]["entities"]]
         judged[place] = kept_answers.judged(record, task.sentences[place], output, seen)
     spans = records.predicts_spans(record)
@@ -97,7 +94,7 @@ def from_answers(record: Record, path: Path) -> Record:
 def from_counts(record: Record) -> Record:
     """The record with documents and intervals made anew."""
     task = _task(record)
-    documents = [task.sentences[place].document for place in _places(record, task)]
+    documents = [task.sentences[place].document for place in places(record, task)]
     if records.predicts_spans(record):
         unread = _without_reading(record["counts"]) | dict.fromkeys(records.READING[1:], 0)
         record = {**record, "counts": unread}
@@ -126,18 +123,6 @@ def _task(record: Record) -> Expected:
         return expected(records.corpus_of(record))
     except BenchmarkError as error:
         raise BenchmarkError(f"{records.place(record).as_posix()}: {error}") from error
-
-
-def _places(record: Record, task: Expected) -> list[int]:
-    """Where the record's sentences stand in the corpus."""
-    known = {sentence_hash(sentence): place for place, sentence in enumerate(task.sentences)}
-    try:
-        return [known[each] for each in record["sentence_hashes"]]
-    except KeyError as error:
-        raise BenchmarkError(
-            f"{records.place(record)}: {task.corpus.task} has no sentence {error}, or its gold has changed; "
-            "run the system again"
-        ) from error
 
 
 def _stale_reading(record: Record) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any, TypedDict
 
 import pandas as pd
 
-from bioner_bench import corpora
 from bioner_bench.evaluation.bootstrap import SIGNIFICANCE, Documents, compare_runs, holm
 from bioner_bench.evaluation.scoring import Score, Table, scores
 from bioner_bench.harness.cards import Card
@@ -19,12 +18,9 @@ from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import records, sources
 from bioner_bench.leaderboard.records import Record
 
-GROUPS = {
-    "bioner_core": ("core",),
-    "bioner_ood": ("out-of-domain",),
-    "bioner": ("core", "extended", "out-of-domain"),
-}
-"""Group -> the roles of its corpora."""
+# The name for `figures`, whose text is a part of the figures' stamps: a changed import would make all stale.
+from bioner_bench.leaderboard.tasks import corpus_name as corpus_name  # noqa: PLC0414
+from bioner_bench.leaderboard.tasks import members, task_order
 
 KEY = ["system", "shots", "demonstrations"]
 """What makes one line of a table: a system and how it was asked. Seeds do not count."""
@@ -145,27 +141,11 @@ def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
-def task_order() -> list[str]:
-    """The built-in tasks as tables list them: core, extended, out of domain, auxiliary, sample."""
-    roles = ("core", "extended", "out-of-domain", "auxiliary", "demo")
-    return sorted(corpora.built_in(), key=lambda task: (roles.index(corpora.get(task).role), task))
-
-
 def tasks_of(frame: pd.DataFrame) -> list[str]:
     """The tasks that rows are about: built-in ones in their order, then others by name."""
     there = set(frame["task"])
     known = [task for task in task_order() if task in there]
     return known + sorted(there - set(known))
-
-
-def members(group: str) -> list[str]:
-    """The tasks of a group."""
-    return [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
-
-
-def corpus_name(task: str) -> str:
-    """How tables call a task: its corpus, or the task itself where no entry of one has its name."""
-    return corpora.get(task).name if task in corpora.names() else task
 
 
 def _measured_row(record: Record) -> dict[str, Any]:

@@ -7,20 +7,19 @@ from typing import Any
 
 import pandas as pd
 
+from bioner_bench.leaderboard.markdown import escape
 from bioner_bench.leaderboard.rows import (
-    GROUPS,
     KEY,
     REPORTED_SCORES,
     asked,
-    corpus_name,
     current,
     folded,
     group_means,
-    members,
     nothing_to_average,
     overview,
     tasks_of,
 )
+from bioner_bench.leaderboard.tasks import GROUPS, corpus_name, members
 
 CARDS = "../baselines"
 """Where cards and recipes lie, seen from the leaderboard's folder."""
@@ -108,16 +107,6 @@ def markdown_table(frame: pd.DataFrame) -> str:
 def percent(value: float | None) -> str:
     """A share in percent with two digits, empty where nothing is known."""
     return "" if value is None or pd.isna(value) else f"{100 * value:.2f}"
-
-
-def escape(text: object) -> str:
-    """A name that stays a name inside a table: no markup, no cell border, no line end."""
-    safe = " ".join(str(text).split())
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
-        safe = safe.replace(character, entity)
-    for character in "\\`*_[]":
-        safe = safe.replace(character, f"\\{character}")
-    return safe
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from xml.etree import ElementTree
 
+from bioner_bench.leaderboard.markdown import escape
 from bioner_bench.leaderboard.regression import Outcome, Report, Verdict
-from bioner_bench.leaderboard.tables import escape
 
 WIDTH = 80
 

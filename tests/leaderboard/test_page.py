@@ -16,7 +16,8 @@ from leaderboard_data import HOSTILE, HOSTILE_TOO, make_cards, make_record, make
 from bioner_bench import corpora
 from bioner_bench.leaderboard import page_counts, records, rows
 from bioner_bench.leaderboard.page import html
-from bioner_bench.leaderboard.rows import folded, group_means, lines, members, overview
+from bioner_bench.leaderboard.rows import folded, group_means, lines, overview
+from bioner_bench.leaderboard.tasks import members
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = ("f1", "precision", "recall", "string", "seen", "unseen", "json", "invented")

@@ -13,7 +13,8 @@ from bioner_bench.evaluation.bootstrap import compare_runs, holm
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.leaderboard import records, rows
 from bioner_bench.leaderboard.page import html
-from bioner_bench.leaderboard.rows import group_means, members, overview
+from bioner_bench.leaderboard.rows import group_means, overview
+from bioner_bench.leaderboard.tasks import members
 
 pytestmark = pytest.mark.slow  # a browser works on while its tests wait
 

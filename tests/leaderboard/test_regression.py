@@ -1,6 +1,8 @@
 """`bioner-bench check`: verdicts and exit codes."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -464,6 +466,14 @@ def test_exit_codes_and_json(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_check_needs_no_pandas(tmp_path):
+    path = records.write(make_record(), tmp_path)
+    code = "import sys; sys.modules['pandas'] = None; from bioner_bench.cli.main import main; main()"
+    for more in ([], ["--markdown"], ["--tasks", "bioner_ncbi", "--json"], ["--junit", tmp_path / "it.xml"]):
+        subprocess.run([sys.executable, "-c", code, "check", path, "--against", path, *more], check=True)
+
+
+@pytest.mark.slow
 def test_folders_are_compared_system_by_system(tmp_path):
     tasks = ("bioner_ncbi", "bioner_bc2gm")
     for task in tasks:
@@ -590,6 +600,11 @@ def test_a_score_that_is_not_known_cannot_be_compared():
     record = make_record()
     spans = record | {"counts": record["counts"] | {"seen": 0, "unseen": 0}}
     assert check(spans, record, score="strict_recall_seen").outcome is Outcome.INCOMPARABLE
+
+
+def test_where_all_gold_is_other_it_is_not_the_score_that_is_unknown():
+    other = make_record() | {"sentence_hashes": [f"{number:012x}" for number in range(120)]}
+    assert check(other, make_record()).reason == "other gold or text in 120 sentences"
 
 
 def test_an_unforeseen_error_never_looks_like_a_regression(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -285,7 +286,19 @@ def test_other_answers_are_refused(board, content, said):
     answers_path.write_bytes(content)
     with pytest.raises(BenchmarkError, match=said):
         rescoring.rescore(board)
+    with pytest.raises(BenchmarkError, match=said):
+        given_answers.read(record_path)
     assert record_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read", [rescoring.rescore, given_answers.read])
+def test_answers_to_other_gold_are_refused(board, monkeypatch, read):
+    now = rescoring.expected("bioner_sample")
+    other = replace(now, sentences=(replace(now.sentences[0], entities=()), *now.sentences[1:]))
+    for module in (rescoring, given_answers):
+        monkeypatch.setattr(module, "expected", lambda name: other)
+    with pytest.raises(BenchmarkError, match=r"has no sentence '[0-9a-f]{12}', or its gold has changed"):
+        read(board)
 
 
 def test_cut_answers_and_a_bomb_are_refused(board, monkeypatch):
