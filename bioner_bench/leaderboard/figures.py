@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bioner_bench import plotting
-from bioner_bench.leaderboard.rows import asked, corpus_name, folded, lines, tasks_of
+from bioner_bench.leaderboard.rows import asked, folded, lines, tasks_of
+from bioner_bench.leaderboard.tasks import corpus_name
 from bioner_bench.plotting import BLUE, GREEN, GRID, INK, ORANGE, SOFT, VIOLET, panels, spread, style, svg
 
 if TYPE_CHECKING:

@@ -17,9 +17,6 @@ from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import in_words
 from bioner_bench.leaderboard import records, sources
 from bioner_bench.leaderboard.records import Record
-
-# The name for `figures`, whose text is a part of the figures' stamps: a changed import would make all stale.
-from bioner_bench.leaderboard.tasks import corpus_name as corpus_name  # noqa: PLC0414
 from bioner_bench.leaderboard.tasks import members, task_order
 
 KEY = ["system", "shots", "demonstrations"]
