@@ -6,6 +6,7 @@
 # make dist   the wheel and the source archive, checked as PyPI would
 # make lint   ruff, mypy, and import-linter for the order of the stages
 # make mutants   does a test fail when a line is changed? goes on where it was stopped
+# make fuzz   damaged, hostile and huge outputs for the parser: it must always give a result
 # make pythons   a short set of tests with each Python from 3.11 to 3.14 that is here
 # make locked    constraints-hashed.txt anew: the whole environment, with hashes
 # make audit     known weaknesses of what constraints-hashed.txt names
@@ -22,7 +23,7 @@ endif
 
 READY = $(VENV)/.ready
 
-.PHONY: setup corpora demo test quick lint docs dist mutants pythons locked audit licences clean
+.PHONY: setup corpora demo test quick lint docs dist mutants fuzz pythons locked audit licences clean
 
 setup: $(READY)
 
@@ -68,6 +69,9 @@ dist: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python scripts/mutants.py
+
+fuzz: $(READY)
+	$(BIN)/python scripts/fuzz_parser.py
 
 # Tools of their own environment: what they need must not change the one that is tested.
 TOOLS = .cache/tools/bin

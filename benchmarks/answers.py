@@ -110,7 +110,7 @@ def _chats(model, given, strategy=None):
     types = corpora.get(given.task).types
     choose = chooser(load_training(corpora.get(given.task)), strategy, SEED) if strategy else None
     return [
-        model.apply_chat_template(prompt.messages(s.text, types, choose(s, 5) if choose else []))
+        model.apply_chat_template(prompt.messages(s, types, choose(s, 5) if choose else []))
         for s in _sentences(given)
     ]
 

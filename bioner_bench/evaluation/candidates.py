@@ -17,6 +17,7 @@ from bioner_bench.evaluation.brackets import UNREADABLE, Budget, Group, groups, 
 from bioner_bench.evaluation.prompt import IF_NONE
 from bioner_bench.evaluation.reading import Rank, Reading, Types, join
 from bioner_bench.evaluation.shapes import read, read_items
+from bioner_bench.evaluation.tag_marks import ATTRIBUTE
 from bioner_bench.evaluation.wording import is_ellipsis, is_placeholder, match_type, says_none
 from bioner_bench.schema import Mention
 
@@ -219,7 +220,6 @@ _TAGS = re.compile(
     r"<([\w:-]{1,40})((?:\s[^<>]{0,100})?)>([^<>]{0,500})</\1\s{0,3}>"
     r"|\[([\w:-]{1,40})\]([^\[\]]{0,500})\[/\4\]"
 )
-_ATTRIBUTE = re.compile(r"""=\s{0,3}["']?([^"'<>]{1,60})""")
 
 
 def _tags(text: str, types: Types) -> list[Mention] | None:
@@ -228,7 +228,7 @@ def _tags(text: str, types: Types) -> list[Mention] | None:
     tagged = False
     for tag in _TAGS.finditer(text):
         angled, attributes, inner, squared, within = tag.groups("")
-        names = [angled or squared, *_ATTRIBUTE.findall(attributes)]
+        names = [angled or squared, *ATTRIBUTE.findall(attributes)]
         content = (inner or within).strip()
         type_ = next((named for name in names if (named := match_type(name, types)) is not None), None)
         if type_ is None or is_ellipsis(content):

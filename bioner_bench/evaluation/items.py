@@ -104,7 +104,10 @@ def count_ellipses(items: Any) -> int:
 
 
 def mentions_in(value: Any, type_: str, types: Types, depth: int) -> tuple[list[Mention], bool]:
-    """The mentions that stand under a type, and whether all of it was understood."""
+    """The mentions that stand under a type, and whether all of it was understood.
+
+    `depth` is in how many other values of the answer it stands; deeper than `DEEPEST` nothing is read.
+    """
     if depth > DEEPEST:
         return [], False
     if value is None or value == 0:  # false, too

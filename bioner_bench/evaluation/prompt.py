@@ -155,39 +155,29 @@ def _either(words: Sequence[str]) -> str:
 
 
 def messages(
-    text: str, definitions: Mapping[str, str], demonstrations: Sequence[Sentence] = (), form: str = JSON
+    asked: Sentence,
+    definitions: Mapping[str, str],
+    demonstrations: Sequence[Sentence] = (),
+    form: str = JSON,
+    context: bool = False,
 ) -> list[Message]:
-    """The chat that asks for the mentions in `text`, after solved `demonstrations`."""
-    turns: list[Message] = []
-    for shot in demonstrations:
-        turns.append({"role": "user", "content": _question(shot.text, form)})
-        turns.append({"role": "assistant", "content": target(shot.text, shot.entities, definitions, form)})
-    turns.append({"role": "user", "content": _question(text, form)})
-    turns[0]["content"] = instruction(definitions, form) + TURN_SEPARATOR + turns[0]["content"]
-    return turns
-
-
-def in_context(turns: Sequence[Message], sentences: Sequence[Sentence]) -> list[Message]:
-    """The chat with the context of each sentence above it, marked as that.
+    """The chat that asks for the mentions in a sentence.
 
     Args:
-        turns: of `messages`.
-        sentences: the demonstrations, then the sentence that is asked about.
+        asked: the sentence.
+        definitions: entity type -> definition.
+        demonstrations: solved sentences that are shown before it.
+        form: the format of the answers.
+        context: show above each sentence its context, marked as that.
     """
-    shown: list[Message] = []
-    left = iter(sentences)
-    for turn in turns:
-        content = turn["content"]
-        if turn["role"] == "user":
-            sentence = next(left)
-            above, opener, rest = content.partition(f"{ITEM} {sentence.text}")
-            if not shown:
-                above = f"{above.removesuffix(TURN_SEPARATOR)}\n{CONTEXT_NOTE}{TURN_SEPARATOR}"
-            around = (("Context before:", sentence.before), ("Context after:", sentence.after))
-            context = "".join(f"{mark} {text}\n" for mark, text in around if text)
-            content = f"{above}{context}{opener}{rest}"
-        shown.append({"role": turn["role"], "content": content})
-    return shown
+    opening = instruction(definitions, form) + (f"\n{CONTEXT_NOTE}" if context else "")
+    turns: list[Message] = []
+    for shot in demonstrations:
+        turns.append({"role": "user", "content": _question(shot, form, context)})
+        turns.append({"role": "assistant", "content": target(shot.text, shot.entities, definitions, form)})
+    turns.append({"role": "user", "content": _question(asked, form, context)})
+    turns[0]["content"] = opening + TURN_SEPARATOR + turns[0]["content"]
+    return turns
 
 
 def plain_text(turns: Sequence[Message]) -> str:
@@ -207,14 +197,15 @@ def prompt_hash(
     each side are shown.
     """
     shot = Sentence("", "A B", (Entity(0, 1, next(iter(definitions))),))
-    turns = messages("C", definitions, [shot], form)
+    turns = messages(Sentence("", "C", (), before="D", after="E"), definitions, [shot], form, context > 0)
     chosen = [] if demonstrations == "random" else [demonstrations]
     if context:
-        turns = in_context(turns, [shot, Sentence("", "C", (), before="D", after="E")])
         chosen.append(f"context {context}")
     content = json.dumps([VERSIONS[form], turns, plain_text(turns), *chosen], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _question(text: str, form: str) -> str:
-    return f"{ITEM} {text}\n{_CUES[form]}"
+def _question(sentence: Sentence, form: str, context: bool) -> str:
+    around = (("Context before:", sentence.before), ("Context after:", sentence.after)) if context else ()
+    above = "".join(f"{mark} {text}\n" for mark, text in around if text)
+    return f"{above}{ITEM} {sentence.text}\n{_CUES[form]}"

@@ -47,6 +47,8 @@ _CALL_KEYS = frozenset(["arguments", "parameters", "input", "function", "tool_ca
 def read(value: Any, types: Types, depth: int = 0) -> Reading | None:
     """What a value says, None if it is no answer.
 
+    `depth` is in how many other values of the answer it stands; deeper than `DEEPEST` nothing is read.
+
     >>> read([{"text": "ataxia", "type": "disease"}], ("Disease",)).mentions
     [Mention(text='ataxia', type='Disease', start=None, end=None)]
     """

@@ -133,11 +133,12 @@ def _type(name: str, types: tuple[str, ...]) -> str | None:
     """The type that a tag names, as a whole, in its first word, or in an attribute."""
     if name in types:
         return name
-    named = [name, *name.split()[:1], *_ATTRIBUTE.findall(name)]
+    named = [name, *name.split()[:1], *ATTRIBUTE.findall(name)]
     return next((type_ for each in named if (type_ := match_type(each, types)) is not None), None)
 
 
-_ATTRIBUTE = re.compile(r"""=\s{0,3}["']?([^"'<>]{1,60})""")
+ATTRIBUTE = re.compile(r"""=\s{0,3}["']?([^"'<>]{1,60})""")
+"""The value of an attribute, in what stands between the brackets of a tag."""
 _TORN = re.compile(r"<\s?/?\s?\w{0,40}\s*\Z")
 """A tag that is cut."""
 

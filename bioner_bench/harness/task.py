@@ -132,7 +132,7 @@ class Question:
 
     def __call__(self, doc: Document) -> str:
         """The instruction and the sentence."""
-        return prompt.plain_text(prompt.messages(doc["text"], self.types, form=self.form))
+        return prompt.plain_text(prompt.messages(to_sentence(doc), self.types, form=self.form))
 
 
 @dataclass(frozen=True)
@@ -274,9 +274,7 @@ class BioNERTask(ConfigurableTask):  # type: ignore[misc]
         demonstrations that depend on the order of documents.
         """
         shown = self.demonstrations(doc, num_fewshot) if num_fewshot else []
-        turns = prompt.messages(doc["text"], self.corpus.types, shown, self._form)
-        if self._context:
-            turns = prompt.in_context(turns, [*shown, self._sentence(doc)])
+        turns = prompt.messages(self._sentence(doc), self.corpus.types, shown, self._form, self._context > 0)
         if not (apply_chat_template and chat_template):
             before = f"{system_instruction}{prompt.TURN_SEPARATOR}" if system_instruction else ""
             return before + prompt.plain_text(turns) + (f" {gen_prefix}" if gen_prefix else "")

@@ -75,9 +75,7 @@ def read_answers(
     for where, sample in _samples(path):
         doc_id = _check_sample(where, sample, task, form)
         shown = choose(task.sentences[doc_id], shots) if shots else []
-        turns = prompt.messages(task.sentences[doc_id].text, task.corpus.types, shown, form)
-        if task.context:
-            turns = prompt.in_context(turns, [*shown, task.sentences[doc_id]])
+        turns = prompt.messages(task.sentences[doc_id], task.corpus.types, shown, form, task.context > 0)
         pieces, dates = _around(where, sample, task.corpus.task, turns, shots)
         generation = sample["arguments"]["gen_args_0"]["arg_1"]
         if not found.outputs:

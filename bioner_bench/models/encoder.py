@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from bioner_bench.models import hardware, heads
+from bioner_bench.models.padding import batch as padded
 from bioner_bench.models.tagging import Transitions, Window, best_tags, tag_set, to_entities, windows, words
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
@@ -245,29 +246,9 @@ def _batches(inputs: Sequence[Input], batch_size: int) -> Iterator[list[int]]:
 def _scores(
     encoder: Encoder, inputs: Sequence[Input], allowed: list[bool] | None
 ) -> list[NDArray[np.float32]]:
-    rows = batch([encoder.row(item) for item in inputs], encoder.tokenizer.pad_token_id or 0)
+    rows = padded([encoder.row(item) for item in inputs], encoder.tokenizer.pad_token_id or 0)
     output = encoder.model(**{name: values.to(encoder.model.device) for name, values in rows.items()})
     logits = output.logits.float().cpu().numpy()
     if allowed is not None:
         logits[..., ~np.array(allowed)] = heads.FORBIDDEN
     return [logits[row, item.first_subwords] for row, item in enumerate(inputs)]
-
-
-def batch(rows: Sequence[Mapping[str, Any]], padding: int) -> dict[str, torch.Tensor]:
-    """Rows as tensors: what they have for each subword filled up on the right, `padding` with `input_ids`."""
-    width = max(len(row["input_ids"]) for row in rows)
-    nothing = {
-        "input_ids": padding,
-        "attention_mask": 0,
-        "labels": heads.IGNORED,
-        "characters": [0] * heads.LETTERS,
-    }
-    return {
-        name: torch.tensor(
-            [
-                [*row[name], *[nothing[name]] * (width - len(row[name]))] if name in nothing else row[name]
-                for row in rows
-            ]
-        )
-        for name in rows[0]
-    }

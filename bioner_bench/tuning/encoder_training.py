@@ -25,8 +25,9 @@ from transformers import (
 
 from bioner_bench import corpora
 from bioner_bench.models import heads, packaged
-from bioner_bench.models.encoder import Encoder, Input, batch, decode, longest, read
+from bioner_bench.models.encoder import Encoder, Input, decode, longest, read
 from bioner_bench.models.heads import IGNORED
+from bioner_bench.models.padding import batch
 from bioner_bench.models.tagging import tag_set, to_tags
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, processes

@@ -23,6 +23,7 @@ from bioner_bench.models import packaged
 from bioner_bench.models.chat import Chat
 from bioner_bench.models.decoding import greedy
 from bioner_bench.models.heads import IGNORED
+from bioner_bench.models.padding import batch as padded
 from bioner_bench.models.shared_prefix import is_spread, shared_tokens, target_logits
 from bioner_bench.schema import BenchmarkError, Sentence
 from bioner_bench.tuning import checkpoints, learners, processes, rows, spreading
@@ -137,12 +138,7 @@ def encode(row: rows.Row, chat: Chat, max_length: int) -> Mapping[str, Any]:
 
 def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     """Rows -> tensors of one width, filled up on the right."""
-    width = max(len(row["input_ids"]) for row in batch)
-    filling = {"input_ids": 0, "attention_mask": 0, "labels": IGNORED}
-    return {
-        name: torch.tensor([[*row[name], *[fill] * (width - len(row[name]))] for row in batch])
-        for name, fill in filling.items()
-    }
+    return padded(batch, 0)
 
 
 def positions(config: Any) -> int:

@@ -62,8 +62,7 @@ def rows_of(task: str, split: str = "train", form: str = prompt.JSON, context: i
 
 def asked(sentence: Sentence, types: Mapping[str, str], form: str, context: int) -> list[Message]:
     """The zero-shot prompt of a sentence, with its context if that is more than 0."""
-    turns = prompt.messages(sentence.text, types, form=form)
-    return prompt.in_context(turns, [sentence]) if context else turns
+    return prompt.messages(sentence, types, form=form, context=context > 0)
 
 
 def prompt_hashes(tasks: Iterable[str], form: str, context: int = 0) -> dict[str, str]:

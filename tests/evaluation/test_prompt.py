@@ -3,12 +3,13 @@
 import pytest
 
 from bioner_bench.evaluation import prompt
-from bioner_bench.evaluation.prompt import CONTEXT_NOTE, JSON, TAGS, in_context, messages, plain_text
+from bioner_bench.evaluation.prompt import CONTEXT_NOTE, JSON, TAGS, messages, plain_text
 from bioner_bench.schema import BenchmarkError, Entity, Sentence
 
 ONE = {"Disease": "an illness"}
 THREE = ONE | {"Chemical": "a substance", "Gene": "a gene"}
 SHOT = Sentence("1", "A - T and é", (Entity(10, 11, "Gene"), Entity(0, 5, "Disease")), before="Up.", after="")
+RARE = Sentence("2", "Rare.", (), before="B", after="C")
 
 ASKED = (
     "Find every mention of the following in the sentence:\n"
@@ -35,7 +36,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("form", "asked", "cue"), [(JSON, ASKED, "JSON:"), (TAGS, TAGGED, "Tagged:")])
 def test_the_chat_to_the_letter(form, asked, cue):
-    turns = messages("Rare.", THREE, [SHOT], form)
+    turns = messages(RARE, THREE, [SHOT], form)
     first = f"{asked}\n\nSentence: A - T and é\n{cue}"
     assert turns == [
         {"role": "user", "content": first},
@@ -43,11 +44,11 @@ def test_the_chat_to_the_letter(form, asked, cue):
         {"role": "user", "content": f"Sentence: Rare.\n{cue}"},
     ]
     assert plain_text(turns) == f"{first} {ANSWERS[form]}\n\nSentence: Rare.\n{cue}"
-    (only,) = messages("Rare.", THREE, form=form)
+    (only,) = messages(RARE, THREE, form=form)
     assert only == {"role": "user", "content": f"{asked}\n\nSentence: Rare.\n{cue}"}
     assert prompt.asked_form(only["content"]) == form
     assert prompt.asked_form(f"Sentence: about {cue}\nJSON:") == JSON
-    around = in_context(turns, [SHOT, Sentence("2", "Rare.", (), before="B", after="C")])
+    around = messages(RARE, THREE, [SHOT], form, context=True)
     assert CONTEXT_NOTE == (
         "Lines that begin with Context stand before and after the sentence in its document. They help to "
         "understand it; list no mention of theirs."

@@ -343,7 +343,7 @@ def test_the_task_shows_retrieved_sentences_of_the_training_split():
         assert training.issuperset(shot.text for shot in chosen)
         context = retrieved.fewshot_context(doc, 5)
         assert context == prompt.plain_text(
-            prompt.messages(sentence.text, corpora.get("bioner_sample").types, chosen)
+            prompt.messages(sentence, corpora.get("bioner_sample").types, chosen)
         )
         differ += context != random.fewshot_context(doc, 5)
         assert retrieved.fewshot_context(doc, 0) == random.fewshot_context(doc, 0)
@@ -407,7 +407,7 @@ def show_random_ones(folder):
     types = corpora.get("bioner_sample").types
     for sample in samples:
         sentence = TEST[sample["doc_id"]]
-        turns = prompt.messages(sentence.text, types, choose(sentence, 5))
+        turns = prompt.messages(sentence, types, choose(sentence, 5))
         sample["arguments"]["gen_args_0"]["arg_0"] = prompt.plain_text(turns)
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
 

@@ -93,7 +93,7 @@ def test_the_oracle_reaches_the_ceiling_through_lm_eval(shots):
 def test_the_prompt_is_pinned_and_the_one_that_asks_for_json_is_as_it_was():
     types = corpora.get("bioner_ncbi").types
     assert prompt.prompt_hash(types, form="tags") == "680d55223b2c63b6"
-    assert prompt.messages("A .", types)[-1]["content"].endswith("Sentence: A .\nJSON:")
+    assert prompt.messages(Sentence("1", "A .", ()), types)[-1]["content"].endswith("Sentence: A .\nJSON:")
 
 
 def test_there_is_room_to_copy_the_longest_sentence(out):

@@ -17,6 +17,7 @@ from toy_corpus import write_toy_corpus
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card, read_card
+from bioner_bench.harness.documents import to_sentence
 from bioner_bench.leaderboard.lm_eval_output import evaluated
 from bioner_bench.schema import BenchmarkError
 
@@ -566,7 +567,7 @@ def test_prompts_of_honest_templates_are_taken(output, tmp_path, template, shots
     system = "Mind the abbreviations."
 
     def render(text, number, sample):
-        turns = prompt.messages(sample["doc"]["text"], types)
+        turns = prompt.messages(to_sentence(sample["doc"]), types)
         if template is None:
             return f"{system}\n\n{prompt.plain_text(turns)}"
         turns = [{"role": "system", "content": system}, *turns] if shots else turns

@@ -12,7 +12,7 @@ from transformers import AutoModelForTokenClassification
 from transformers.modeling_outputs import TokenClassifierOutput
 from two_corpora import TEXTS
 
-from bioner_bench.models import encoder, heads
+from bioner_bench.models import encoder, heads, padding
 from bioner_bench.models.heads import FORBIDDEN, IGNORED, LETTERS, Head, allowed, annotation, letters
 from bioner_bench.models.tagging import tag_set
 
@@ -130,14 +130,14 @@ def test_character_vectors_see_case_where_the_subwords_do_not(base):
     reading = encoder.Encoder(model, encoder.AutoTokenizer.from_pretrained(base), 128)
     _, (lower, upper) = encoder.read(["anna had gout", "ANNA had gout"], reading.tokenizer, 128)
     assert lower.input_ids == upper.input_ids
-    rows = encoder.batch([reading.row(lower), reading.row(upper)], 0)
+    rows = padding.batch([reading.row(lower), reading.row(upper)], 0)
     scores = model(**rows).logits.detach()
     assert not torch.allclose(scores[0, 1], scores[1, 1])
     assert torch.allclose(scores[0, 2:], scores[1, 2:], atol=1e-5)
 
 
 def test_rows_of_different_length_are_filled_up():
-    made = encoder.batch(
+    made = padding.batch(
         [
             {"input_ids": [5, 6, 7], "labels": [IGNORED, 1, 2], "allowed": [True, False]},
             {"input_ids": [8], "labels": [0], "allowed": [True, True]},

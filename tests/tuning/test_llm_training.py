@@ -520,7 +520,7 @@ def test_the_development_score_is_that_of_greedy_answers(base, mirror, monkeypat
     targets = {}
     for number, sentence in enumerate(sentences):
         right = prompt.target(sentence.text, sentence.entities if number % 2 else (), types)
-        targets[tuple(chat.prompt(prompt.messages(sentence.text, types)))] = chat.target(right)
+        targets[tuple(chat.prompt(prompt.messages(sentence, types)))] = chat.target(right)
 
     def answer(model, prompts, room, end, rows):
         assert end == chat.end_of_turn
