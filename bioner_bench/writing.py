@@ -21,6 +21,17 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def write_where_asked(path: Path, content: str) -> None:
+    """`write_text` to a place that the user names: a link is followed, a device or a pipe is written into.
+
+    Other files are not written like this: a link in a folder that came from elsewhere may lead anywhere.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(content, encoding="utf-8", newline="\n")
+    else:
+        write_text(Path(os.path.realpath(path)), content)  # `resolve` has no answer for a link to itself
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """`write_text` of what is no text."""
     path.parent.mkdir(parents=True, exist_ok=True)

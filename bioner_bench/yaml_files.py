@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from bioner_bench.bounded_files import read_bounded
 from bioner_bench.control_characters import control_character
 from bioner_bench.schema import BenchmarkError
 
@@ -26,21 +27,22 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         what: it is to be, for the messages: "the card".
 
     Raises:
-        BenchmarkError: it cannot be read, is too large or too deep, has an anchor, a key twice or a control
-            character, or is no mapping.
+        BenchmarkError: it cannot be read, is no regular file, is too large or too deep, has an anchor, a key
+            twice, a control character or a value that is none of its type, or is no mapping.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BenchmarkError(f"{what} {path} has more than {MAX_BYTES:,} bytes; name the right file")
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
+        content = yaml.load(read_bounded(path, MAX_BYTES), _Loader)  # noqa: S506  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"cannot read {what} {path}: {error}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise BenchmarkError(f"{path}{where}: not YAML: {_first_line(error.problem)}") from error
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+    except yaml.YAMLError as error:
         raise BenchmarkError(f"{path}: not YAML: {_first_line(error)}") from error
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+        # PyYAML's constructors of numbers, dates and the like check nothing; their messages quote.
+        raise BenchmarkError(f"{path}: not YAML: a value is not of the type that it has or names") from error
     if content is None:
         raise BenchmarkError(f"{what} {path} is empty")
     if not isinstance(content, dict):

@@ -54,9 +54,9 @@ def errors(
         made = error_report.compare(ours, given_answers.read(against, task), kinds, types)
     if html is not None:
         from bioner_bench.leaderboard import errors_page
-        from bioner_bench.writing import write_text
+        from bioner_bench.writing import write_where_asked
 
-        write_text(html, errors_page.html(made, error_report.shorten(made.groups, limit)))
+        write_where_asked(html, errors_page.html(made, error_report.shorten(made.groups, limit)))
     if as_json:
         print_json(error_report.as_json(made, limit))
     elif html is not None:

@@ -175,7 +175,7 @@ def export(
     """
     from bioner_bench import corpora
     from bioner_bench.evaluation.predictions import to_row
-    from bioner_bench.writing import write_text
+    from bioner_bench.writing import write_where_asked
 
     corpus = corpora.get(task)
     if split not in corpus.files:
@@ -201,7 +201,7 @@ def export(
     if out is None:
         print(text, end="")
         return
-    write_text(out, text)
+    write_where_asked(out, text)
     print(out)
 
 

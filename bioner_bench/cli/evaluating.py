@@ -127,7 +127,7 @@ def check(
     setup are compared, and training seeds by their mean.
     """
     from bioner_bench.leaderboard import regression, verdicts
-    from bioner_bench.writing import write_text
+    from bioner_bench.writing import write_where_asked
 
     def names(option: str, given: str | None) -> list[str]:
         found = [name.strip() for name in (given or "").split(",") if name.strip()]
@@ -138,7 +138,7 @@ def check(
     asked, may_differ = names("--tasks", tasks), names("--across", across)
     report = regression.check_all(new, against, score, max_drop, asked, may_differ)
     if junit:
-        write_text(junit, verdicts.as_junit(report))
+        write_where_asked(junit, verdicts.as_junit(report))
     if as_json:
         print_json(report.as_json())
     else:

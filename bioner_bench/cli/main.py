@@ -60,8 +60,8 @@ app.command(epilog="Example: bioner-bench train baselines/encoders/minilm.yaml -
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 2."""
-    mask_output()
     try:
+        mask_output()
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as stop:  # who reads, such as `head`, has read enough

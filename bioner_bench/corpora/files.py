@@ -57,7 +57,10 @@ def _checked(path: Path, expected: str, remedy: str) -> Path:
 
 
 def _download(url: str, name: str, expected: str) -> Path:
-    path = cache_folder() / "corpora" / name
+    folder = cache_folder() / "corpora"
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BenchmarkError(f"{path} leads out of {folder}; correct the path in the entry")
     if path.is_file() and sha256(path) == expected:
         return path
     try:

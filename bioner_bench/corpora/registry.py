@@ -24,15 +24,16 @@ SPLITS = ("train", "validation", "test")
 # A type called NO, unquoted, is a boolean in YAML.
 _NAMED: dict[str, Any] = {"type": "object", "propertyNames": {"type": "string"}}
 
-# Below a mirror, the cache or the entry's folder, and never out of it.
-_INSIDE = {"type": "string", "pattern": r"^(?!.*(^|/)\.\.?(/|$))[^/\\][^\\]*$"}
+# Below a mirror, the cache or the entry's folder, and never out of it. These patterns are Python's alone: its
+# `$` lets a line end through, and its `.` stops at one.
+_INSIDE = {"type": "string", "pattern": r"^(?!(.*/)?\.\.?(/|\Z))[^/\\\x00-\x1f\x7f][^\\\x00-\x1f\x7f]*\Z"}
 
 _FILE_SCHEMA = {
     "type": "object",
     "properties": {
         "path": _INSIDE,
         "url": {"type": "string"},
-        "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "sha256": {"type": "string", "pattern": r"^[0-9a-f]{64}\Z"},
         "sentences": {"type": "integer", "minimum": 1},
         "mentions": _NAMED | {"additionalProperties": {"type": "integer", "minimum": 0}},
         "damaged": {"type": "integer", "minimum": 0},
@@ -44,7 +45,7 @@ _FILE_SCHEMA = {
 ENTRY_SCHEMA = {
     "type": "object",
     "properties": {
-        "task": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+        "task": {"type": "string", "pattern": r"^[a-z][a-z0-9_]*\Z"},
         "name": {"type": "string"},
         "role": {"enum": ["core", "extended", "out-of-domain", "auxiliary", "demo"]},
         "types": _NAMED | {"minProperties": 1, "additionalProperties": {"type": "string"}},

@@ -21,7 +21,7 @@ CERTAINTY = ("read in the source", "quoted by a third party", "unverified")
 CARD_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "system": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$"},
+        "system": {"type": "string", "maxLength": 100, "pattern": r"^[a-z0-9][a-z0-9._-]*\Z"},
         "title": {"type": "string", "minLength": 1},
         "kind": {"enum": list(KINDS)},
         "base_model": {"type": "string"},
@@ -36,10 +36,10 @@ CARD_SCHEMA: dict[str, Any] = {
         "checkpoints": {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "propertyNames": {"pattern": r"^[a-z][a-z0-9_]*\Z"},
             "additionalProperties": {"type": "string", "minLength": 1},
         },
-        "recipe": {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+\.yaml$"},
+        "recipe": {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+\.yaml\Z"},
         "run": {
             "type": "object",
             "properties": {

@@ -7,12 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 _SECRET = re.compile(
-    # A word of its own, as in `api_key`, `api-key` and `apiKey`.
-    r"(?:^|_|-|(?<=[a-z])(?=[A-Z]))"
+    # A word of its own, as in `api_key`, `api-key`, `headers.key` and `apiKey`.
+    r"(?:^|[_.-]|(?<=[a-z])(?=[A-Z]))"
     r"(?i:api_?key|key|token|secret|password|passwd|auth|authorization|bearer|credentials?|headers?)$"
 )
 _NO_SECRETS = {"think_end_token", "add_bos_token", "pad_token", "eos_token", "bos_token"}
@@ -40,10 +41,11 @@ SHORTEST = 8
 """Characters of a secret that is taken out of what is printed; shorter ones stand in many other words."""
 
 _GIVEN = re.compile(
-    # A name and its value, as in `api_key=sk-1`, `"X-Api-Key": "sk-1"` and `Authorization: Bearer sk-1`.
-    r"([\w-]+)[\"']?\s*[=:]\s*[\"']?(?:Bearer\s+|Basic\s+)?([^\s,\"'{}]+)"
+    # A name and its value, as in `api_key=sk-1`, `"X-Api-Key": "sk-1"` and `Authorization: Token sk-1`. The
+    # value is only looked at, since in `base_url=http://host?key=sk-1` it holds another name.
+    r"([\w-]+)[\"']?\s*[=:](?=\s*[\"']?([^\s,\"'{}]+)(?:[ \t]+([^\s,\"'{}]+))?)"
 )
-_CREDENTIALS = re.compile(r"://[^/\s@]*?:([^/\s@]+)@")
+_CREDENTIALS = re.compile(r"://([^/\s,\"':]*):?([^/\s,\"']*)@")
 
 _hidden: dict[str, None] = {}
 
@@ -52,16 +54,18 @@ def hide(values: Iterable[str]) -> None:
     """Take these out of what `MaskedStream` writes from now on, in any form in which messages show them."""
     for value in values:
         forms = [value, *value.splitlines(), *value.split()]
-        forms += [repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe="")]
+        forms += [repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe="", errors="surrogateescape")]
         _hidden.update(dict.fromkeys(form.strip() for form in forms if len(form.strip()) >= SHORTEST))
 
 
 def secrets_of_environment() -> dict[str, str]:
-    """Variable -> value, of those whose names say that they are secret; a path to a file is none."""
+    """Variable -> value, of those whose names say that they are secret; a path of a file is none."""
     return {
         name: value
         for name, value in os.environ.items()
-        if _SECRET.search(name) and len(value.strip()) >= SHORTEST and not value.startswith("/")
+        if _SECRET.search(name)
+        and len(value.strip()) >= SHORTEST
+        and not (value.startswith("/") and os.path.exists(value))  # noqa: PTH110  # base64 can begin so too
     }
 
 
@@ -71,10 +75,13 @@ def secrets_in(text: str) -> Iterator[str]:
     >>> list(secrets_in('{"model": "m", "header": {"X-Api-Key": "sk-12345"}},api_key=sk-67890'))
     ['sk-12345', 'sk-67890']
     """
-    for name, value in _GIVEN.findall(text):
+    for name, *words in _GIVEN.findall(text):
         if _SECRET.search(name) and name not in _NO_SECRETS:
-            yield value
-    yield from _CREDENTIALS.findall(text)
+            for word in filter(None, words):
+                yield word
+                yield from word.split("&")[:-1]  # of an address, where other names follow
+    for credentials in _CREDENTIALS.findall(text):
+        yield from filter(None, credentials)
 
 
 def without_secrets(text: str) -> str:
@@ -107,5 +114,8 @@ class MaskedStream:
 def mask_output() -> None:
     """From now on this process prints, logs and traces without the secrets of its environment."""
     hide(secrets_of_environment().values())
-    sys.stdout = MaskedStream(sys.stdout)
-    sys.stderr = MaskedStream(sys.stderr)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed, as by `>&-`
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        setattr(sys, name, MaskedStream(stream))

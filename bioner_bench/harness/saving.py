@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,13 @@ def checked_saving(stores: Sequence[AnswerStore] = (), name_store: bool = True) 
             results["config"]["use_cache"] = None
         for store in stores[:1]:
             tracker.general_config_tracker.start_time -= store.earlier_seconds()
-        for config in results["configs"].values():  # where the model's arguments stand once more
-            config["metadata"] = masked("metadata", config.get("metadata"))
+        for config in results["configs"].values():  # where arguments and options stand once more
+            config |= {key: masked(key, config.get(key)) for key in ("metadata", "generation_kwargs")}
+        for sample in itertools.chain.from_iterable((samples or {}).values()):
+            sample["arguments"] = [  # prompt and options; a prompt stays as it is
+                [masked("gen_kwargs", part) if isinstance(part, Mapping) else part for part in request]
+                for request in sample["arguments"]
+            ]
         plain(tracker, results, samples)
         saved.append((tracker, samples is not None))
 

@@ -17,6 +17,7 @@ from typing import Any
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
+from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.records import Json, Training
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
@@ -171,7 +172,7 @@ def _deciding(
 ) -> Json:
     """The arguments of a run, or of a card, that decide what answers."""
     found: Json = {}
-    given, options = dict(arguments), dict(generation)
+    given, options = dict(arguments), masked("gen_kwargs", generation)  # of a run it is without keys
     thinking = given.pop("enable_thinking", None)
     template = dict(_mapping(given.pop("chat_template_args", None)))
     if thinking is not None:

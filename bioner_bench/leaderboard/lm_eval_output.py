@@ -25,7 +25,7 @@ from bioner_bench.evaluation.summary import sureness
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.demonstrations import as_recorded, chooser
-from bioner_bench.harness.masking import secrets_of_environment
+from bioner_bench.harness.masking import masked, secrets_of_environment
 from bioner_bench.harness.task_folders import task_folders
 from bioner_bench.leaderboard import kept_answers, records
 from bioner_bench.leaderboard.card_check import check_card
@@ -211,7 +211,7 @@ def _make(path: Path, results: Mapping[str, Any], task: str, card: Card, rescore
     constrained = bool(metadata.get("constrained"))
     generation = dict(answers.generation)
     schema = prompt.response_format(list(wanted.corpus.types))
-    if constrained and generation.pop("response_format", None) != schema:
+    if constrained and generation.pop("response_format", None) != masked("response_format", schema):
         raise BenchmarkError(f"{path}: the answers were held to another form than the task's; run it again")
     asked = {"constrained": constrained, "format": form, "context": context}
     check_card(path, card, source, arguments, generation, training, asked)

@@ -16,6 +16,7 @@ from bioner_bench.evaluation.prompt import Message
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.harness.demonstrations import Chooser
 from bioner_bench.harness.documents import to_sentence
+from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.prompt_markup import (
     MAX_DATES,
     Declared,
@@ -37,7 +38,7 @@ class Answers:
         outputs: place of a sentence -> what the system wrote.
         judged: place of a sentence -> what became of it.
         tokens: place of a sentence -> the pieces of the answer with their log-probabilities, if it has them.
-        generation: how it was generated.
+        generation: how it was generated, without keys.
         around: the text around the turns of the prompt, without dates.
         dates: those that stood there.
         changed: whether the run counted otherwise.
@@ -77,7 +78,7 @@ def read_answers(
         shown = choose(task.sentences[doc_id], shots) if shots else []
         turns = prompt.messages(task.sentences[doc_id], task.corpus.types, shown, form, task.context > 0)
         pieces, dates = _around(where, sample, task.corpus.task, turns, shots)
-        generation = sample["arguments"]["gen_args_0"]["arg_1"]
+        generation = masked("gen_kwargs", sample["arguments"]["gen_args_0"]["arg_1"])
         if not found.outputs:
             found = replace(found, generation=generation, around=pieces)
             if more := more_than_markup(pieces, declared, (sentence.text for sentence in task.sentences)):

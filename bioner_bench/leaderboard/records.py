@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypedDict, cast
 
 import numpy as np
 
+from bioner_bench.bounded_files import read_bounded
 from bioner_bench.control_characters import control_character
 from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
@@ -27,6 +28,9 @@ from bioner_bench.schema import BenchmarkError
 from bioner_bench.writing import write_text
 
 SCHEMA_VERSION: Final = 1
+
+MAX_BYTES: Final = 64 * 2**20
+"""Of a record or of lm-eval's results; 20,000 sentences with six types take some 5 MB."""
 
 NAMING = {"pretrained", "peft", "delta", "model", "train"}
 """Arguments of lm-eval's models that say which weights, or which dictionary, were run."""
@@ -435,10 +439,10 @@ def read_json(path: Path) -> Json:
     """Read a file that holds a JSON object.
 
     Raises:
-        BenchmarkError: it cannot be read, or is none.
+        BenchmarkError: it cannot be read, is none, or has more than `MAX_BYTES`.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        value = json.loads(read_bounded(path, MAX_BYTES), parse_constant=_no_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}; it is cut, or no JSON") from error
     if not isinstance(value, dict):

@@ -294,6 +294,38 @@ def test_samples_that_were_cut_are_not_scored(tmp_path):
     assert json.loads(call("score", samples, "--json").stdout)["sentences"] == 45
 
 
+def test_what_is_written_where_asked_replaces_no_link_device_or_pipe(tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(prediction(output="[]"))
+    page, link, pipe = tmp_path / "page.html", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(page)
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    try:
+        for place in (link, pipe):
+            call("errors", answers, "--html", place)
+        assert link.is_symlink() and pipe.is_fifo()
+        assert "Ataxia" in page.read_text()
+        assert reader.communicate(timeout=20)[0] == page.read_text()
+    finally:
+        reader.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_error(closed):
+    words = ["sh", "-c", f'"$0" --version {closed}', BIN / "bioner-bench"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="bytes in the environment")
+def test_a_secret_that_is_no_text_is_no_error():
+    given = os.environb | {b"HF_TOKEN": b"\xff\xfe\x80SECRETpw99"}
+    done = subprocess.run([BIN / "bioner-bench", "--version"], capture_output=True, check=False, env=given)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.slow
 def test_a_terminal_is_not_made_to_obey(tmp_path):
     """Escapes in the name of a file, in an identifier, in an answer and in an error."""

@@ -1,6 +1,7 @@
 """Corpus entries and readers: small files written here, then the real corpora and the shipped sample."""
 
 import copy
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -787,6 +788,19 @@ def test_unknown_corpus_error_lists_the_known_ones():
     assert all(task in str(caught.value) for task in BUILT_IN)
 
 
+LEADING_OUT = ("../x", "a/..", "a/./b", "/etc/x", "a\\x", "x\n/../../x", "\n", "x\n", "x\r", ".\n")
+
+
+def test_a_download_lands_in_the_cache_alone(own, tmp_path, monkeypatch):
+    own()
+    monkeypatch.setenv("BIONER_BENCH_DATA", str(tmp_path / "cache"))
+    monkeypatch.delenv("BIONER_BENCH_MIRROR", raising=False)
+    corpus = corpora.get("toy")
+    test = dataclasses.replace(corpus.files["test"], path="../../x", url="http://127.0.0.1:9/x")
+    with pytest.raises(BenchmarkError, match="leads out of"):
+        locate(dataclasses.replace(corpus, files={"test": test}), "test")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -799,6 +813,9 @@ def test_unknown_corpus_error_lists_the_known_ones():
         ({"files": {}}, "test"),
         ({"files": {"dev": {}}}, "files"),
         ({"file_changes": {"sha256": "abc"}}, "sha256"),
+        ({"file_changes": {"sha256": "0" * 64 + "\n"}}, "sha256"),
+        *(({"documents": path}, "documents") for path in LEADING_OUT),
+        *(({"file_changes": {"path": path}}, "files.test.path") for path in LEADING_OUT),
         ({"file_changes": {"sentences": 0}}, "sentences"),
         ({"file_changes": {"sentences": "1"}}, "sentences"),
         ({"file_changes": {"size": 10}}, "size"),

@@ -1,6 +1,8 @@
 """System cards: those in `baselines/`, a second look at their figures, and cards that are wrong."""
 
 import itertools
+import os
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -310,6 +312,9 @@ def test_ends_of_the_range_are_values(write, value):
     assert read_card(write(with_figure(value=value))).reported[0]["value"] == float(value)
 
 
+WRONG_VALUES = ("!!bool maybe", "!!timestamp foo", '!!int ""', "!!int foo", "!!float foo", "2026-13-45")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -319,6 +324,11 @@ def test_ends_of_the_range_are_values(write, value):
         ("system: good\nkind: llm\n", "'title' is a required property"),
         ("system: good\ntitle: Good\nkind: robot\n", "'robot' is not one of"),
         ("system: Not A Slug\ntitle: Good\nkind: llm\n", "does not match"),
+        ('system: "good\\n"\ntitle: Good\nkind: llm\n', "does not match"),
+        (f"system: {'x' * 101}\ntitle: Good\nkind: llm\n", "is too long"),
+        (f'{GOOD}recipe: "recipes/x.yaml\\n"\n', "does not match"),
+        (f'{GOOD}checkpoints: {{"mine\\n": x}}\n', "does not match"),
+        *((f"{GOOD}notes: {value}\n", "not YAML: a value is not") for value in WRONG_VALUES),
         (f"{GOOD}url: http://example.org\n", "does not match"),
         (f"{GOOD}recipe: ../recipes/x.yaml\n", "does not match"),
         (f"{GOOD}notes:\n", "None is not of type 'string'"),
@@ -356,11 +366,23 @@ def test_a_wrong_card_is_one_line_that_names_the_file(write, text, message):
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("secret", ["root:x:0:0\n: y", "root:x:0:0:root:/root:/bin/bash", "- root:x:0"])
+@pytest.mark.parametrize(
+    "secret",
+    ["root:x:0:0\n: y", "a: !!int root", "a: !!bool root", "root:x:0:0:root:/root:/bin/bash", "- root:x:0"],
+)
 def test_a_file_that_is_no_card_is_not_quoted(write, secret):
     with pytest.raises(BenchmarkError) as caught:
         read_card(write(secret))
     assert "root" not in str(caught.value).replace("pytest-of-root", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices")
+def test_a_card_is_a_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml"):
+        with pytest.raises(BenchmarkError, match=f"{name} is no regular file"):
+            read_card(tmp_path / name)
 
 
 def test_a_missing_or_unreadable_file_is_one_line(tmp_path):

@@ -242,31 +242,41 @@ def test_a_run_becomes_a_record_without_any_key(server, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("concurrent", "verbose"), [(1, []), (4, ["-v"])])
 def test_a_key_planted_everywhere_is_shown_nowhere(server, tmp_path, concurrent, verbose):
-    """In the environment, model arguments and headers; the server echoes it, then fails."""
+    """In the environment, options, addresses and headers; the server echoes it, then fails."""
     planted = {"api": "planted-api-key-1", "header": "planted-header-2"}
-    echo = json.dumps({"Disease": [*planted.values(), "planted-token-4", ENV_KEY]})
+    planted |= {"query": "planted-query-3", "slash": "/planted/slash-7"}
+    generation = {"api_key": "planted-option-8", "extra_headers.Authorization": "planted-option-9"}
+    secrets = [*planted.values(), "planted-token-4", ENV_KEY]
+    echo = json.dumps({"Disease": secrets})
+    secrets += generation.values()
     server.message = {"role": "assistant", "content": echo}
-    server.error = f"the key {planted['header']} of {ENV_KEY} is refused"
+    server.error = f"the keys {secrets} are refused"
     server.fail = lambda number: 500 if number > 6 else None
     arguments = {
         "model": "stub",
-        "base_url": server.url,
+        "base_url": f"{server.url}?api_key={planted['query']}&v=1",
         "num_concurrent": concurrent,
         "max_retries": 1,
         "api_key": planted["api"],
-        "header": {"Authorization": f"Bearer {planted['header']}"},
+        "header": {"Authorization": f"Token {planted['header']}"},
     }
     run = [*verbose, "run", "--model", "local-chat-completions", "--model_args", json.dumps(arguments)]
     run += ["--apply_chat_template", "--tasks", "bioner_sample", "--log_samples", "--output_path", tmp_path]
+    run += ["--gen_kwargs", json.dumps(generation)]
+    keys = {"OPENAI_API_KEY": ENV_KEY, "HF_TOKEN": "planted-token-4", "OTHER_API_KEY": planted["slash"]}
     for limit, code in ((4, 0), (20, 2)):
-        done = call(*run, "--limit", limit, code=code, OPENAI_API_KEY=ENV_KEY, HF_TOKEN="planted-token-4")
+        done = call(*run, "--limit", limit, code=code, **keys)
         shown = done.stdout + done.stderr
         assert "***" in shown
-        assert not [secret for secret in (*planted.values(), "planted-token-4", ENV_KEY) if secret in shown]
+        assert not [secret for secret in secrets if secret in shown]
     results = "".join(path.read_text() for path in tmp_path.rglob("results_*.json"))
     assert "planted" not in results
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
+        assert b"planted-option" not in path.read_bytes()
     card = tmp_path / "stub.yaml"
-    card.write_text(PLAIN)
+    card.write_text(
+        PLAIN.replace("}}\n", f"}}, gen_kwargs: {json.dumps(dict.fromkeys(generation, '***'))}}}\n")
+    )
     add = ["leaderboard", "add", tmp_path, "--system", card, "--folder", tmp_path / "board", "--partial"]
     assert "holds the value of OPENAI_API_KEY" in fails(*add, OPENAI_API_KEY=ENV_KEY)
     assert not list((tmp_path / "board").rglob("*.json*"))

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import Card, read_cards
-from bioner_bench.harness.masking import masked
+from bioner_bench.harness.masking import masked, secrets_in
 from bioner_bench.schema import BenchmarkError
 
 FOLDER = ROOT / "baselines"
@@ -205,6 +205,23 @@ def test_secrets_are_used_and_not_shown(given):
     assert "42" in " ".join(systems.arguments(found))
     assert "42" not in systems.command(found)
     assert shlex.split(systems.command(found))[:2] == ["lm_eval", "run"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base_url=http://h/v1?api_key=planted-1",
+        "base_url=http://h/v1?api_key=planted-1&version=1",
+        "base_url=http://planted-1@h/v1,model=m",
+        "base_url=http://user:planted-1@h/v1,model=m",
+        '{"header": {"Authorization": "Token planted-1"}}',
+        "header:\n  Authorization: AWS4-HMAC-SHA256 planted-1\n",
+        "api_key: planted-1\nmodel: m\n",
+        "extra_headers.Authorization=Bearer planted-1",
+    ],
+)
+def test_secrets_are_found_in_options_and_files(text):
+    assert "planted-1" in set(secrets_in(text))
 
 
 def test_words_that_only_look_like_secrets_are_shown():

@@ -1,9 +1,11 @@
 """lm-eval's output -> records: what is kept, and what is refused."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import sys
 import types
 import typing
 from dataclasses import replace
@@ -405,6 +407,11 @@ def negate(record):
         (lambda r: r["counts"].pop("strict/Disease"), "no counts of"),
         (lambda r: r["counts"].pop("ambiguous"), "output_ambiguous is 0.0, but its counts give None"),
         (lambda r: r.update(schema_version=2), "schema_version"),
+        (lambda r: r["system"].update(name="x\n"), "system.name"),
+        (lambda r: r["system"].update(name="x" * 101), "system.name"),
+        (lambda r: r.update(task="bioner_mine\n"), "task"),
+        (lambda r: r["run"].update(date="2026-11-22T10:00:00Z\n"), "run.date"),
+        (lambda r: r.update(samples_sha256="0" * 64 + "\n"), "samples_sha256"),
         (lambda r: r.update(task_version="1.0 | <b>"), "task_version"),
         (lambda r: r["scores"].update(ranked=r["scores"]["strict_f1"]), "unknown scores ranked"),
         (lambda r: r["scores"]["strict_f1"].update(low=0.99, high=1.0), "not in its interval"),
@@ -620,6 +627,18 @@ def test_what_two_runs_of_one_record_have_in_common():
 def test_what_can_be_derived_is_not_kept():
     derived = {"gold", "predicted", "strict", "relaxed", "sentences", "negative", "negative_with_prediction"}
     assert not (derived | {"valid", "extracted", "repaired", "failed"}) & make_record()["counts"].keys()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices")
+def test_a_record_is_a_regular_file_of_bounded_size(tmp_path):
+    pipe, zero, large = tmp_path / "pipe.json", tmp_path / "zero.json", tmp_path / "large.json"
+    os.mkfifo(pipe)
+    zero.symlink_to("/dev/zero")
+    with large.open("wb") as stream:
+        stream.truncate(records.MAX_BYTES + 1)
+    for path, said in ((pipe, "no regular file"), (zero, "no regular file"), (large, "more than 67,108,864")):
+        with pytest.raises(BenchmarkError, match=f"{path.name} .*{said}"):
+            records.read(path)
 
 
 def test_a_record_is_an_object(tmp_path):
