@@ -115,7 +115,7 @@ def verify(tasks: Tasks = None, as_json: Json = False) -> None:
                 found[corpus.task][split] = f"ok ({note})" if note else "ok"
             except BenchmarkError as error:
                 sizes = sizes_found(corpus.task, split)
-                found[corpus.task][split] = f"{error}; the file has {sizes}" if sizes else str(error)
+                found[corpus.task][split] = f"{error}; in the file: {sizes}" if sizes else str(error)
     if as_json:
         print_json(found)
     else:

@@ -48,7 +48,7 @@ def load(task: str, split: str) -> Split:
 
 
 def sizes_found(task: str, split: str) -> str | None:
-    """What a split's local file holds, as an entry says it; None if it is as its entry says, or unreadable.
+    """What a split's local file holds, as an entry says it, or what is wrong in it; None if it is as said.
 
     So whoever writes an entry need not mend it figure by figure. The file's hash is not looked at.
     """
@@ -59,7 +59,9 @@ def sizes_found(task: str, split: str) -> str | None:
     try:
         path = corpus.folder / expected.path
         sentences, faults = READERS[corpus.format](path, list(corpus.types), corpus.rename)
-    except (BenchmarkError, OSError):
+    except BenchmarkError as error:
+        return str(error)
+    except OSError:
         return None
     counted = Counter(entity.type for sentence in sentences for entity in sentence.entities)
     mentions = {type_: counted[type_] for type_ in corpus.types}

@@ -184,6 +184,11 @@ def _by_vectors(texts: list[str], model: str, at: str) -> Similarity:
 
 
 def _check(chosen: Sequence[Sentence], n: int, pool: Sequence[Sentence]) -> None:
+    if n and not pool:
+        raise BenchmarkError(
+            f"{n} demonstrations asked for, but the corpus has no training split; name another corpus as "
+            "training_corpus in its entry, or leave out --num_fewshot"
+        )
     if len(chosen) < n:
         raise BenchmarkError(
             f"{n} demonstrations asked for, but the training split has {len(pool)} sentences; "

@@ -253,7 +253,12 @@ def _server_failure(error: Exception, arguments: list[str]) -> str | None:
     if isinstance(status, int) and 400 <= status < 500 and status not in (408, 429):
         return f"the server refuses the requests ({reason}); its answer, with the reason, stands above"
     if isinstance(error, AssertionError):
-        return f"no request can be made ({reason})"
+        chat = "expects messages as list" in reason
+        return (
+            "this model is asked in turns: add --apply_chat_template"
+            if chat
+            else f"no request can be made ({reason})"
+        )
     if isinstance(error, ValueError) and "API key" in reason:
         return str(error)
     if isinstance(error, TimeoutError):

@@ -89,11 +89,16 @@ def aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[int]]], flo
     return aggregate
 
 
-def stderr_aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[Any]]], float]:
-    """lm-eval's aggregation of a score's standard error, over documents where the corpus has them."""
+def stderr_aggregation(score: scoring.Score) -> Callable[[Iterable[Sequence[Any]]], float | str]:
+    """lm-eval's aggregation of a score's standard error, over documents where the corpus has them.
 
-    def aggregate(items: Iterable[Sequence[Any]]) -> float:
+    Of one document alone it is "N/A", lm-eval's word for what is not known.
+    """
+
+    def aggregate(items: Iterable[Sequence[Any]]) -> float | str:
         documents, *columns = zip(*items, strict=True)
+        if len(set(documents)) == 1 and (documents[0] is not None or len(documents) == 1):
+            return "N/A"
         table = {name: np.array(column) for name, column in zip(score.columns, columns, strict=True)}
         return standard_error(score, table, documents)
 

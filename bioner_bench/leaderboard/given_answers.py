@@ -51,8 +51,9 @@ def _chosen(given: Path, task: str | None) -> Path:
         what = f" of {task}" if task else ""
         raise BenchmarkError(f"{given} holds no record and no samples_*.jsonl{what}; name the right folder")
     if len(of_task) > 1:
-        names = ", ".join(str(path.relative_to(given)) for path in of_task[:6])
-        raise BenchmarkError(f"{given} holds several: {names}; name one, or its --task")
+        names = ", ".join(map(str, of_task[:6]))
+        several, else_ = ("several", ", or its --task") if task is None else (f"several of {task}", "")
+        raise BenchmarkError(f"{given} holds {several}: {names}; name one{else_}")
     return of_task[0]
 
 

@@ -157,8 +157,8 @@ def check_all(
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)
     one_each = all(len({record["system"]["name"] for record in side}) == 1 for side in (news, olds))
-    old_groups, new_groups = (_groups(side, tasks, one_each) for side in (olds, news))
-    pairs, only_old, only_new = paired(old_groups, new_groups, _setup)
+    old_groups, new_groups = (_groups(side, tasks, one_each, across) for side in (olds, news))
+    pairs, only_old, only_new = paired(old_groups, new_groups, lambda record: _setup(record, across))
     compared = [_compare(right, left, score, across) for left, right in pairs]
     there = {(left[0]["system"]["name"], left[0]["task"]) for left, _ in pairs}
     for system in dict.fromkeys(record["system"]["name"] for record in olds):
@@ -174,7 +174,12 @@ def check_all(
             "they differ"
         )
     report = judge(score, compared, max_drop)
-    return replace(report, only_old=tuple(map(_label, only_old)), only_new=tuple(map(_label, only_new)))
+    olds_compared, news_compared = [left for left, _ in pairs], [right for _, right in pairs]
+    return replace(
+        report,
+        only_old=tuple(_label(runs, olds_compared) for runs in only_old),
+        only_new=tuple(_label(runs, news_compared) for runs in only_new),
+    )
 
 
 def check(
@@ -230,36 +235,47 @@ def _judged(verdict: Verdict, p_value: float, max_drop: float | None) -> Verdict
 
 
 def _groups(
-    side: Sequence[Record], tasks: Collection[str] | None, one_each: bool
+    side: Sequence[Record], tasks: Collection[str], one_each: bool, across: Collection[str]
 ) -> dict[tuple[str, str], list[Runs]]:
     """(system, task) -> its runs by setup; the system has no name where each side holds one."""
     found: dict[tuple[str, str], dict[str, Runs]] = {}
     for record in side:
         if not tasks or record["task"] in tasks:
             place = ("" if one_each else record["system"]["name"], record["task"])
-            setup = json.dumps(_setup(record), sort_keys=True)
+            setup = json.dumps(_setup(record, across), sort_keys=True)
             found.setdefault(place, {}).setdefault(setup, []).append(record)
     return {place: list(groups.values()) for place, groups in found.items()}
 
 
-def _setup(record: Record) -> dict[str, Any]:
-    """What `ACROSS` names, of a record."""
+def _setup(record: Record, across: Collection[str] = ()) -> dict[str, Any]:
+    """What `ACROSS` names, of a record, without what may differ."""
     setup, arguments = record["setup"], record["model"]["arguments"]
     shots = setup["shots"]
     template = {name: arguments[name] for name in TEMPLATE_ARGUMENTS if name in arguments}
     template |= {"chat_template": setup["chat_template_sha256"], "gen_prefix": setup["gen_prefix"]}
     template["fewshot_as_multiturn"] = setup["fewshot_as_multiturn"] if shots else None
-    return {
+    whole = {
         "shots": shots,
         "demonstrations": [setup["demonstrations"], setup["fewshot_seed"]] if shots else None,
         "system-instruction": setup["system_instruction"],
         "template": template,
         "generation": setup["generation"],
     }
+    return {name: value for name, value in whole.items() if name not in across}
 
 
-def _label(runs: Runs) -> str:
-    return f"{runs[0]['system']['name']} {runs[0]['task']} {setup_of(runs[0])}"
+def _label(runs: Runs, compared: Sequence[Runs]) -> str:
+    """The runs by their names; where others of the same names were compared, also what tells them apart."""
+    first = runs[0]
+    label = f"{first['system']['name']} {first['task']} {setup_of(first)}"
+    for others in compared:
+        if f"{others[0]['system']['name']} {others[0]['task']} {setup_of(others[0])}" == label:
+            ours, theirs = _setup(first), _setup(others[0])
+            other = "; ".join(
+                f"{name}: {_shown(ours[name], theirs[name])}" for name in ours if ours[name] != theirs[name]
+            )
+            return f"{label} (unlike those compared in {other})"
+    return label
 
 
 def _difference(new: Record, old: Record, across: Collection[str]) -> str | None:

@@ -109,7 +109,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         f"{100 * verdict.new:.2f}",
         f"{100 * test.difference:+.2f}",
         f"{100 * test.low:+.2f} to {100 * test.high:+.2f}",
-        f"{verdict.p_value:.4f}",
+        "<.0001" if verdict.p_value < 0.0001 else f"{verdict.p_value:.4f}",
         outcome,
     )
 

@@ -237,8 +237,10 @@ def test_a_malformed_users_corpus_is_named_with_its_line(tmp_path):
     file.write_bytes(before + before)
     shown = call("corpora", "verify", "toy", "--json", code=1, **environment).stdout
     found = json.loads(shown)["toy"]["test"]
-    assert "SHA-256 is" in found and found.endswith("the file has sentences: 4, mentions: {Disease: 2}")
+    assert "SHA-256 is" in found and found.endswith("in the file: sentences: 4, mentions: {Disease: 2}")
     file.write_bytes(before.replace(b"here\tO", b"here\tO\tNN"))
+    shown = call("corpora", "verify", "toy", "--json", code=1, **environment).stdout
+    assert "SHA-256 is" in shown and "test.tsv:4: 3 tab-separated column(s)" in shown  # all faults at once
     import hashlib
 
     hashes = [hashlib.sha256(content).hexdigest() for content in (before, file.read_bytes())]

@@ -14,7 +14,7 @@ from bioner_bench.evaluation import predictions, scoring
 from bioner_bench.evaluation.ceiling import ceiling
 from bioner_bench.evaluation.confidence import ScoredText
 from bioner_bench.evaluation.summary import summarise_judged
-from bioner_bench.harness.task import BioNERTask, metric_list
+from bioner_bench.harness.task import BioNERTask, metric_list, stderr_aggregation
 
 TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
 REAL_TASKS = [task for task in TASKS if task != "bioner_sample"]
@@ -111,6 +111,16 @@ def test_standard_errors_of_f1_take_the_place_of_the_missing_ones(task_manager):
     for name in ("strict_f1", "relaxed_f1", "string_f1"):
         assert 0 < printed[f"{name}_stderr"] < 0.1
     assert printed["strict_recall_stderr"] == "N/A"
+
+
+def test_one_document_has_no_standard_error():
+    error = stderr_aggregation(scoring.scores(["Disease"])["strict_f1"])
+    rows = [(2, 3, 4), (1, 1, 1)]
+    assert error([("a", *row) for row in rows]) == error([(None, *rows[0])]) == "N/A"
+    assert all(
+        error([(name, *row) for name, row in zip(names, rows, strict=True)]) > 0
+        for names in ("ab", [None] * 2)
+    )
 
 
 @pytest.mark.slow
