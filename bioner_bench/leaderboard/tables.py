@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -90,7 +92,7 @@ def reported(table: pd.DataFrame, linked: bool = True) -> str:
             "shots": "" if row["shots"] is None else str(row["shots"]),
             "how sure": row["certainty"],
             "protocol": escape(row["protocol"] or ""),
-            "source": f"[{escape(row['source'])}]({row['link']})",
+            "source": f"[{escape(row['source'])}]({_address(row['link'])})",
         }
         for row in table[~table["measured"].astype(bool)].to_dict("records")
         for score in REPORTED_SCORES
@@ -118,6 +120,11 @@ def escape(text: object) -> str:
     for character in "\\`*_[]":
         safe = safe.replace(character, f"\\{character}")
     return safe
+
+
+def _address(link: object) -> str:
+    """An address that cannot end the link that it stands in, nor the cell."""
+    return re.sub(r"[()<>|\s]", lambda found: quote(found[0], safe=""), str(link))
 
 
 def _name(row: dict[str, Any]) -> str:

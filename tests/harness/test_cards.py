@@ -320,6 +320,12 @@ def test_ends_of_the_range_are_values(write, value):
         ("system: good\ntitle: Good\nkind: robot\n", "'robot' is not one of"),
         ("system: Not A Slug\ntitle: Good\nkind: llm\n", "does not match"),
         (f"{GOOD}url: http://example.org\n", "does not match"),
+        (f"{GOOD}paper: 'https://a b'\n", "does not match"),
+        (f'{GOOD}url: "https://a.org\\n"\n', "does not match"),
+        (
+            with_figure(url="'https://q)<img src=x onerror=alert(1)>[y](https://evil.example'"),
+            "does not match",
+        ),
         (f"{GOOD}recipe: ../recipes/x.yaml\n", "does not match"),
         (f"{GOOD}notes:\n", "None is not of type 'string'"),
         (with_figure(value="88.29"), "88.29 is greater than the maximum of 1"),
