@@ -27,7 +27,7 @@ from bioner_bench.leaderboard.marked_text import Piece, pieces
 def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) -> str:
     """The page of a report or comparison with these of its groups of sentences."""
     names = made.names if isinstance(made, Comparison) else (made.name,)
-    return _template().render(
+    page = _template().render(
         title=" against ".join(names),
         facts=_facts(made, sum(map(len, groups.values()))),
         kinds=[] if isinstance(made, Comparison) else _kinds(made),
@@ -49,6 +49,8 @@ def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) ->
             if found
         ],
     )
+    # A model may write half a surrogate pair, which no file can hold.
+    return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _facts(made: Report | Comparison, shown: int) -> list[str]:
