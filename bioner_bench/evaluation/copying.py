@@ -26,6 +26,12 @@ _ALIKE = str.maketrans("‘’‚‛`´“”„‟″‐‑‒–—―−\u00a
 LONGEST_GAP = 200
 """Characters between two common words that are compared one by one."""
 
+MOST_PAIRS = 1_000_000
+"""Words of the copy times words of the original, but for a common beginning and end, that are compared.
+
+Of more, the time would grow with the square of the length. Then only beginning and end count as copied.
+"""
+
 ENOUGH = 0.5
 """Share of a mention's characters that must be the original's, so that it stands there."""
 
@@ -131,10 +137,13 @@ def _common(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int, 
     end = min(len(ours), len(theirs))
     head = next((n for n in range(end) if ours[n] != theirs[n]), end)
     tail = next((n for n in range(end - head) if ours[-1 - n] != theirs[-1 - n]), end - head)
-    inside = SequenceMatcher(
-        None, ours[head : len(ours) - tail], theirs[head : len(theirs) - tail], autojunk=False
+    mine, yours = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
+    blocks = (
+        SequenceMatcher(None, mine, yours, autojunk=False).get_matching_blocks()
+        if len(mine) * len(yours) <= MOST_PAIRS
+        else []
     )
-    found = [(head + i, head + j, size) for i, j, size in inside.get_matching_blocks()]
+    found = [(head + i, head + j, size) for i, j, size in blocks]
     runs = [(0, 0, head), *found, (len(ours) - tail, len(theirs) - tail, tail)]
     return [run for run in runs if run[2]]
 

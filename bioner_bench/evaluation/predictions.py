@@ -62,6 +62,7 @@ _SAMPLE = Draft202012Validator(
         "properties": {
             "doc": {
                 "properties": {
+                    "id": {"type": "string"},
                     "document": {"type": ["string", "null"]},
                     "text": {"type": "string"},
                     "types": {"type": "array", "items": {"type": "string"}},
@@ -75,6 +76,13 @@ _SAMPLE = Draft202012Validator(
     }
 )
 """Says what is wrong with a sample that could not be judged; those that can be are not held against it."""
+
+
+LEAST = -1e100
+"""The lowest log-probability; of lower ones no sum is finite. What servers give for none at all is above."""
+
+ROUNDED = 1e-6
+"""How far above 0 a server may round a log-probability; it is 0 then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +146,26 @@ def read(path: Path) -> list[Judged]:
     """Judge every line of a file.
 
     Raises:
-        BenchmarkError: the file cannot be read, or a line is not of either format; names file and line. Or it
-            has fewer samples than the results beside it say, or those of several filters.
+        BenchmarkError: the file cannot be read, a line is not of either format, or of a sentence that was
+            there before; names file and line. Or it has fewer samples than the results beside it say, or
+            those of several filters.
     """
     judged: list[Judged] = []
     filters: list[Any] = []
+    places: dict[tuple[str, str], int] = {}
     try:
         # Line by line: a line of lm-eval holds the whole prompt, several times what is kept of it.
         with path.open(encoding="utf-8-sig", newline="\n") as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    judged.append(_judge_line(line, f"{path}:{number}", f"line-{number}", filters))
+                    one, name = _judge_line(line, f"{path}:{number}", f"line-{number}", filters)
+                    judged.append(one)
+                    # Each filter has a sample of every sentence; of a line without an id nothing is known.
+                    if name and (first := places.setdefault((str(filters[-1]), name), number)) != number:
+                        raise BenchmarkError(
+                            f"{path}:{number}: sentence {name} is there twice, first in line {first}; each "
+                            "counts once: take the file as the run wrote it, or give each sentence its own id"
+                        )
                     if judged[-1].types != judged[0].types:
                         raise BenchmarkError(
                             f"{path}:{number}: other types than the lines before; score one task at a time"
@@ -167,14 +184,17 @@ def read(path: Path) -> list[Judged]:
     return judged
 
 
-def _judge_line(line: str, place: str, name: str, filters: list[Any]) -> Judged:
+def _judge_line(line: str, place: str, name: str, filters: list[Any]) -> tuple[Judged, str | None]:
+    """A line judged, and which sentence of the file it says that it is of, if it does."""
     row = None
     try:
         row = json.loads(line)
         if not isinstance(row, dict):
             raise ValueError("a line is a JSON object: {...}")
         filters.append(row.get("filter"))
-        return _judge_sample(row) if "doc" in row else _judge_prediction(row, name)
+        if "doc" in row:
+            return _judge_sample(row), str(row.get("doc_id", row["doc"]["id"]))
+        return _judge_prediction(row, name), str(row["id"]) if "id" in row else None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         if _foreign(row):
             raise BenchmarkError(f"{place}: samples of another task than this project's") from error
@@ -202,6 +222,8 @@ def to_row(sentence: Sentence, types: Sequence[str]) -> dict[str, Any]:
 
 def _judge_sample(row: Mapping[str, Any]) -> Judged:
     doc = row["doc"]
+    if not isinstance(doc["id"], str) or not isinstance(doc["document"], str | None):
+        raise TypeError("the name of the sentence or document is not a string")
     types = tuple(doc["types"])
     gold = _spans(doc["text"], doc["entities"], types)
     sentence = Sentence(doc["id"], doc["text"], tuple(gold), doc["document"])
@@ -220,11 +242,17 @@ def tokens_of(row: Mapping[str, Any], output: str) -> Tokens | None:
     """The pieces of an answer in a sample of lm-eval, with their log-probabilities; None if it has none.
 
     Raises:
-        ValueError: they are not those of the answer.
+        ValueError: they are not those of the answer, or no log-probabilities.
     """
     if TOKENS not in row:
         return None
-    tokens = [(str(piece), float(logprob)) for piece, logprob in row[TOKENS]]
+    try:
+        tokens = [(str(piece), float(logprob)) for piece, logprob in row[TOKENS]]
+    except OverflowError as error:
+        raise ValueError(f"{TOKENS} has a number that is too large") from error
+    if wrong := next((logprob for _, logprob in tokens if not LEAST <= logprob <= ROUNDED), None):
+        raise ValueError(f"{wrong} in {TOKENS} is no log-probability: finite, and at most 0")
+    tokens = [(piece, min(0.0, logprob)) for piece, logprob in tokens]
     if "".join(piece for piece, _ in tokens) != output:
         raise ValueError(f"the tokens of {TOKENS} are not those of the answer")
     return tokens

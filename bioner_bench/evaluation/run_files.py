@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,15 +17,29 @@ def size_beside(samples: Path) -> int | None:
 
     lm-eval writes `samples_TASK_TIME.jsonl` beside `results_TIME.json`, or `NAME_TIME.json` where its
     `--output_path` was a file.
+
+    Raises:
+        BenchmarkError: no file says it, and one that may be those results is no JSON.
     """
     task, _, time = samples.stem.removeprefix("samples_").rpartition("_")
     if not (samples.name.startswith("samples_") and task):
         return None
-    for path in samples.parent.glob(f"*_{time}.json"):
+    unread = None
+    for path in sorted(samples.parent.glob(f"*_{glob.escape(time)}.json")):
         try:
-            return int(json.loads(path.read_text(encoding="utf-8"))["n-samples"][task]["effective"])
-        except (OSError, ValueError, KeyError, TypeError):  # that file's own readers say what is wrong
+            results = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            unread = unread or BenchmarkError(
+                f"cannot read {path} ({type(error).__name__}), so whether {samples.name} is whole is not "
+                "known; run it again, or move the samples out of that folder"
+            )
             continue
+        try:
+            return int(results["n-samples"][task]["effective"])
+        except (ValueError, KeyError, TypeError, OverflowError):  # that file's own readers say what is wrong
+            continue
+    if unread:
+        raise unread
     return None
 
 
@@ -50,7 +65,7 @@ def check_written(results: Path, samples: bool) -> None:
     try:
         sizes: Mapping[str, Any] = json.loads(results.read_text(encoding="utf-8"))["n-samples"]
         counts = {task: int(size["effective"]) for task, size in sizes.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise _cut(results, error) from error
     time = results.stem.rpartition("_")[2]
     for task, size in counts.items() if samples else ():
@@ -58,7 +73,7 @@ def check_written(results: Path, samples: bool) -> None:
         try:
             with path.open(encoding="utf-8") as stream:
                 filters = [json.loads(line).get("filter") for line in stream]
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise _cut(path, error) from error
         check_size(path, filters, size)
 

@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 CERTAINTY = ("read in the source", "quoted by a third party", "unverified")
 """How sure a reported figure is; an unverified one never reaches a table."""
 
+_ADDRESS = r'^https://[^\s<>"]+\Z'
+
 CARD_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -30,9 +32,9 @@ CARD_SCHEMA: dict[str, Any] = {
         "train_ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
         "trained_on": {"type": "array", "items": {"type": "string"}},
         "licence": {"type": "string"},
-        "url": {"type": "string", "pattern": "^https://"},
+        "url": {"type": "string", "pattern": _ADDRESS},
         "notes": {"type": "string"},
-        "paper": {"type": "string", "pattern": "^https://"},
+        "paper": {"type": "string", "pattern": _ADDRESS},
         "checkpoints": {
             "type": "object",
             "minProperties": 1,
@@ -66,7 +68,7 @@ CARD_SCHEMA: dict[str, Any] = {
                     "value": {"type": "number", "minimum": 0, "maximum": 1},
                     "shots": {"type": "integer", "minimum": 0},
                     "source": {"type": "string", "minLength": 1},
-                    "url": {"type": "string", "pattern": "^https://"},
+                    "url": {"type": "string", "pattern": _ADDRESS},
                     "certainty": {"enum": list(CERTAINTY)},
                     "protocol": {"type": "string"},
                 },

@@ -24,7 +24,7 @@ from bioner_bench.leaderboard.templates import template
 def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) -> str:
     """The page of a report or comparison with these of its groups of sentences."""
     names = made.names if isinstance(made, Comparison) else (made.name,)
-    return template("errors.html.j2").render(
+    page = template("errors.html.j2").render(
         title=" against ".join(names),
         facts=_facts(made, sum(map(len, groups.values()))),
         kinds=[] if isinstance(made, Comparison) else _kinds(made),
@@ -46,6 +46,8 @@ def html(made: Report | Comparison, groups: Mapping[str, Sequence[Examined]]) ->
             if found
         ],
     )
+    # A model may write half a surrogate pair, which no file can hold.
+    return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _facts(made: Report | Comparison, shown: int) -> list[str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from math import isclose
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
@@ -82,7 +82,7 @@ class Setup(_Setup, total=False):
 
 
 class Training(TypedDict):
-    """How it was trained; of a recipe, at least `name` and `seed` are there."""
+    """How it was trained; of a recipe, `name`, `seed`, `model` and `epochs` are there at least."""
 
     recipe: Json
     data: Json
@@ -228,8 +228,11 @@ def read(path: Path) -> Record:
     error = next(iter(validator().iter_errors(given)), None)
     if error is not None:
         raise BenchmarkError(f"{path}: {error.json_path}: {error.message[:200]}; make the record again")
-    if control := control_character({key: given[key] for key in ("system", "task", "model", "run")}):
-        raise BenchmarkError(f"{path}: the control character {control} stands in a name; take it out")
+    # The hashes are checked below; to go through the counts of every sentence would take long.
+    texts = given | {"sentence_hashes": None, "counts": [*given["counts"]]}
+    texts["documents"] = "".join(map(str, given["documents"] or ()))
+    if control := control_character(texts):
+        raise BenchmarkError(f"{path}: the control character {control} stands in a text; take it out")
     record = cast(Record, given)
     if len(record["sentence_hashes"]) != record["sentences"]:  # before a column of that length is made
         raise BenchmarkError(
@@ -442,7 +445,8 @@ def read_json(path: Path) -> Json:
         BenchmarkError: it cannot be read, is none, or has more than `MAX_BYTES`.
     """
     try:
-        value = json.loads(read_bounded(path, MAX_BYTES), parse_constant=_no_constant)
+        text = read_bounded(path, MAX_BYTES)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise BenchmarkError(f"cannot read {path}: {error}; it is cut, or no JSON") from error
     if not isinstance(value, dict):
@@ -452,6 +456,13 @@ def read_json(path: Path) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 @cache

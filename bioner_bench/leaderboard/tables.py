@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -89,7 +91,7 @@ def reported(table: pd.DataFrame, linked: bool = True) -> str:
             "shots": "" if row["shots"] is None else str(row["shots"]),
             "how sure": row["certainty"],
             "protocol": escape(row["protocol"] or ""),
-            "source": f"[{escape(row['source'])}]({row['link']})",
+            "source": f"[{escape(row['source'])}]({_address(row['link'])})",
         }
         for row in table[~table["measured"].astype(bool)].to_dict("records")
         for score in REPORTED_SCORES
@@ -107,6 +109,11 @@ def markdown_table(frame: pd.DataFrame) -> str:
 def percent(value: float | None) -> str:
     """A share in percent with two digits, empty where nothing is known."""
     return "" if value is None or pd.isna(value) else f"{100 * value:.2f}"
+
+
+def _address(link: object) -> str:
+    """An address that cannot end the link that it stands in, nor the cell."""
+    return re.sub(r"[()<>|\s]", lambda found: quote(found[0], safe=""), str(link))
 
 
 def _name(row: dict[str, Any]) -> str:

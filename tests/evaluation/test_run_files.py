@@ -21,7 +21,6 @@ def written(folder, name, sizes):
 def test_the_size_is_that_of_the_task_in_the_results_of_the_same_time(tmp_path):
     samples = tmp_path / f"samples_a_task_{TIME}.jsonl"
     assert size_beside(samples) is None
-    (tmp_path / f"broken_{TIME}.json").write_text("{")
     (tmp_path / f"list_{TIME}.json").write_text("[]")
     written(tmp_path, "elsewhere", {"other": 5})
     assert size_beside(samples) is None
@@ -30,6 +29,20 @@ def test_the_size_is_that_of_the_task_in_the_results_of_the_same_time(tmp_path):
     assert size_beside(tmp_path / f"samples_other_{TIME}.jsonl") == 5
     for name in (f"a_task_{TIME}", "samples_a_task_2026", f"samples_{TIME}", f"samples__{TIME}"):
         assert size_beside(tmp_path / f"{name}.jsonl") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a":', '{"n-samples": {"a_task": {"eff', "[" * 100_000])
+def test_results_that_cannot_be_read_do_not_let_cut_samples_pass(tmp_path, text):
+    samples = tmp_path / f"samples_a_task_{TIME}.jsonl"
+    results = tmp_path / f"results_{TIME}.json"
+    results.write_text(text)
+    said = rf"^cannot read {re.escape(str(results))} \(.*Error\), so whether .* is whole is not known; run it"
+    with pytest.raises(BenchmarkError, match=said):
+        size_beside(samples)
+    with pytest.raises(BenchmarkError, match="has not written"):
+        check_written(results, False)
+    written(tmp_path, "run", {"a_task": 3})  # what says it is enough
+    assert size_beside(samples) == 3
 
 
 def test_each_filter_has_a_sample_of_every_sentence(tmp_path):
@@ -47,11 +60,14 @@ def test_samples_of_several_filters_are_not_scored_together(tmp_path):
     line = {"doc": doc, "filtered_resps": ["{}"], "target": "{}"}
     path = tmp_path / f"samples_a_task_{TIME}.jsonl"
     path.write_text(
-        "".join(json.dumps(line | {"filter": name}) + "\n" for name in ("none", "strict", "none"))
+        "".join(
+            json.dumps(line | {"filter": name, "doc_id": n}) + "\n"
+            for name, n in (("none", 0), ("strict", 0), ("none", 1))
+        )
     )
     with pytest.raises(BenchmarkError, match="samples of several filters, none and strict, so a sentence"):
         predictions.read(path)
-    path.write_text((json.dumps(line | {"filter": "none"}) + "\n") * 2)
+    path.write_text("".join(json.dumps(line | {"filter": "none", "doc_id": n}) + "\n" for n in (0, 1)))
     assert len(predictions.read(path)) == 2
 
 

@@ -239,7 +239,7 @@ def test_samples_of_both_formats_are_judged(tmp_path):
     found = read_lines(
         tmp_path,
         sample(LINE["output"], answer_logprob=pieces),
-        sample("<Disease>Ataxia</Disease> in mice", target=tags),
+        sample("<Disease>Ataxia</Disease> in mice", target=tags, doc_id=1),
     )
     for one, form in zip(found, ("json", "tags"), strict=True):
         kept = one.sentence
@@ -258,11 +258,47 @@ def test_samples_are_as_many_as_the_results_beside_them_say(tmp_path):
     (tmp_path / "results_T.json").write_text('{"n-samples": {"a": {"effective": 2}}}')
     path = tmp_path / "samples_a_T.jsonl"
     lines = [json.dumps(sample("{}", filter=name)) + "\n" for name in ("one", "two")]
-    path.write_text(lines[0] * 2)
+    path.write_text(lines[0] + json.dumps(sample("{}", filter="one", doc_id=1)) + "\n")
     assert len(predictions.read(path)) == 2
     path.write_text("".join(lines))
     with pytest.raises(BenchmarkError, match="1 sentences, but the run evaluated 2"):
         predictions.read(path)
+
+
+@pytest.mark.parametrize("of_lm_eval", [True, False])
+def test_a_sentence_that_is_there_twice_is_refused(tmp_path, of_lm_eval):
+    def row(number, **change):
+        if of_lm_eval:
+            return sample("{}", doc_id=number, **change)
+        return LINE | {"id": number}
+
+    assert len(read_lines(tmp_path, row(0), row(1), row(2))) == 3  # texts may be the same
+    for rows in ([row(0), row(1), row(1)], [row(0), row(1), row(2), row(1)]):
+        with pytest.raises(BenchmarkError) as caught:
+            read_lines(tmp_path, *rows)
+        told = f"lines.jsonl:{len(rows)}: sentence 1 is there twice, first in line 2; each counts once"
+        assert told in str(caught.value)
+    assert len(read_lines(tmp_path, LINE, LINE)) == 2  # without ids nothing says that they are one
+
+
+@pytest.mark.parametrize("change", [{"id": 5}, {"id": None}, {"id": []}, {"document": {}}])
+def test_the_names_of_a_sample_are_strings(tmp_path, change):
+    with pytest.raises(
+        BenchmarkError, match=rf"lines.jsonl:1: not a sample of lm-eval: \$.doc.{next(iter(change))}: "
+    ):
+        read_lines(tmp_path, sample("{}", doc=sample("{}")["doc"] | change))
+
+
+@pytest.mark.parametrize("number", ["5.0", "NaN", "-Infinity", "1e308", "-1e308", "1" + "0" * 400])
+def test_what_is_no_log_probability_is_refused(tmp_path, number):
+    line = json.dumps(sample("{}", answer_logprob=[["{", -1.0], ["}", "NUMBER"]]))
+    with pytest.raises(BenchmarkError, match=r"lines.jsonl:1: not a sample of lm-eval: .*answer_logprob"):
+        read_lines(tmp_path, line.replace('"NUMBER"', number))
+
+
+def test_a_log_probability_may_be_rounded_above_0(tmp_path):
+    (found,) = read_lines(tmp_path, sample("{}", answer_logprob=[["{", -9999.0], ["}", 1e-7]]))
+    assert found.tokens == [("{", -9999.0), ("}", 0.0)]
 
 
 def test_a_sentence_as_a_line_of_predictions():

@@ -71,6 +71,14 @@ def test_words_that_both_end_with_are_laid_on_each_other():
     assert lay("mice ataxia today", "ataxia lupus today").span(5, 11) == (0, 6)
 
 
+def test_of_long_texts_that_differ_everywhere_only_both_ends_are_compared():
+    inner = "ab " * 4000  # 16 million pairs of words, all alike
+    copy = lay(f"mice x {inner}today", f"mice {inner}x today")
+    assert copy.span(0, 4) == (0, 4)
+    assert copy.span(len(copy.copied) - 5, len(copy.copied)) == (len(copy.text) - 5, len(copy.text))
+    assert copy.letters == len("micetoday")
+
+
 @pytest.mark.parametrize(("copied", "stops"), [("x", True), ("x y", False), ("", True)])
 def test_a_copy_without_a_word_of_its_sentence_stops_before_the_first(copied, stops):
     assert lay(copied, "mice").stops is stops

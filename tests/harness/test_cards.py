@@ -330,6 +330,12 @@ WRONG_VALUES = ("!!bool maybe", "!!timestamp foo", '!!int ""', "!!int foo", "!!f
         (f'{GOOD}checkpoints: {{"mine\\n": x}}\n', "does not match"),
         *((f"{GOOD}notes: {value}\n", "not YAML: a value is not") for value in WRONG_VALUES),
         (f"{GOOD}url: http://example.org\n", "does not match"),
+        (f"{GOOD}paper: 'https://a b'\n", "does not match"),
+        (f'{GOOD}url: "https://a.org\\n"\n', "does not match"),
+        (
+            with_figure(url="'https://q)<img src=x onerror=alert(1)>[y](https://evil.example'"),
+            "does not match",
+        ),
         (f"{GOOD}recipe: ../recipes/x.yaml\n", "does not match"),
         (f"{GOOD}notes:\n", "None is not of type 'string'"),
         (with_figure(value="88.29"), "88.29 is greater than the maximum of 1"),

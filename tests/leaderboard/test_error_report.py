@@ -156,6 +156,14 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing(tmp_path):
     assert ".innerHTML" not in errors_page.html(made, made.groups)
 
 
+def test_half_a_surrogate_pair_in_an_answer_does_not_stop_the_page(tmp_path):
+    path = tmp_path / "page.html"
+    rows = [line("Mice", [], output=r'{"Disease": ["flu\ud800a"], "Gene": ["\ud83d\ude00"]}')]
+    call("errors", answers(tmp_path, rows), "--html", path)
+    page = path.read_text(encoding="utf-8")
+    assert "flu\ufffda" in page and "\U0001f600" in page
+
+
 @pytest.mark.slow
 def test_buttons_filter_by_kind_and_type_in_a_browser(tmp_path):
     made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))

@@ -389,6 +389,20 @@ def test_prompts_that_chat_apis_are_sent_are_compared_too(output):
     assert len(from_lm_eval(output, read_card(CARD))) == 1
 
 
+RECIPE = {"name": "r", "seed": 0, "model": "m", "epochs": 1}
+
+
+def trained(record, **change):
+    record["training"] = {
+        "recipe": RECIPE,
+        "data": {},
+        "steps": 1,
+        "seconds": 1.0,
+        "hardware": "a",
+        "precision": "fp32",
+    } | change
+
+
 def negate(record):
     record["counts"] = {
         column: [-value for value in values] if isinstance(values, list) else -values
@@ -448,9 +462,22 @@ def negate(record):
         (lambda r: r["scores"].pop("strict_f1"), "strict_f1 is None, but its counts give 0"),
         (lambda r: r["scores"]["strict_f1"].update(high=None), "of strict_f1 only a part is known"),
         (lambda r: r["scores"]["strict_f1"].update(value=None), "strict_f1 is None, but its counts give 0"),
-        (lambda r: r["system"].update(title="a\x1b[31m"), "the control character .* stands in a name"),
-        (lambda r: r["model"].update(source="a\x07"), "the control character .* stands in a name"),
-        (lambda r: r["run"].update(command="a\x07"), "the control character .* stands in a name"),
+        (lambda r: r["system"].update(title="a\x1b[31m"), "the control character .* stands in a text"),
+        (lambda r: r["model"].update(source="a\x07"), "the control character .* stands in a text"),
+        (lambda r: r["run"].update(command="a\x07"), "the control character .* stands in a text"),
+        (lambda r: r["setup"].update(system_instruction="\ud800"), "the control character U\\+D800"),
+        (lambda r: r["setup"].update(generation={"until": ["\x1b"]}), "the control character U\\+001B"),
+        (lambda r: r.update(split="\udfff"), "the control character U\\+DFFF"),
+        (lambda r: r.update(documents=["a"] * 119 + ["\x1b"]), "the control character U\\+001B"),
+        (lambda r: r["counts"].update({"\x1b": 0}), "the control character U\\+001B"),
+        (lambda r: trained(r, recipe={"name": "r", "seed": 0, "model": "m"}), "'epochs' is a required"),
+        (lambda r: trained(r, recipe=RECIPE | {"epochs": "many"}), "recipe.epochs: 'many' is not of type"),
+        (lambda r: trained(r, recipe=RECIPE | {"steps": "many"}), "recipe.steps: 'many' is not of type"),
+        (lambda r: trained(r, recipe=RECIPE | {"select": "str"}), "recipe.select: 'str' is not of type"),
+        (lambda r: trained(r, data={"rows": [1]}), r"data.rows: \[1\] is not of type 'integer'"),
+        (lambda r: r["setup"].update(shots=10**30), "setup.shots: 10+ is greater than the maximum"),
+        (lambda r: r["setup"].update(fewshot_seed=10**30), "fewshot_seed: 10+ is greater than the maximum"),
+        (lambda r: r.update(task_version="1" * 5000), "task_version: '1{100}"),
         (lambda r: r.update(partial=True, corpus_sentences=120), "partial is True, but the sizes"),
         (lambda r: r.update(corpus_sentences=121), "partial is False, but the sizes"),
         (lambda r: r.update(corpus_sentences=119, partial=True), "partial is True, but the sizes"),
@@ -467,6 +494,17 @@ def test_a_changed_record_is_refused(tmp_path, change, said):
     path.write_text(json.dumps(record))
     with pytest.raises(BenchmarkError, match=said):
         records.read(path)
+
+
+def test_a_number_that_no_float_can_hold_is_refused(tmp_path):
+    path = records.write(make_record(), tmp_path)
+    for part, name in (("model", "arguments"), ("run", "sentences_per_second")):
+        record = json.loads(path.read_text())
+        record[part][name] = {"x": "HUGE"} if name == "arguments" else "HUGE"
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps(record).replace('"HUGE"', "1e999"))
+        with pytest.raises(BenchmarkError, match=r"changed\.json: .*1e999 is too large a number"):
+            records.read(changed)
 
 
 NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", list: "array"}

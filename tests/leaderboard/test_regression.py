@@ -429,6 +429,21 @@ def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
     assert "mean of 3 new and 3 old training seeds" in " ".join(text.split())
 
 
+def test_a_training_seed_of_another_setup_is_named_with_what_differs(tmp_path):
+    for seed in (1, 2, 3):
+        records.write(trained(seed, 0.6), tmp_path / "old")
+        changed = {"generation": {"until": ["x"]}} if seed == 3 else {}
+        records.write(with_setup(trained(seed, 0.6), **changed), tmp_path / "new")
+    report = check_all(tmp_path / "new", tmp_path / "old")
+    assert [verdict.runs for verdict in report.verdicts] == [(2, 3)]
+    assert report.only_new == (
+        'tuned bioner_ncbi 0-shot (unlike those compared in generation: until ["x"] against null)',
+    )
+    report = check_all(tmp_path / "new", tmp_path / "old", across=["generation"])
+    assert [verdict.runs for verdict in report.verdicts] == [(3, 3)]
+    assert report.only_new == ()
+
+
 def test_two_records_of_one_run_are_no_training_seeds(tmp_path):
     """Their mean would hide that the second night's run is far worse than the first."""
     records.write(make_record("a", skill=0.8, sentences=40), tmp_path / "old")

@@ -362,3 +362,11 @@ def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path):
     os.utime(old, (0, 0))
     build.write({"a.md": "whole\n"}, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.md"]
+
+
+def test_an_address_ends_neither_its_link_nor_its_cell():
+    figure = {"task": CORE[0], "score": "strict_f1", "value": 0.5, "source": "a"}
+    figure |= {"certainty": "read in the source", "url": "https://q)<img src=x>[y](https://evil.example|"}
+    card = Card("one", "One", "llm", reported=(figure,))
+    told = tables.reported(rows.table([], {"one": card}))
+    assert "[a](https://q%29%3Cimg%20src=x%3E[y]%28https://evil.example%7C)" in told
