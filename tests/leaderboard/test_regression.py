@@ -400,7 +400,7 @@ def test_documents_make_a_test_more_careful():
 
 def trained(seed, skill):
     training = {
-        "recipe": {"name": "r", "seed": seed},
+        "recipe": {"name": "r", "seed": seed, "model": "m", "epochs": 1},
         "data": {},
         "steps": 1,
         "seconds": 1.0,
@@ -432,12 +432,13 @@ def test_training_seeds_of_a_system_are_compared_by_their_mean(tmp_path):
 def test_a_training_seed_of_another_setup_is_named_with_what_differs(tmp_path):
     for seed in (1, 2, 3):
         records.write(trained(seed, 0.6), tmp_path / "old")
-        changed = {"generation": {"until": ["x"]}} if seed == 3 else {}
-        records.write(with_setup(trained(seed, 0.6), **changed), tmp_path / "new")
+        record = trained(seed, 0.6)
+        other = {"generation": record["setup"]["generation"] | {"until": ["x"]}} if seed == 3 else {}
+        records.write(with_setup(record, **other), tmp_path / "new")
     report = check_all(tmp_path / "new", tmp_path / "old")
     assert [verdict.runs for verdict in report.verdicts] == [(2, 3)]
     assert report.only_new == (
-        'tuned bioner_ncbi 0-shot (unlike those compared in generation: until ["x"] against null)',
+        'tuned bioner_ncbi 0-shot (unlike those compared in generation: until ["x"] against ["\\n"])',
     )
     report = check_all(tmp_path / "new", tmp_path / "old", across=["generation"])
     assert [verdict.runs for verdict in report.verdicts] == [(3, 3)]
