@@ -34,7 +34,7 @@ HOW_IT_RUNS = frozenset(
         *("batch_size", "max_batch_size", "device", "device_map", "parallelize", "max_memory_per_gpu"),
         *("max_cpu_memory", "offload_folder", "num_concurrent", "max_retries", "timeout"),
         *("tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization", "swap_space"),
-        *("share_prefix", "refill", "sort", "batch_tokens", "base_url", "api_key", "header"),
+        *("share_prefix", "refill", "sort", "batch_tokens", "api_key", "header"),
     ]
 )
 """Model arguments that say where and in which parts a model runs: they change no answer but by rounding."""

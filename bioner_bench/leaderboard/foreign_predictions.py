@@ -12,6 +12,7 @@ import hashlib
 import json
 import shlex
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def evaluated(path: Path, card: Card, task: str) -> Evaluated:
         "answers_sha256": kept_answers.digest(kept),
         **counted,
     }
-    validator().validate(record)
+    if error := next(iter(validator().iter_errors(record)), None):
+        raise BenchmarkError(f"{path} makes no record: {error.json_path}: {error.message}")
     return Evaluated(record, kept)
 
 
@@ -133,7 +135,10 @@ def _of_tags(path: Path, task: Expected) -> list[str]:
 def _of_json(path: Path, task: Expected) -> tuple[list[str], bool]:
     """The answer to each sentence of the task, and whether they are spans, as lines of JSON that say them."""
     first = _stripped(_content(path)).partition(b"\n")[0]
-    if b'"doc"' in first and "doc" in json.loads(first):
+    of_lm_eval = False
+    with suppress(ValueError, RecursionError):  # for `predictions.read` to tell of, with its line
+        of_lm_eval = b'"doc"' in first and "doc" in json.loads(first)
+    if of_lm_eval:
         raise BenchmarkError(
             f"{path} is of lm-eval, which knows more of the run than a record of predictions: "
             "name its output folder without --predictions"

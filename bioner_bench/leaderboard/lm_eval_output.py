@@ -111,7 +111,7 @@ def keep(run: Evaluated, folder: Path) -> Path:
 
 def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
     """Of each task and setup the newest whole run: its task, and the results with their path."""
-    chosen: dict[tuple[str, int, str, str, int], tuple[bool, str, str, Path, Json]] = {}
+    chosen: dict[tuple[str, int, str, str, int, int, bool], tuple[bool, str, str, Path, Json]] = {}
     for path in _results_files(given):
         results = read_json(path)
         with _refusing(path):
@@ -129,6 +129,8 @@ def _chosen(given: Path) -> list[tuple[str, Path, Json]]:
                     strategy,
                     form,
                     results["config"].get("fewshot_seed") or 0 if shots else 0,
+                    int(config["metadata"].get("context") or 0),
+                    bool(config["metadata"].get("constrained")),
                 )
                 # A whole run before a limited one, then the newest.
                 if key not in chosen or (whole, _time(path)) >= chosen[key][:2]:
@@ -316,16 +318,23 @@ def task_version(task: str, config_source: str | None = None) -> str:
     Raises:
         BenchmarkError: there is no such YAML.
     """
+    from lm_eval.tasks._yaml_loader import load_yaml
+    from yaml import YAMLError
+
     spec = importlib.util.find_spec("lm_eval")
     installed = Path(spec.origin).parent / "tasks" / "bioner" if spec and spec.origin else Path()
     folders = [*reversed(task_folders()), installed]
     paths = [path for folder in folders for path in folder.glob(f"*/{task}.yaml")]
     paths += [Path(config_source)] if config_source else []
-    for path in paths:
-        if path.is_file():
-            found = re.search(r"^  version: *[\"']?([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-            if found:
-                return found[1]
+    for path in filter(Path.is_file, paths):
+        try:
+            metadata = load_yaml(path, resolve_func=False).get("metadata") or {}
+        except (OSError, ValueError, KeyError, AttributeError, YAMLError) as error:
+            raise BenchmarkError(
+                f"cannot read {path}: {type(error).__name__}; mend the task's YAML"
+            ) from error
+        if (version := metadata.get("version")) is not None:
+            return str(version)
     raise BenchmarkError(
         f"no YAML of the task {task} with a version is installed; install this package again"
     )

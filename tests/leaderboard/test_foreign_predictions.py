@@ -116,6 +116,13 @@ def test_what_is_not_the_corpus_is_refused(tmp_path, change, said):
         foreign_predictions.evaluated(write_lines(tmp_path / "p.jsonl", given), CARD, TASK)
 
 
+def test_a_line_that_is_cut_is_named(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"doc": 1, ')
+    with pytest.raises(BenchmarkError, match=r"p\.jsonl:1: not a prediction"):
+        foreign_predictions.evaluated(path, CARD, TASK)
+
+
 def test_a_system_that_can_be_run_is_to_be_run(tmp_path):
     path = write_lines(tmp_path / "p.jsonl", map(gold_but_the_first, rows()))
     with pytest.raises(BenchmarkError, match="run it"):

@@ -26,6 +26,7 @@ from bioner_bench.evaluation.scoring import scores, tabulate, total
 from bioner_bench.harness import systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import records
+from bioner_bench.leaderboard.lm_eval_output import task_version
 from bioner_bench.leaderboard.record_checks import gold_hashes, impossible
 from bioner_bench.leaderboard.record_scores import gold_sha256, intervals
 from bioner_bench.leaderboard.regression import check
@@ -124,6 +125,30 @@ def test_the_newest_of_several_runs_counts(output):
         )
         shutil.copy(path, path.with_name(older))
     assert from_lm_eval(output, read_card(CARD)) == first
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [({"context": 1}, "there is no context"), ({"constrained": True}, "results_1.*held to another form")],
+)
+def test_a_run_of_another_setup_is_not_passed_over_for_a_newer_one(output, other, said):
+    for path in [*output.rglob("results_*.json"), *output.rglob("samples_*.jsonl")]:
+        before, _, time = path.name.rpartition("_2")
+        shutil.copy(path, path.with_name(f"{before}_1{time}"))
+    edit(output, "results_1*.json", lambda r: r["configs"]["bioner_sample"]["metadata"].update(other))
+    refused(output, said)
+
+
+@pytest.mark.parametrize(
+    "text", ["metadata: {version: 2.0}", "metadata:\n    version: '2.0'", "include: common.yaml"]
+)
+def test_the_version_of_a_users_task_is_read_as_lm_eval_does(tmp_path, text):
+    (tmp_path / "common.yaml").write_text("metadata:\n  version: 2.0\nclass: !function x.y\n")
+    (tmp_path / "mine.yaml").write_text(f"task: mine\n{text}\nclass: !function no.Such\n")
+    assert task_version("mine", str(tmp_path / "mine.yaml")) == "2.0"
+    (tmp_path / "mine.yaml").write_text("task: [")
+    with pytest.raises(BenchmarkError, match="mend the task's YAML"):
+        task_version("mine", str(tmp_path / "mine.yaml"))
 
 
 def test_without_demonstrations_it_says_nothing_how_they_would_be_chosen(without_shots):
