@@ -30,7 +30,7 @@ def run(
 
     With --output_path answers are kept as they come: after a kill the same command asks for the others only.
 
-    The models: hf-prefix (hf, which reads what all prompts begin with once a batch: faster without a GPU),
+    The models: hf-prefix (hf, which reads what all prompts begin with once a run: faster without a GPU),
     encoder, dictionary, bioner-oracle, bioner-empty, bioner-garbage.
     """
     given = context.args

@@ -1,4 +1,4 @@
-"""Scores, verdicts and examples as tables on the terminal."""
+"""Scores and examples as tables on the terminal."""
 
 from __future__ import annotations
 
