@@ -89,13 +89,11 @@ def score(
         if sure is not None:
             printed[str(file)]["confidence"] = sureness_as_json(*sure)
         if not as_json:
-            of = (
-                f"of {documents:,} documents"
-                if documents
-                else "of unknown documents (intervals over sentences)"
-            )
-            title = f"{file.name}: {len(judged):,} sentences {of}, {mentions:,} mentions"
+            of = f" of {documents:,} documents" if documents else ""
+            title = f"{file.name}: {len(judged):,} sentences{of}, {mentions:,} mentions"
             print_summary(console(), title, summary, judged[0].types)
+            if documents is None:
+                console().print("no document is known: intervals are drawn over sentences", style="dim")
             if sure is not None:
                 print_sureness(console(), *sure)
     if as_json:

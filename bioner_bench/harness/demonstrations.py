@@ -184,10 +184,10 @@ def _by_vectors(texts: list[str], model: str, at: str) -> Similarity:
 
 
 def _check(chosen: Sequence[Sentence], n: int, pool: Sequence[Sentence]) -> None:
-    if n and not pool:
+    if not pool and n > 0:
         raise BenchmarkError(
             f"{n} demonstrations asked for, but the corpus has no training split; name another corpus as "
-            "training_corpus in its entry, or leave out --num_fewshot"
+            "training_corpus in its entry, or lower --num_fewshot to 0"
         )
     if len(chosen) < n:
         raise BenchmarkError(

@@ -72,9 +72,7 @@ def test_score_says_what_its_intervals_are_drawn_over(tmp_path):
     assert json.loads(call("score", path, "--json").stdout)["documents"] == 2
     path.write_text(first + second + prediction(output="{}"))
     done = call("score", path)
-    assert done.stdout.startswith(
-        "predictions.jsonl: 3 sentences of unknown documents (intervals over sentences), 3 mentions\n"
-    )
+    assert done.stdout.startswith("predictions.jsonl: 3 sentences, 3 mentions\n")
     assert "2 of 3 sentences name their document; intervals are drawn over sentences" in done.stderr
 
 

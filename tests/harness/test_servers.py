@@ -135,7 +135,10 @@ def test_answers_of_thinking_models(server, evaluate, num_concurrent, message, r
 @pytest.mark.slow
 @pytest.mark.parametrize("num_concurrent", [1, 4])
 def test_a_run_whose_server_dies_goes_on_where_it_was(server, tmp_path, num_concurrent):
-    """With another server, which is asked for the rest only; and once more, when nothing is left to ask."""
+    """With another server there, which is asked for the rest only; once more, when nothing is left to ask.
+
+    One at another address may be of another model, and is asked everything.
+    """
     server.dies_at = 7
     out = tmp_path / "out"
 
@@ -147,7 +150,8 @@ def test_a_run_whose_server_dies_goes_on_where_it_was(server, tmp_path, num_conc
     said = fails(*run(server))
     assert "the server failed (" in said and "the same command goes on" in said
     answered = set(server.prompts[:6])
-    other = Server()
+    server.close()
+    other, elsewhere = Server(server.port), Server()
     try:
         call(*run(other, 2))
         assert len(other.requests) == 6
@@ -160,8 +164,11 @@ def test_a_run_whose_server_dies_goes_on_where_it_was(server, tmp_path, num_conc
         assert other.requests == []
         call(*run(other), "--fresh")
         assert len(other.requests) == 12
+        call(*run(elsewhere))
+        assert len(elsewhere.requests) == 12
     finally:
         other.close()
+        elsewhere.close()
 
 
 def samples_of(out):

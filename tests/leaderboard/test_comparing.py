@@ -22,7 +22,7 @@ def folder(tmp_path, *made):
 
 
 def training(seed):
-    recipe = {"name": "r", "seed": seed}
+    recipe = {"name": "r", "seed": seed, "model": "m", "epochs": 1}
     return {
         "recipe": recipe,
         "data": {},

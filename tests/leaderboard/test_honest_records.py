@@ -331,7 +331,7 @@ def test_a_template_that_is_a_table_of_answers_is_refused(output):
 
 
 def test_tuned_weights_need_a_card_that_says_so(output, tmp_path):
-    recipe = {"name": "mine", "seed": 1, "train": ["bioner_ncbi"], "model": WEIGHTS}
+    recipe = {"name": "mine", "seed": 1, "train": ["bioner_ncbi"], "model": WEIGHTS, "epochs": 1}
     recipe["select"] = {"strategy": "hybrid", "ratio": 0.5}
     trained = tmp_path / "mine"
     trained.mkdir()
