@@ -166,7 +166,7 @@ function boardRow(line, of) {
     el("td", { class: "coverage", role: "cell", "data-label": "Corpora" }, `${cells.size} of ${data.overview.length}`));
   for (const task of data.overview) {
     const known = cells.has(task);
-    const cell = el("td", { class: "corpus" + (real && known ? " " + shade(cells.get(task), of[task]) : ""), role: "cell", "data-label": taskName(task) });
+    const cell = el("td", { class: "corpus" + (state.sort === task ? " sorted" : "") + (real && known ? " " + shade(cells.get(task), of[task]) : ""), role: "cell", "data-label": taskName(task) });
     if (!known) cell.append(unknown());
     else {
       const entry = byId.get(system.entries[task]);
@@ -273,6 +273,7 @@ function notes(shown, all) {
   if (state.task === "overview") {
     const group = groups.get(state.group);
     said.push(`${state.match === "strict" ? "Strict" : "Relaxed"} F1. The mean is over ${group.tasks.map(taskName).join("; ")}, of systems that ran on all of them.`);
+    if (data.reported.length) said.push("Figures of papers and model cards are under Reported.");
   }
   if (task) {
     if (state.type) said.push(`F1, precision and recall are of ${state.type} alone.`);
@@ -285,6 +286,11 @@ function notes(shown, all) {
   return said;
 }
 
+/* In its own row, which on a phone is wider than the screen; the page stays where it is. */
+function bringIntoSight(chosen) {
+  const row = chosen.closest("ul, tr"), [inner, outer] = [chosen, row].map((node) => node.getBoundingClientRect());
+  if (inner.left < outer.left || inner.right > outer.right) row.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
+}
 function draw() {
   for (const section of document.querySelectorAll("section.view")) {
     section.hidden = section.id !== (tasks.has(state.task) ? "corpus-" + state.task : state.task);
@@ -301,6 +307,7 @@ function draw() {
     if (head.dataset.key === state.sort) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
+  for (const chosen of document.querySelectorAll("#views [aria-current], section.view:not([hidden]) th[aria-sort]")) bringIntoSight(chosen);
   const [first, ...more] = notes(shown, all);
   if ($("count").textContent !== first) $("count").textContent = first;
   if ($("note").textContent !== more.join(" ")) $("note").textContent = more.join(" ");

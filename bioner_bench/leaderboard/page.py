@@ -32,7 +32,14 @@ _SCRIPTS = ("page.js", "page_panel.js", "page_compare.js")
 
 _KINDS = {"llm": "LLM", "encoder": "Encoder", "dictionary": "Dictionary"}
 
-_GROUPS = {"bioner_core": "core", "bioner_ood": "out of domain", "bioner": "all"}
+_GROUPS = {
+    "bioner_core": "core",
+    "bioner_ood": "out of domain",
+    "bioner": "all",
+    "bioner_disease": "diseases",
+    "bioner_chemical": "chemicals",
+    "bioner_gene": "genes",
+}
 
 _ROLES = {"core": "Core", "extended": "Extended", "out-of-domain": "Out of domain"}
 

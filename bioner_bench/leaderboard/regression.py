@@ -29,7 +29,7 @@ from bioner_bench.evaluation.bootstrap import (
 from bioner_bench.evaluation.scoring import scores
 from bioner_bench.leaderboard.pairing import Runs, on_common_sentences, paired, read_all, setup_of
 from bioner_bench.leaderboard.records import Record
-from bioner_bench.leaderboard.tasks import GROUPS, members
+from bioner_bench.leaderboard.tasks import GROUPS, TAGS, members
 from bioner_bench.schema import BenchmarkError
 
 ACROSS = ("shots", "demonstrations", "system-instruction", "template", "generation")
@@ -152,7 +152,7 @@ def check_all(
     if score not in known:
         raise BenchmarkError(f"unknown score {score!r}; there are: {', '.join(known)}")
     tasks = dict.fromkeys(
-        one for task in tasks or () for one in (members(task) if task in GROUPS else [task])
+        one for task in tasks or () for one in (members(task) if task in (*GROUPS, *TAGS) else [task])
     )
     if new.is_file() and old.is_file() and not tasks:
         return judge(score, [_compare(news, olds, score, across)], max_drop)

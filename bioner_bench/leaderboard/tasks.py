@@ -11,6 +11,9 @@ GROUPS = {
 }
 """Group -> the roles of its corpora."""
 
+TAGS = {"bioner_disease": "Disease", "bioner_chemical": "Chemical", "bioner_gene": "Gene"}
+"""Tag -> the one entity type that its corpora have."""
+
 
 def task_order() -> list[str]:
     """The built-in tasks as tables list them: core, extended, out of domain, auxiliary, sample."""
@@ -18,9 +21,12 @@ def task_order() -> list[str]:
     return sorted(corpora.built_in(), key=lambda task: (roles.index(corpora.get(task).role), task))
 
 
-def members(group: str) -> list[str]:
-    """The tasks of a group."""
-    return [task for task in task_order() if corpora.get(task).role in GROUPS[group]]
+def members(name: str) -> list[str]:
+    """The tasks of a group or a tag."""
+    measured = [task for task in task_order() if corpora.get(task).role in GROUPS["bioner"]]
+    if name in TAGS:
+        return [task for task in measured if list(corpora.get(task).types) == [TAGS[name]]]
+    return [task for task in measured if corpora.get(task).role in GROUPS[name]]
 
 
 def corpus_name(task: str) -> str:

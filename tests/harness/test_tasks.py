@@ -14,6 +14,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import prompt, scoring
 from bioner_bench.harness.task import to_sentence
 from bioner_bench.harness.task_folders import task_manager
+from bioner_bench.leaderboard import tasks as leaderboard_tasks
 from bioner_bench.schema import BenchmarkError
 
 FOLDER = Path(__file__).parents[2] / "tasks"
@@ -120,6 +121,7 @@ def test_lm_eval_finds_every_task_group_and_tag_without_an_include_path(whole):
     for tag, members in TAGS.items():
         assert whole.task_index[tag].tags == members
         assert {task for task in TASKS if tag in (CONFIGS[task].get("tag") or "").split()} == members
+    assert {name: set(leaderboard_tasks.members(name)) for name in leaderboard_tasks.TAGS} == TAGS
 
 
 @pytest.mark.slow

@@ -48,6 +48,9 @@ class Browser:
         # Between two addresses that differ in the hash alone a browser loads nothing.
         self.driver.get("about:blank")
         self.driver.get(self.address + hash_)
+        # On a busy machine the driver may take the load of the empty page for that of this one.
+        there = "return document.readyState === 'complete' && location.href.startsWith(arguments[0])"
+        assert self.soon(lambda: self.js(there, self.address), seconds=30)
         return self
 
     def command(self, name, **parameters):
@@ -100,7 +103,7 @@ class Browser:
     def marks(self):
         return self.texts(".view:not([hidden]) tbody .about")
 
-    def soon(self, condition, seconds=2):
+    def soon(self, condition, seconds=10):
         """Whether it comes true in time: some events come after the click that causes them."""
         until = time.monotonic() + seconds
         while not condition():

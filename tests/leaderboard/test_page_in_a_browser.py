@@ -178,13 +178,14 @@ def test_every_column_of_the_overview_sorts(browser, column):
     assert set(states) == {"ascending", "descending"}
 
 
-def test_the_mean_is_over_the_group_that_is_chosen(browser, table):
-    browser.visit().choose("group", "bioner_ood")
-    means = group_means(table, "bioner_ood").dropna(subset="mean").query("kind != 'reference'")
+@pytest.mark.parametrize("group", ["bioner_ood", "bioner_disease"])
+def test_the_mean_is_over_the_group_that_is_chosen(browser, table, group):
+    browser.visit().choose("group", group)
+    means = group_means(table, group).dropna(subset="mean").query("kind != 'reference'")
     known = [cell for cell in browser.column("mean") if not cell.startswith("–")]
     assert known == [percent(mean) for mean in means["mean"]]
     assert "of systems that ran on all of them" in browser.find("#note").text
-    assert browser.hash == "#group=bioner_ood"
+    assert browser.hash == f"#group={group}"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -220,7 +221,7 @@ def test_every_column_of_a_corpus_sorts(browser, column):
 def test_whiskers_are_drawn_within_what_systems_reach(browser):
     browser.visit(NCBI)
     caption = browser.find("#corpus-bioner_ncbi caption").text
-    low, high = map(int, re.search(r"drawn from (\d+) to (\d+)", caption).groups())
+    low, high = map(int, re.search(r"runs from (\d+) to (\d+)", caption).groups())
     assert 0 < low < high <= 100
     places = browser.js(
         """return [...document.querySelectorAll("#corpus-bioner_ncbi circle[r='2.7']")].map(
@@ -707,12 +708,25 @@ def test_a_card_on_a_phone_has_three_numbers(browser):
         .filter(e => e.checkVisibility()).map(e => getComputedStyle(e, "::before").content)"""
     browser.visit(width=390, height=844)
     assert browser.js(labels) == ['"Rank"', '"Mean, core"', '"Corpora"']
+    browser.find("#overview th[data-key=bioner_ncbi] button").click()
+    assert browser.js(labels) == ['"Rank"', '"Mean, core"', '"Corpora"', '"NCBI-disease"']
+    values = [number(value) for value in browser.column("sorted .value")]
+    assert len(values) > 1 and in_order(values, down=True)
     browser.go("bioner_ncbi")
     assert browser.js(labels) == ['"Strict F1"', '"Strict precision"', '"Strict recall"']
     browser.find("#corpus-bioner_ncbi th[data-key=precision] button").click()
     assert (
         browser.find("#corpus-bioner_ncbi th[data-key=precision]").get_attribute("aria-sort") == "descending"
     )
+
+
+def test_what_is_chosen_is_in_sight_on_a_phone(browser):
+    sides = """return ["#views [aria-current]", ".view:not([hidden]) th[aria-sort]"].map(
+        s => document.querySelector(s).getBoundingClientRect()).map(r => [r.left, r.right])"""
+    for hash_ in ("#task=bioner_jnlpba&sort=-recall", "#sort=-bioner_nlmgene", ""):
+        browser.visit(hash_, width=390, height=844)
+        assert all(0 <= left < right <= 390 for left, right in browser.js(sides)), hash_
+    assert browser.js("return scrollY") == 0
 
 
 def test_filters_are_in_a_drawer_on_a_phone(browser):

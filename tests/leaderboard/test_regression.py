@@ -536,6 +536,8 @@ def test_tasks_may_be_a_group_and_a_task_that_nobody_has_is_told(tmp_path):
         "bioner_bc2gm": "the same",
         **dict.fromkeys(("bioner_bc5cdr_chem", "bioner_bc5cdr_disease", "bioner_ncbj"), NOBODY),
     }
+    diseases = check_all(tmp_path, tmp_path, tasks=["bioner_disease"])
+    assert [v.task for v in diseases.verdicts] == ["bioner_ncbi", "bioner_bc5cdr_disease"]
 
 
 NOBODY = "no record of either side is of this task"
