@@ -182,7 +182,7 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
                 at = haystack.find(needle, after)
             else:
                 left.append(index)
-            searched_to[needle] = len(haystack) if at < 0 else at + 1
+            searched_to[needle] = len(haystack) if at < 0 else at
         waiting = left
         if not waiting:
             break

@@ -192,6 +192,7 @@ def _joined(run: _Candidate, part: _Candidate) -> _Candidate:
 _BULLET = re.compile(r"(?:^|\n)[ \t>]{0,8}(?:[-*•+]|\(?\d{1,3}[.)])[ \t*`]{0,4}\Z")
 _AND = re.compile(r"[\s`*,]*(?:and|also|and also|as well as|plus|&)[\s`*:]*", re.IGNORECASE)
 _FEW_WORDS = 3
+_FAR = 400
 
 
 def _goes_on(text: str, run: _Candidate, before: _Candidate, candidate: _Candidate) -> bool:
@@ -202,8 +203,8 @@ def _goes_on(text: str, run: _Candidate, before: _Candidate, candidate: _Candida
     """
     reading = candidate.reading
     between = text[before.end : candidate.start]
-    words = _FENCES.sub(" ", between[:400])
-    few = len(re.findall(r"[^\W\d_]+", words)) <= _FEW_WORDS and len(between) < 400
+    words = _FENCES.sub(" ", between[:_FAR])
+    few = len(re.findall(r"[^\W\d_]+", words)) <= _FEW_WORDS and len(between) < _FAR
     if few and _AND.fullmatch(words):
         return True
     if reading.named and run.reading.named.isdisjoint(reading.named):

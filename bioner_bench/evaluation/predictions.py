@@ -131,8 +131,8 @@ def _of_another_task(path: Path) -> bool:
     """Whether the first sample says so; what cannot be read is for `read` to tell of."""
     try:
         with path.open(encoding="utf-8-sig") as stream:
-            return _foreign(json.loads(next(filter(str.strip, stream), "0")))
-    except (OSError, ValueError, RecursionError):
+            return _foreign(json.loads(next(filter(str.strip, stream))))
+    except (OSError, ValueError, RecursionError, StopIteration):
         return False
 
 

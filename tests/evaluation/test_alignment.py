@@ -47,6 +47,10 @@ def test_documented_examples(text, mentions, expected):
     assert outcome(text, named(*mentions)) == expected
 
 
+def test_where_a_mention_says_that_it_is_only_that_is_taken():
+    assert outcome("in ataxia, chorea", [at("ataxia", 3, 9), *named("chorea")]) == [(3, 9), (11, 17)]
+
+
 @pytest.mark.parametrize(
     ("text", "mentions", "expected"),
     [

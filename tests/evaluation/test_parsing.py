@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bioner_bench import corpora
+from bioner_bench.evaluation import shapes
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
+from bioner_bench.evaluation.items import DEEPEST
 from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
 from bioner_bench.evaluation.prompt import answer_schema, response_format, target
 from bioner_bench.evaluation.wording import says_none
@@ -776,6 +778,21 @@ def test_no_gold_mention_of_any_corpus_is_a_word_for_none_and_every_target_reads
 def test_several_answers_that_differ_are_ambiguous_and_the_last_one_counts(output, ambiguous):
     parsed = parse(output, ONE)
     assert (pairs(parsed), parsed.ambiguous) == (diseases("ataxia"), ambiguous)
+
+
+def test_mentions_that_stand_far_apart_are_not_of_one_answer():
+    one, other = (json.dumps({"text": word, "type": "Disease"}) for word in ("mice", "ataxia"))
+    assert pairs(parse(f"{one}{' ' * 399}{other}", ONE)) == diseases("mice", "ataxia")
+    assert pairs(parse(f"{one}{' ' * 400}{other}", ONE)) == diseases("ataxia")
+
+
+def test_values_are_looked_into_up_to_a_depth():
+    value: object = {"Disease": ["ataxia"]}
+    assert shapes.read({}, ONE, DEEPEST) is not None and shapes.read({}, ONE, DEEPEST + 1) is None
+    for _ in range(DEEPEST - 2):
+        value = {"answer": value}
+    assert pairs(parse(json.dumps(value), ONE)) == diseases("ataxia")
+    assert pairs(parse(json.dumps({"answer": {"answer": {"answer": value}}}), ONE)) == []
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,31 @@ def sample(output, **change):
     return {"doc": doc, "filtered_resps": [output], "target": "{}", "filter": "none"} | change
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "said"),
+    [
+        ("text", 5, "5 is not of type 'string'"),
+        ("types", 5, "5 is not of type 'array'"),
+        ("entities", 5, "5 is not of type 'array'"),
+        ("id", 5, "5 is not of type 'string'"),
+        ("document", 5, "5 is not of type 'string', 'null'"),
+    ],
+)
+def test_what_is_wrong_with_a_sample_is_named(tmp_path, name, wrong, said):
+    doc = sample("{}")["doc"]
+    lacks = {key: value for key, value in doc.items() if key != name}
+    for row, told in (
+        (sample("{}", doc=doc | {name: wrong}), f"$.doc.{name}: {said}"),
+        (sample("{}", doc=lacks), f"$.doc: '{name}' is a required property"),
+        (sample("{}", filtered_resps=[]), "$.filtered_resps: [] should be non-empty"),
+        (sample("{}", filtered_resps=[5]), "$.filtered_resps[0]: 5 is not of type 'string'"),
+        ({"doc": doc}, "$: 'filtered_resps' is a required property"),
+    ):
+        with pytest.raises(BenchmarkError) as caught:
+            read_lines(tmp_path, row)
+        assert str(caught.value).endswith(f"lines.jsonl:1: not a sample of lm-eval: {told}")
+
+
 def test_of_a_folder_the_samples_of_other_tasks_are_left_out(tmp_path, capsys):
     ours, other = tmp_path / "samples_a_T.jsonl", tmp_path / "samples_boolq_T.jsonl"
     other.write_text('{"doc": {"question": "Is it?"}, "filtered_resps": [[-1.0, true]]}\n')

@@ -107,6 +107,7 @@ VECTORS = [
     (f"Sentence: {TEXT}\nTagged: {MARKED}", [SECOND], "EXTRACTED"),
     (f"{MARKED}\n\nSentence: Lupus .\nTagged: <Disease>Lupus</Disease> .", [SECOND], "EXTRACTED"),
     (f"{MARKED}\n{TEXT}", [SECOND], "EXTRACTED"),
+    (f"{TEXT.replace('mice', '<Disease>mice')}\n{TEXT}", [], "REPAIRED"),
     # small changes of the text
     (MARKED.replace(" .", "."), [SECOND], "EXTRACTED"),
     (MARKED.upper(), [SECOND], "EXTRACTED"),
@@ -166,6 +167,7 @@ VECTORS = [
     ('{"Disease": ["breast cancer"]}', ["breast cancer"], "EXTRACTED"),
     ('{"Disease": []}', [], "EXTRACTED"),
     ("<Disease>...</Disease>", [], "FAILED"),
+    ("<Disease>....</Disease>", [], "FAILED"),
     (f"Sentence: {TEXT}", [], "FAILED"),
     ("There is no disease in this sentence.", [], "FAILED"),
     ("", [], "FAILED"),
@@ -218,6 +220,12 @@ def test_what_the_sentence_has_between_angle_brackets_is_text():
         (start, start + 6)
     ]
     assert parse_tagged("p < 0.05", "p < 0.05 .", TYPES).level is Level.REPAIRED
+
+
+def test_json_that_the_sentence_holds_is_no_answer():
+    text = 'It wrote {"Disease": ["ataxia"]} of mice .'
+    parsed = parse_tagged(f"Tagged: {text}", text, TYPES)
+    assert (parsed.mentions, parsed.level) == ((), Level.EXTRACTED)
 
 
 def test_a_span_has_no_white_space_at_its_ends():

@@ -116,7 +116,9 @@ def test_a_fall_in_one_sentence_of_no_named_document_is_no_pass():
 def test_a_score_that_should_be_low_regresses_upwards():
     old, new = make_record(skill=0.9, sentences=400), make_record(skill=0.2, sentences=400)
     assert check(new, old, score="hallucination_rate").outcome is Outcome.REGRESSION
-    assert check(old, new, score="hallucination_rate").outcome is Outcome.PASS
+    back = check(old, new, score="hallucination_rate")
+    assert back.outcome is Outcome.PASS
+    assert back.drop == pytest.approx(100 * (back.new - back.old)) and back.drop < 0
 
 
 @pytest.mark.parametrize(
@@ -152,6 +154,11 @@ def test_demonstrations_count_where_there_are_some():
     chosen = with_setup(few, demonstrations="retrieved") | {"prompt_hash": "0" * 16}
     assert check(chosen, few, across=["demonstrations"]).comparison
     assert "other prompt" in check(few | {"prompt_hash": "0" * 16}, few, across=ACROSS).reason
+    kept = few["setup"]["demonstrations"]
+    changed = chosen | {"setup": chosen["setup"] | {"shots": 0}}, few | {"setup": few["setup"] | {"shots": 0}}
+    assert check(*changed, across=ACROSS).reason == (
+        f"other prompt: {'0' * 16} against {few['prompt_hash']} (demonstrations: retrieved against {kept})"
+    )
     # Where there are none, it says nothing of how they would be chosen, and excuses no other prompt.
     none = with_setup(make_record(), demonstrations="retrieved") | {"prompt_hash": "0" * 16}
     for across in ((), ACROSS):
@@ -250,6 +257,16 @@ def test_what_a_stock_run_of_an_adapter_lacks_is_said():
     stock = make_record()
     named = {"eos_token_id": [2], "repetition_penalty": 1.0}
     ours = with_setup(stock, generation=stock["setup"]["generation"] | named)
+    for name, value in named.items():
+        one = with_setup(stock, generation=stock["setup"]["generation"] | {name: value})
+        other = with_setup(one, generation=one["setup"]["generation"] | {name: 9})
+        for new, old, told in (
+            (one, stock, True),
+            (stock, one, True),
+            (one, ours, True),
+            (one, other, False),
+        ):
+            assert ("name both in --gen_kwargs" in check(new, old).reason) is told
     for new, old, said in (
         (stock, ours, "eos_token_id null against [2], repetition_penalty null against 1.0"),
         (ours, stock, "eos_token_id [2] against null, repetition_penalty 1.0 against null"),
