@@ -141,8 +141,6 @@ def matching(gold: Sequence[Entity], predicted: Sequence[Entity]) -> int:
     that ends first: whatever else could use that partner overlaps every later choice as well, so the
     exchange never loses a pair.
     """
-    if not gold or not predicted:
-        return 0
     order = sorted([(e.end, e.start, 0) for e in gold] + [(e.end, e.start, 1) for e in predicted])
     free = [True] * len(order)
     # Of each side, the places in `order` of spans still to begin, and of those begun, which ends first. Ends

@@ -795,6 +795,11 @@ def test_values_are_looked_into_up_to_a_depth():
     assert pairs(parse(json.dumps({"answer": {"answer": {"answer": value}}}), ONE)) == []
 
 
+def test_a_type_is_looked_for_in_front_of_a_mention_but_not_of_a_long_text():
+    for size, mention in ((290, "x" * 290), (291, f"Disease : {'x' * 291}")):
+        assert pairs(parse(json.dumps([f"Disease : {'x' * size}"]), ONE)) == diseases(mention)
+
+
 @pytest.mark.parametrize(
     "word", ["NA", "NO", "NaN", "nilotinib", "NULL cells", "None of the patients", "no. 5"]
 )
