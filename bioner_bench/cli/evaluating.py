@@ -39,16 +39,16 @@ def run(
         print("\nOptions are those of `lm_eval run`:\n")
         if not given:
             raise typer.Exit(2)
-    from bioner_bench.harness import running, systems
+    from bioner_bench.harness import run_options, running, systems
     from bioner_bench.harness.cards import read_card
 
+    asked = run_options.read(given)
     if system is None:
-        running.run(given, state.verbose, fresh)
+        running.run(asked, state.verbose, fresh)
         return
     card = systems.find(system)
-    for options in systems.runs(read_card(card), card.parent, given):
-        print(f"$ {systems.command(options)}", file=sys.stderr)
-        running.run(systems.arguments(options), state.verbose, fresh)
+    for options in systems.runs(read_card(card), card.parent, asked):
+        running.run(options, state.verbose, fresh, show=True)
 
 
 def score(

@@ -13,7 +13,7 @@ from typing import Any
 
 from bioner_bench.corpora.registry import CORPORA_VARIABLE
 from bioner_bench.evaluation.prompt import JSON
-from bioner_bench.harness import masking, run_checks, systems
+from bioner_bench.harness import masking, run_checks, run_options
 from bioner_bench.harness.answer_store import fingerprint, keeping_answers, store_path
 from bioner_bench.harness.saving import checked_saving
 from bioner_bench.harness.server_logprobs import with_logprobs
@@ -21,7 +21,7 @@ from bioner_bench.harness.task_folders import include_paths, only_what_is_needed
 from bioner_bench.models import packaged
 from bioner_bench.schema import BenchmarkError
 
-QUICK = frozenset(name for name, kind in systems.OWN_MODELS.items() if kind != "llm")
+QUICK = frozenset(name for name, kind in run_options.OWN_MODELS.items() if kind != "llm")
 """Models that answer so fast that nothing is worth keeping."""
 
 LOCATED = ("encoder", "dictionary")
@@ -31,26 +31,26 @@ CONSTRAINED = ("hf-prefix", "local-chat-completions", "openai-chat-completions")
 """Models that take a `response_format`."""
 
 
-def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> None:
+def run(asked: run_options.Options, verbose: bool = False, fresh: bool = False, show: bool = False) -> None:
     """Run `lm_eval run` with these options; this project's models are known to it.
 
     Answers are kept in the output folder as they come, and a run with the same model asks for the others
-    only, unless `fresh` is set.
+    only, unless `fresh` is set. To `show` it, its command line is printed first.
 
     Raises:
         BenchmarkError: lm-eval failed for a reason that the user can mend, or has not written its results.
     """
-    for word in given:
-        masking.hide(masking.secrets_in(word))
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
-    given = systems.with_config(list(given))
-    run_checks.check(systems.given_options(given))
-    given = systems.without_penalty(systems.with_weights_to_load(given))
-    sys.argv = ["lm_eval", "run", *given]
+    options = run_options.with_config(asked)
+    run_checks.check(options)
+    options = run_options.without_penalty(run_options.with_weights_to_load(options))
+    if show:
+        print(f"$ {run_options.command(options)}", file=sys.stderr)
+    sys.argv = ["lm_eval", "run", *run_options.arguments(options)]
     logging.getLogger("lm_eval.models.api_models").addFilter(_without_headers)
     if not verbose:
         # Where a server fails, all requests in flight do, and asyncio would print a trace of each.
@@ -91,7 +91,7 @@ def run(given: Sequence[str], verbose: bool = False, fresh: bool = False) -> Non
     except Exception as error:
         if failure := _wrong_use(error):
             raise BenchmarkError(failure) from error
-        failure = _server_failure(error, sys.argv)
+        failure = _server_failure(error, kept=bool(chosen.use_cache or chosen.output_path))
         if failure is None:
             raise
         print(file=sys.stderr)  # the progress bar has left its line open
@@ -180,7 +180,7 @@ _WRONG_USE: tuple[tuple[type[Exception], str, str], ...] = (
     (
         ValueError,
         "Attempted to load model",
-        f"{{reason}}; this project's own are {', '.join(systems.OWN_MODELS)}",
+        f"{{reason}}; this project's own are {', '.join(run_options.OWN_MODELS)}",
     ),
     (
         TypeError,
@@ -243,7 +243,7 @@ def _without_headers(record: logging.LogRecord) -> bool:
     return True
 
 
-def _server_failure(error: Exception, arguments: list[str]) -> str | None:
+def _server_failure(error: Exception, kept: bool) -> str | None:
     """What to say of an error in a request to a server, after all retries; None if it came from elsewhere."""
     frames = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
     if not frames & {"model_call", "amodel_call"}:
@@ -263,10 +263,9 @@ def _server_failure(error: Exception, arguments: list[str]) -> str | None:
         return str(error)
     if isinstance(error, TimeoutError):
         reason += ", no answer in time; timeout=SECONDS in --model_args gives it more"
-    kept = ("--use_cache", "-c", "--output_path", "-o")
     advice = (
         "the same command goes on where this run ended"
-        if any(argument.split("=")[0] in kept for argument in arguments)
+        if kept
         else "with --output_path FOLDER the next run would keep the answers that came"
     )
     return f"the server failed ({reason}); see that it runs and start again: {advice}"

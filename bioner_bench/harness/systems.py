@@ -1,4 +1,4 @@
-"""A system's card and the user's options -> what `lm_eval run` is called with.
+"""A system's card and the user's options -> the options of its runs.
 
 The card's `run` gives the options that the user leaves out. Of `model_args`, `gen_kwargs` and `metadata`
 each key counts by itself, so one of them can be changed and the others kept.
@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import json
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.harness.cards import Card
-from bioner_bench.harness.masking import hide, masked, secrets_in
+from bioner_bench.harness.run_options import Options
 from bioner_bench.harness.task_folders import PACKAGE, include_paths, task_manager
-from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
+from bioner_bench.models.packaged import base_and_adapter
 from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning.recipes import EncoderRecipe, LlmRecipe, Recipe, family, read_recipe
 
@@ -30,19 +27,6 @@ CARDS = Path("baselines")
 
 CHECKPOINTS = Path("checkpoints")
 """Where `bioner-bench train` writes, in the current folder."""
-
-OWN_MODELS = {
-    "bioner-oracle": "reference",
-    "bioner-empty": "reference",
-    "bioner-garbage": "reference",
-    "dictionary": "dictionary",
-    "encoder": "encoder",
-    "hf-prefix": "llm",
-}
-"""Models of `lm_models`, which the stock `lm_eval` does not know, and the kinds of systems that they are."""
-
-Options = dict[str, Any]
-"""Options of `lm_eval run` by their long names, in the form that its parser gives them."""
 
 
 def find(system: str, folder: Path = CARDS) -> Path:
@@ -70,7 +54,7 @@ def packaged_cards() -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "baselines"
 
 
-def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
+def runs(card: Card, folder: Path, asked: Options) -> list[Options]:
     """The options of each run of lm-eval that a system takes: one, or of a family one a checkpoint.
 
     The tasks of a group that the family has no checkpoint for are left out, with a line that says so.
@@ -78,15 +62,14 @@ def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
     Args:
         card: the system.
         folder: where the card lies; its recipe is looked up below.
-        given: the user's part of the command line, in any spelling that lm-eval takes.
+        asked: the options that the user gave.
 
     Raises:
         BenchmarkError: as `options`, or the family has no checkpoint for any of the tasks.
     """
     able = _family(card, folder)
-    asked = given_options(given)
     if not able or {"pretrained", "peft"} & asked.get("model_args", {}).keys() or not asked.get("tasks"):
-        return [options(card, folder, given)]
+        return [options(card, folder, asked)]
     by_checkpoint: dict[str, list[str]] = {}
     missing = []
     for task in expanded(asked["tasks"], asked.get("include_path")):
@@ -101,7 +84,9 @@ def runs(card: Card, folder: Path, given: Sequence[str]) -> list[Options]:
         )
     if missing:
         print(f"Not run: {card.system} has no checkpoint for {', '.join(missing)}.", file=sys.stderr)
-    return [options(card, folder, given, tasks, source) for source, tasks in by_checkpoint.items()]
+    return [
+        options(card, folder, asked | {"tasks": tasks}, source) for source, tasks in by_checkpoint.items()
+    ]
 
 
 def trained_for(task: str) -> str:
@@ -151,16 +136,13 @@ def expanded(tasks: Sequence[str], include_path: str | None) -> list[str]:
     return list(found)
 
 
-def options(
-    card: Card, folder: Path, given: Sequence[str], tasks: Sequence[str] = (), source: str | None = None
-) -> Options:
+def options(card: Card, folder: Path, asked: Options, source: str | None = None) -> Options:
     """The options of a system's run: those of its card, and over them those that the user gave.
 
     Args:
         card: the system.
         folder: where the card lies; its recipe is looked up below.
-        given: the user's part of the command line, in any spelling that lm-eval takes.
-        tasks: in place of the tasks that the user named.
+        asked: the options that the user gave.
         source: of a family, the task whose checkpoint is run.
 
     Raises:
@@ -171,15 +153,12 @@ def options(
         raise BenchmarkError(
             f"{card.system} cannot be run: its card has no `run`, it only carries figures that others report"
         )
-    asked = given_options(given)
     if "config" in asked:
         raise BenchmarkError("--system and --config both say how to run; give one of them")
     if not asked.get("tasks"):
         raise BenchmarkError(
             f"no task is named; for example: bioner-bench run --system {card.system} --tasks bioner_ncbi"
         )
-    if tasks:
-        asked["tasks"] = list(tasks)
     merged: Options = dict(card.run) | asked
     for name in ("model_args", "gen_kwargs", "metadata"):
         merged[name] = dict(card.run.get(name, {})) | asked.get(name, {})
@@ -196,39 +175,7 @@ def options(
         trained, asked_for = _trained(card, folder / card.recipe, model_args, source)
         merged["model_args"] = model_args = trained | model_args
         merged["metadata"] = asked_for | merged["metadata"]
-    if isinstance(adapter := model_args.get("peft"), str):
-        merged["gen_kwargs"] = _generation_of(Path(adapter)) | merged["gen_kwargs"]
-    if "pretrained" in model_args:
-        model_args["pretrained"] = resolve(str(model_args["pretrained"]))
     return {name: value for name, value in merged.items() if value != {}}
-
-
-def _generation_of(adapter: Path) -> dict[str, Any]:
-    """How a tuned checkpoint ends its answers; lm-eval takes the base model's settings, and would go on."""
-    ends = ends_of_turn(adapter)
-    return {"eos_token_id": ends, "repetition_penalty": 1.0} if ends else {}
-
-
-def arguments(chosen: Mapping[str, Any]) -> list[str]:
-    """The options as arguments, which lm-eval's parser turns into the same options."""
-    spelled = {action.dest: action.option_strings[0] for action in _parser()._actions}
-    made: list[str] = []
-    for name, value in chosen.items():
-        if value is True:
-            made.append(spelled[name])
-            continue
-        text = _text(name, value)
-        made += [f"{spelled[name]}={text}"] if text.startswith("-") else [spelled[name], text]
-    return made
-
-
-def command(chosen: Mapping[str, Any]) -> str:
-    """The command line that does the same, to be shown and copied; secrets are masked."""
-    shown = {
-        name: masked(name, value) if isinstance(value, dict) else value for name, value in chosen.items()
-    }
-    program = "bioner-bench" if chosen["model"] in OWN_MODELS else "lm_eval"
-    return shlex.join([program, "run", *arguments(shown)])
 
 
 def checkpoint_folder(recipe: Recipe) -> Path:
@@ -271,150 +218,3 @@ def _trained(card: Card, recipe: Path, given: Options, source: str | None) -> tu
     base = {"pretrained": pretrained, "peft": str(folder), "tokenizer": str(folder)}
     revision = read.revision or revision
     return base | ({"revision": revision} if revision else {}), asked
-
-
-def given_options(given: Sequence[str]) -> Options:
-    """What the user set, by lm-eval's own parser; it ends the program on what it does not know."""
-    parser = _parser()
-    defaults = vars(parser.parse_args([]))
-    try:
-        found = vars(parser.parse_args(list(given)))
-    except ValueError as error:  # JSON that is none
-        raise BenchmarkError(str(error)) from error
-    return {name: value for name, value in found.items() if name not in defaults or value != defaults[name]}
-
-
-def _parser() -> Any:
-    from lm_eval._cli import HarnessCLI
-
-    return HarnessCLI()._subparsers.choices["run"]
-
-
-def _text(name: str, value: Any) -> str:
-    """An option's value as it is written on the command line."""
-    if name == "cache_requests" and isinstance(value, dict):
-        from lm_eval._cli.utils import request_caching_arg_to_dict
-
-        words = ("true", "refresh", "delete")
-        return next(word for word in words if request_caching_arg_to_dict(word) == value)
-    if name == "samples" and isinstance(value, dict):
-        return json.dumps(value)
-    if isinstance(value, dict):
-        plain = ",".join(f"{key}={item}" for key, item in value.items())
-        return plain if _reads_back(plain, value) else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _reads_back(plain: str, value: Mapping[str, Any]) -> bool:
-    """Whether lm-eval reads `key=value,...` as these values; else they must be written as JSON."""
-    from lm_eval._cli.utils import key_val_to_dict
-
-    if "{" in plain:  # it would be taken for JSON
-        return False
-    try:
-        return repr(key_val_to_dict(plain)) == repr(dict(value))
-    except ValueError:
-        return False
-
-
-def with_config(given: list[str]) -> list[str]:
-    """The options of `lm_eval run` with those of a configuration file, `--config`, spelled out below them.
-
-    So what is done with options is done with a file's as well. A file that has whole tasks in place of their
-    names stays as it is, since a command line has no room for them.
-
-    Raises:
-        BenchmarkError: the file cannot be read, or has an option that lm-eval does not know.
-    """
-    options = given_options(given)
-    if "config" not in options:
-        return given
-    from lm_eval.config.evaluate_config import EvaluatorConfig
-
-    path = options.pop("config")
-    try:
-        content = EvaluatorConfig.load_yaml_config(path)
-    except (OSError, ValueError, TypeError) as error:
-        raise BenchmarkError(f"--config: {' '.join(str(error).split())}") from error
-    hide(secrets_in(Path(path).read_text("utf-8", "replace")))
-    takes_a_value = {action.dest: action.nargs != 0 for action in _parser()._actions}
-    if unknown := content.keys() - takes_a_value.keys():
-        raise BenchmarkError(f"{path}: lm-eval has no option {', '.join(sorted(map(str, unknown)))}")
-    tasks = content.get("tasks") if "tasks" not in options else None
-    if isinstance(tasks, list) and not all(isinstance(task, str) for task in tasks):
-        return given
-    return arguments(
-        {
-            name: value
-            for name, value in (content | options).items()
-            if value not in (None, {}) and (value is not False or takes_a_value[name])
-        }
-    )
-
-
-def with_weights_to_load(given: list[str]) -> list[str]:
-    """The options of `lm_eval run` with what it loads in place of other names of weights.
-
-    A packaged model is its folder, and a LoRA checkpoint that is named as `pretrained` its base model with
-    the adapter, as transformers takes it. Adapters end their answers as they learned to.
-    """
-    options = given_options(given)
-    of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
-    named = of_model.get("pretrained")
-    if not isinstance(named, str) or "config" in options:
-        return given
-    found = {"pretrained": named}
-    ends: Options = {}
-    if options.get("model", "hf") in ("hf", "hf-prefix"):
-        if isinstance(adapter := of_model.get("peft"), str):
-            ends = _generation_of(Path(adapter))
-        elif adapter is None:
-            found["pretrained"], folder, revision = base_and_adapter(named)
-            if folder is not None:
-                found["peft"] = str(folder)
-                if revision and "revision" not in of_model:
-                    found["revision"] = revision
-                if "tokenizer" not in of_model and (folder / "tokenizer_config.json").is_file():
-                    found["tokenizer"] = str(folder)
-                ends = _generation_of(folder)
-    if found["pretrained"] in MODELS:
-        found["pretrained"] = resolve(found["pretrained"])
-    generation = ends | generation
-    if found == {"pretrained": named} and not ends:
-        return given
-    more = {"gen_kwargs": generation} if generation else {}
-    return arguments(options | {"model_args": of_model | found} | more)
-
-
-def without_penalty(given: list[str]) -> list[str]:
-    """The options of `lm_eval run` with greedy answers as they are meant: always the likeliest token.
-
-    transformers heeds the `repetition_penalty` of a model's generation config in greedy answers as well. It
-    would make a mention that occurs twice less likely to be copied twice.
-    """
-    options = given_options(given)
-    of_model, generation = options.get("model_args") or {}, options.get("gen_kwargs") or {}
-    if "config" in options or options.get("model", "hf") not in ("hf", "hf-prefix"):
-        return given
-    if "repetition_penalty" in generation or generation.get("do_sample") or "pretrained" not in of_model:
-        return given
-    from transformers import GenerationConfig
-
-    try:
-        found = GenerationConfig.from_pretrained(
-            of_model["pretrained"], revision=of_model.get("revision", "main")
-        )
-    except OSError:  # it has none, or lm-eval will say that there is no such model
-        return given
-    if found.repetition_penalty in (None, 1.0):
-        return given
-    print(
-        f"{of_model['pretrained']} asks for a repetition penalty of {found.repetition_penalty}; answers are "
-        "greedy without it (--gen_kwargs repetition_penalty=1.0), unless you set one",
-        file=sys.stderr,
-    )
-    return arguments(options | {"gen_kwargs": generation | {"repetition_penalty": 1.0}})

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bioner_bench.evaluation import prompt
-from bioner_bench.harness import systems
+from bioner_bench.harness import run_options
 from bioner_bench.harness.cards import Card
 from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.records import Json, Training
@@ -104,8 +104,8 @@ def check_card(
     pairs: list[tuple[str, Any, Any]] = [
         (name, asked.get(name, usual), declared.get(name, usual)) for name, usual in ASKED.items()
     ]
-    if source in systems.OWN_MODELS:
-        pairs += [("kind", systems.OWN_MODELS[source], card.kind)]
+    if source in run_options.OWN_MODELS:
+        pairs += [("kind", run_options.OWN_MODELS[source], card.kind)]
     described = str(card.run.get("model", source))
     if not _interchangeable(source, described) or card.kind != "llm":
         pairs += [("model", source, described)]

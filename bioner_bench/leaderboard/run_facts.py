@@ -13,7 +13,7 @@ from typing import Any
 
 from bioner_bench import __version__
 from bioner_bench.evaluation import prompt
-from bioner_bench.harness import demonstrations, systems
+from bioner_bench.harness import demonstrations, run_options
 from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.card_check import public_arguments
 from bioner_bench.leaderboard.records import Json, Model, Run
@@ -74,7 +74,7 @@ def run_of(results: Mapping[str, Any], task: str) -> Run:
 
     return {
         "date": datetime.fromtimestamp(float(results["date"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": systems.command(_options(results, task)),
+        "command": run_options.command(_options(results, task)),
         "seconds": round(seconds, 1),
         "sentences_per_second": round(evaluated / seconds, 3) if seconds else None,
         "hardware": {
@@ -92,7 +92,7 @@ def run_of(results: Mapping[str, Any], task: str) -> Run:
     }
 
 
-def _options(results: Mapping[str, Any], task: str) -> systems.Options:
+def _options(results: Mapping[str, Any], task: str) -> run_options.Options:
     """The options of `lm_eval run` that a run was made with, without secrets and folders."""
     config = results["config"]
     shots = results["n-shot"][task] or 0

@@ -130,7 +130,8 @@ def _missing(report: Report) -> list[str]:
     notes = []
     for side, labels in (("old", report.only_old), ("new", report.only_new)):
         if labels:
-            notes.append(f"Not compared, only among the {side} records: {', '.join(labels)}.")
+            told = [*labels[:3], *([f"and {len(labels) - 3} more (--json names all)"] if labels[3:] else [])]
+            notes.append(f"Not compared, only among the {side} records: {', '.join(told)}.")
     return notes
 
 

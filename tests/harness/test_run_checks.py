@@ -5,7 +5,8 @@ import json
 import pytest
 from conftest import ROOT
 
-from bioner_bench.harness import run_checks, running, systems
+from bioner_bench.harness import run_checks, running
+from bioner_bench.harness.run_options import read
 from bioner_bench.schema import BenchmarkError
 
 SAMPLE = ["--tasks", "bioner_sample"]
@@ -13,7 +14,7 @@ SAMPLE = ["--tasks", "bioner_sample"]
 
 def checked(*given):
     tasks = [] if "--tasks" in given else SAMPLE
-    run_checks.check(systems.given_options([*tasks, *map(str, given)]))
+    run_checks.check(read([*tasks, *map(str, given)]))
 
 
 def refused(*given):
@@ -54,7 +55,7 @@ def test_a_task_that_is_a_file_has_its_name_inside():
 
 def test_a_run_looks_at_its_options_first():
     with pytest.raises(BenchmarkError, match="names bioner_samples"):
-        running.run(["--model", "bioner-oracle", *SAMPLE, "--samples", '{"bioner_samples": [0]}'])
+        running.run(read(["--model", "bioner-oracle", *SAMPLE, "--samples", '{"bioner_samples": [0]}']))
 
 
 @pytest.mark.parametrize(
@@ -113,5 +114,5 @@ def test_errors_of_a_run_that_the_user_can_mend_say_how(error, said, monkeypatch
 
     monkeypatch.setattr(HarnessCLI, "execute", fail)
     with pytest.raises(BenchmarkError) as raised:
-        running.run(["--model", "bioner-oracle", *SAMPLE])
+        running.run(read(["--model", "bioner-oracle", *SAMPLE]))
     assert said in str(raised.value)

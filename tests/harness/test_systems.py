@@ -11,9 +11,10 @@ import yaml
 from command_line import call, fails
 from conftest import ROOT
 
-from bioner_bench.harness import systems
+from bioner_bench.harness import run_options, systems
 from bioner_bench.harness.cards import Card, read_cards
 from bioner_bench.harness.masking import masked, secrets_in
+from bioner_bench.harness.run_options import read
 from bioner_bench.schema import BenchmarkError
 
 FOLDER = ROOT / "baselines"
@@ -40,7 +41,7 @@ CARD = Card(
 
 
 def chosen(*given, card=CARD, folder=FOLDER):
-    return systems.options(card, folder, [*TASKS, *given])
+    return run_options.with_weights_to_load(systems.options(card, folder, read([*TASKS, *given])))
 
 
 def parsed(arguments):
@@ -120,7 +121,7 @@ def test_the_card_is_left_as_it_was():
 
 
 def test_a_packaged_model_becomes_its_folder(monkeypatch):
-    monkeypatch.setattr(systems, "resolve", lambda name: f"/prepared/{name}")
+    monkeypatch.setattr(run_options, "resolve", lambda name: f"/prepared/{name}")
     smollm = CARDS["smollm2-135m-instruct"]
     assert chosen(card=smollm)["model_args"]["pretrained"] == "/prepared/smollm2-135m"
     given = chosen("--model_args", "pretrained=minilm-l6-v2", card=smollm)
@@ -152,7 +153,7 @@ def test_a_packaged_model_becomes_its_folder(monkeypatch):
 )
 def test_arguments_are_read_as_the_same_options(given):
     found = chosen(*given)
-    again = parsed(systems.arguments(found))
+    again = parsed(run_options.arguments(found))
     assert again.pop("batch_size") == str(found.pop("batch_size"))
     assert repr(sorted(again.items())) == repr(sorted(found.items()))
 
@@ -162,14 +163,14 @@ def test_every_card_that_can_be_run_gives_arguments_that_lm_eval_takes(system, m
     import lm_eval.models
 
     card = CARDS[system]
-    monkeypatch.setattr(systems, "resolve", lambda name: name)
+    monkeypatch.setattr(run_options, "resolve", lambda name: name)
     given = ["--model_args", "pretrained=trained"] if card.recipe else []
-    found = parsed(systems.arguments(chosen(*given, card=card)))
+    found = parsed(run_options.arguments(chosen(*given, card=card)))
     if card.recipe:
         assert found["model_args"].pop("pretrained") == "trained"
         assert found["model_args"].pop("max_length", None) == WINDOWS.get(system)
     assert found.pop("tasks") == ["bioner_ncbi"]
-    assert found["model"] in {*lm_eval.models.MODEL_MAPPING, *systems.OWN_MODELS}
+    assert found["model"] in {*lm_eval.models.MODEL_MAPPING, *run_options.OWN_MODELS}
     assert {name: str(value) for name, value in found.items()} == {
         name: str(value) for name, value in card.run.items()
     }
@@ -177,14 +178,14 @@ def test_every_card_that_can_be_run_gives_arguments_that_lm_eval_takes(system, m
 
 def test_own_models_are_those_that_the_package_declares():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(systems.OWN_MODELS) == set(project["entry-points"]["lm_eval.models"])
+    assert set(run_options.OWN_MODELS) == set(project["entry-points"]["lm_eval.models"])
 
 
 def test_the_command_names_the_program_that_knows_the_model():
-    assert systems.command(chosen("--limit", "5")).startswith(
+    assert run_options.command(chosen("--limit", "5")).startswith(
         "lm_eval run --model hf --model_args pretrained=org/"
     )
-    assert systems.command(chosen(card=CARDS["dictionary"])) == (
+    assert run_options.command(chosen(card=CARDS["dictionary"])) == (
         "bioner-bench run --model dictionary --tasks bioner_ncbi"
     )
 
@@ -202,9 +203,9 @@ def test_the_command_names_the_program_that_knows_the_model():
 )
 def test_secrets_are_used_and_not_shown(given):
     found = chosen(*given)
-    assert "42" in " ".join(systems.arguments(found))
-    assert "42" not in systems.command(found)
-    assert shlex.split(systems.command(found))[:2] == ["lm_eval", "run"]
+    assert "42" in " ".join(run_options.arguments(found))
+    assert "42" not in run_options.command(found)
+    assert shlex.split(run_options.command(found))[:2] == ["lm_eval", "run"]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_a_card_of_figures_alone_cannot_be_run():
 
 def test_a_task_must_be_named_and_a_configuration_is_refused():
     with pytest.raises(BenchmarkError, match="no task is named"):
-        systems.options(CARD, FOLDER, ["--limit", "5"])
+        systems.options(CARD, FOLDER, read(["--limit", "5"]))
     with pytest.raises(BenchmarkError, match="--system and --config"):
         chosen("--config", "x.yaml")
     with pytest.raises(BenchmarkError, match="Invalid JSON"):
@@ -281,7 +282,7 @@ seed: [0, 1, null, 3]
 def test_a_configuration_file_is_the_same_as_its_options(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
-    assert systems.given_options(systems.with_config(["--config", str(path), "--limit", "5"])) == {
+    assert run_options.with_config(read(["--config", str(path), "--limit", "5"])) == {
         "model": "hf",
         "model_args": {"pretrained": "smollm2-135m", "dtype": "float32"},
         "tasks": ["bioner_sample", "bioner_ncbi"],
@@ -291,11 +292,11 @@ def test_a_configuration_file_is_the_same_as_its_options(tmp_path):
         "seed": [0, 1, None, 3],
         "limit": 5,
     }
-    given = systems.with_config(["--config", str(path), "--model_args", "pretrained=mine"])
-    assert systems.given_options(given)["model_args"] == {"pretrained": "mine"}
+    made = run_options.with_config(read(["--config", str(path), "--model_args", "pretrained=mine"]))
+    assert made["model_args"] == {"pretrained": "mine"}
     path.write_text("tasks: [{task: bioner_sample, num_fewshot: 2}]")
-    assert systems.with_config(["--config", str(path)]) == ["--config", str(path)]
-    assert systems.with_config(["--limit", "5"]) == ["--limit", "5"]
+    assert run_options.with_config({"config": str(path)}) == {"config": str(path)}
+    assert run_options.with_config({"limit": 5}) == {"limit": 5}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,7 @@ def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path, text, said):
     if text is not None:
         path.write_text(text)
     with pytest.raises(BenchmarkError, match=said) as caught:
-        systems.with_config(["--config", str(path)])
+        run_options.with_config({"config": str(path)})
     assert "\n" not in str(caught.value)
 
 
@@ -355,7 +356,7 @@ def test_a_family_answers_each_corpus_with_its_own_checkpoint(tmp_path, monkeypa
     names = ("ncbi", "bc5cdr-disease", "bc5cdr-chem", "bc2gm", "bc5cdr", "jnlpba", "linnaeus")
     trained(tmp_path, *(f"minilm-{name}-seed-1" for name in names))
     given = ["--tasks", "bioner,bioner_sample", "--limit", "5"]
-    made = systems.runs(CARDS["minilm"], FOLDER, given)
+    made = systems.runs(CARDS["minilm"], FOLDER, read(given))
     assert {tuple(run["tasks"]): run["model_args"]["pretrained"] for run in made} == {
         ("bioner_ncbi",): "checkpoints/minilm-ncbi-seed-1",
         ("bioner_bc5cdr_disease",): "checkpoints/minilm-bc5cdr-disease-seed-1",
@@ -368,7 +369,7 @@ def test_a_family_answers_each_corpus_with_its_own_checkpoint(tmp_path, monkeypa
     assert all(run["limit"] == 5 for run in made)
     assert capsys.readouterr().err == "Not run: minilm has no checkpoint for bioner_sample.\n"
     with pytest.raises(BenchmarkError, match="minilm has no checkpoint for bioner_sample; it has them for"):
-        systems.runs(CARDS["minilm"], FOLDER, ["--tasks", "bioner_sample"])
+        systems.runs(CARDS["minilm"], FOLDER, read(["--tasks", "bioner_sample"]))
 
 
 def test_options_of_members_of_a_group_are_not_lost_in_silence(tmp_path, monkeypatch):
@@ -377,11 +378,11 @@ def test_options_of_members_of_a_group_are_not_lost_in_silence(tmp_path, monkeyp
     given = ["--tasks", "mine", "--include_path", str(tmp_path)]
     path.write_text("group: mine\ntask:\n  - task: bioner_ncbi\n    num_fewshot: 2\n  - bioner_bc2gm\n")
     with pytest.raises(BenchmarkError, match="the group mine sets options of its members") as caught:
-        systems.runs(CARDS["minilm"], FOLDER, given)
+        systems.runs(CARDS["minilm"], FOLDER, read(given))
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
     path.write_text("group: mine\ntask: [bioner_ncbi, bioner_bc2gm]\n")
     trained(tmp_path, "minilm-ncbi-seed-1", "minilm-bc2gm-seed-1")
-    made = systems.runs(CARDS["minilm"], FOLDER, given)
+    made = systems.runs(CARDS["minilm"], FOLDER, read(given))
     assert [run["tasks"] for run in made] == [["bioner_ncbi"], ["bioner_bc2gm"]]
 
 
@@ -389,12 +390,12 @@ def test_one_checkpoint_of_a_family_can_be_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trained(tmp_path, "minilm-ncbi-seed-1")
     given = ["--tasks", "bioner_bc5cdr_disease"]
-    (elsewhere,) = systems.runs(CARDS["minilm-ncbi"], FOLDER, given)
+    (elsewhere,) = systems.runs(CARDS["minilm-ncbi"], FOLDER, read(given))
     assert elsewhere["model_args"]["pretrained"] == "checkpoints/minilm-ncbi-seed-1"
-    (seed,) = systems.runs(CARDS["minilm"], FOLDER, [*given, "--model_args", "pretrained=x"])
+    (seed,) = systems.runs(CARDS["minilm"], FOLDER, read([*given, "--model_args", "pretrained=x"]))
     assert (seed["tasks"], seed["model_args"]["pretrained"]) == (["bioner_bc5cdr_disease"], "x")
     with pytest.raises(BenchmarkError, match="--task bioner_bc5cdr_disease"):
-        systems.runs(CARDS["minilm"], FOLDER, given)
+        systems.runs(CARDS["minilm"], FOLDER, read(given))
 
 
 def test_a_family_may_be_checkpoints_of_others():
@@ -405,7 +406,7 @@ def test_a_family_may_be_checkpoints_of_others():
         checkpoints={"bioner_ncbi": "org/ncbi", "bioner_bc2gm": "org/genes"},
         run={"model": "encoder", "model_args": {"dtype": "float32"}},
     )
-    made = systems.runs(card, FOLDER, ["--tasks", "bioner_nlmgene,bioner_ncbi"])
+    made = systems.runs(card, FOLDER, read(["--tasks", "bioner_nlmgene,bioner_ncbi"]))
     assert [(run["tasks"], run["model_args"]["pretrained"]) for run in made] == [
         (["bioner_nlmgene"], "org/genes"),
         (["bioner_ncbi"], "org/ncbi"),
@@ -414,7 +415,7 @@ def test_a_family_may_be_checkpoints_of_others():
 
 def test_an_adapter_is_loaded_with_its_base_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(systems, "resolve", lambda name: f"/prepared/{name}")
+    monkeypatch.setattr(run_options, "resolve", lambda name: f"/prepared/{name}")
     card = CARDS["smollm2-135m-ncbi-hybrid-50"]
     with pytest.raises(BenchmarkError, match="trained first"):
         chosen(card=card)
@@ -444,12 +445,12 @@ def test_weights_that_the_user_names_are_read_and_asked_as_the_recipe_says(tmp_p
         kind: Card("s", "S", kind, recipe=f"{kind}.yaml", run={"model": "hf"}) for kind in ("encoder", "llm")
     }
     given = ["--model_args", "pretrained=mine"]
-    (encoder,) = systems.runs(cards["encoder"], tmp_path, [*TASKS, *given])
+    (encoder,) = systems.runs(cards["encoder"], tmp_path, read([*TASKS, *given]))
     assert (encoder["model_args"], encoder.get("metadata")) == (
         {"pretrained": "mine", "max_length": 64},
         None,
     )
-    (llm,) = systems.runs(cards["llm"], tmp_path, [*TASKS, *given])
+    (llm,) = systems.runs(cards["llm"], tmp_path, read([*TASKS, *given]))
     assert (llm["model_args"], llm["metadata"]) == ({"pretrained": "mine"}, {"format": "tags", "context": 1})
     own = chosen("--model_args", "pretrained=mine,max_length=32", card=cards["encoder"], folder=tmp_path)
     assert own["model_args"]["max_length"] == 32
@@ -498,15 +499,15 @@ def test_a_penalty_of_the_model_does_not_reach_greedy_answers(tmp_path, capsys):
         "--tasks",
         "bioner_ncbi",
     ]
-    made = systems.given_options(systems.without_penalty(given))
+    made = run_options.without_penalty(read(given))
     assert made["gen_kwargs"] == {"repetition_penalty": 1.0}
     assert made["model_args"] == {"pretrained": str(tmp_path), "dtype": "float32"}
     assert "asks for a repetition penalty of 1.1" in capsys.readouterr().err
     for own in ("repetition_penalty=1.2", "do_sample=true"):
         asked = [*given, "--gen_kwargs", own]
-        assert systems.without_penalty(asked) == asked
+        assert run_options.without_penalty(read(asked)) == read(asked)
     (tmp_path / "generation_config.json").write_text("{}")
-    assert systems.without_penalty(given) == given
+    assert run_options.without_penalty(read(given)) == read(given)
 
 
 def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
@@ -518,7 +519,7 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     given = ["--model", "hf-prefix", "--model_args", f"pretrained={tmp_path},dtype=float32"]
-    made = systems.given_options(systems.with_weights_to_load([*given, "--gen_kwargs", "max_gen_toks=9"]))
+    made = run_options.with_weights_to_load(read([*given, "--gen_kwargs", "max_gen_toks=9"]))
     assert made["model_args"] == {
         "pretrained": "some/base", "peft": str(tmp_path), "tokenizer": str(tmp_path), "dtype": "float32"
     }  # fmt: skip
@@ -527,26 +528,26 @@ def test_a_checkpoint_of_adapters_can_be_named_as_weights(tmp_path):
         '{"base_model_name_or_path": "some/base", "revision": "0123abc"}'
     )
     for more, at in (("", "0123abc"), (",revision=mine", "mine")):
-        made = systems.given_options(systems.with_weights_to_load([*given[:3], given[3] + more]))
+        made = run_options.with_weights_to_load(read([*given[:3], given[3] + more]))
         assert made["model_args"]["revision"] == at
     others = ["--model", "vllm", *given[2:]]
-    assert systems.with_weights_to_load(others) == others
+    assert run_options.with_weights_to_load(read(others)) == read(others)
 
 
 def test_adapters_end_their_answers_as_they_learned_to_wherever_they_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(systems, "resolve", lambda name: name)
+    monkeypatch.setattr(run_options, "resolve", lambda name: name)
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
     plain = {"eos_token_id": [2, 7], "repetition_penalty": 1.0}
     weights = f"pretrained=some/base,peft={tmp_path}"
     given = ["--model", "hf", "--model_args", weights]
-    made = systems.given_options(systems.with_weights_to_load(given))
+    made = run_options.with_weights_to_load(read(given))
     assert made["gen_kwargs"] == plain
     assert made["model_args"] == {"pretrained": "some/base", "peft": str(tmp_path)}
     own = [*given, "--gen_kwargs", "repetition_penalty=1.2"]
-    made = systems.given_options(systems.with_weights_to_load(own))
+    made = run_options.with_weights_to_load(read(own))
     assert made["gen_kwargs"] == plain | {"repetition_penalty": 1.2}
     for others in (["--model", "vllm", *given[2:]], [*given[:3], "pretrained=some/base,peft=org/adapter"]):
-        assert systems.with_weights_to_load(others) == others
+        assert run_options.with_weights_to_load(read(others)) == read(others)
     # The command that a run by its card shows has it too.
     by_card = chosen("--model_args", weights, card=CARDS["smollm2-135m-ncbi-hybrid-50"])
     assert by_card["gen_kwargs"] == plain
@@ -556,8 +557,8 @@ def test_adapters_end_their_answers_as_they_learned_to_wherever_they_are_named(t
 def test_a_checkpoint_that_was_cut_is_named(tmp_path, content):
     (tmp_path / "adapter_config.json").write_text(content)
     with pytest.raises(BenchmarkError, match=r"adapter_config\.json is cut or names no base model"):
-        systems.with_weights_to_load(["--model_args", f"pretrained={tmp_path}"])
+        run_options.with_weights_to_load(read(["--model_args", f"pretrained={tmp_path}"]))
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
     (tmp_path / "generation_config.json").write_text('{"eos')
     with pytest.raises(BenchmarkError, match=r"generation_config\.json is cut"):
-        systems.with_weights_to_load(["--model_args", f"pretrained={tmp_path}"])
+        run_options.with_weights_to_load(read(["--model_args", f"pretrained={tmp_path}"]))
