@@ -165,9 +165,8 @@ def put(module, source, line):
     space = vars(module)
     renewed = set()
     for statement in ast.parse(source).body:
-        uses_new = isinstance(statement, ast.Assign | ast.AnnAssign) and any(
-            isinstance(node, ast.Name) and node.id in renewed for node in ast.walk(statement)
-        )
+        made_now = made_at_once(statement)
+        uses_new = any(isinstance(node, ast.Name) and node.id in renewed for node in made_now)
         if first_line(statement) <= line <= statement.end_lineno or uses_new:
             before = dict(space)
             exec(compile(ast.Module([statement], []), module.__file__, "exec", LATE_ANNOTATIONS), space)
@@ -178,6 +177,14 @@ def put(module, source, line):
                     for other in list(sys.modules.values()):
                         if getattr(other, "__dict__", {}).get(name) is old:
                             setattr(other, name, space[name])
+
+
+def made_at_once(statement):
+    """The nodes of a statement that are worked out when its module is loaded: of a function, its defaults."""
+    if isinstance(statement, ast.FunctionDef):
+        defaults = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
+        return [node for default in defaults for node in ast.walk(default)]
+    return ast.walk(statement) if isinstance(statement, ast.Assign | ast.AnnAssign) else []
 
 
 def renewed_value(old, new):

@@ -129,7 +129,7 @@ class _Squeezed:
     @cached_property
     def _beginnings(self) -> list[int]:
         """Where a word may begin: everywhere but within a run of alphanumeric characters."""
-        text, words = self.exact, {0, *self._ends}
+        text, words = self.exact, set(self._ends)
         return [
             i for i in range(len(text)) if i in words or not (text[i - 1].isalnum() and text[i].isalnum())
         ]

@@ -91,7 +91,7 @@ def resampled_sums(
     units = np.asarray(counts, dtype=float)
     document = _numbers(documents, len(units))
     if document is not None:
-        summed = np.zeros((int(document.max(initial=-1)) + 1, units.shape[1]))
+        summed = np.zeros((len(np.unique(document)), units.shape[1]))
         np.add.at(summed, document, units)
         units = summed
     # In this order no order of sentences, and no name of a document, changes a draw.
@@ -103,8 +103,7 @@ def resampled_sums(
         rows = np.repeat(rows, times, axis=0)
         kept = resamples * size <= _KEPT
         drawn = iter(_kept_draw(size, resamples, seed) if kept else _documents_drawn(size, resamples, seed))
-    parts = [part.astype(float) @ rows for part in drawn]
-    return np.concatenate(parts) if parts else np.empty((0, units.shape[1]))
+    return np.concatenate([part.astype(float) @ rows for part in drawn])
 
 
 def _sentences_drawn(
@@ -260,7 +259,7 @@ def holm(p_values: Sequence[float], tests: int = 0) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     tests = max(len(p_values), tests)
-    adjusted = [0.0] * len(p_values)
+    adjusted = list(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
         largest = max(largest, min(1.0, (tests - rank) * p_values[index]))
@@ -314,7 +313,7 @@ class _Statistic:
             student = abs(self.observed) / error if error else math.inf if self.observed else 0.0
             p = 2 * float(stdtr(self.freedom, -student))
         else:
-            share = min(1.0, (extreme + 1) / (len(self.values) + 1))
+            share = (extreme + 1) / (len(self.values) + 1)
             p = 2 * float(stdtr(self.freedom, ndtri(share / 2) / _expansion(self.units)))
         return max(round(p, 12), SMALLEST)
 
@@ -385,7 +384,7 @@ def _expansion(units: int) -> float:
 def _units(documents: Documents, sentences: int) -> int:
     """How many documents, or sentences, are drawn."""
     document = _numbers(documents, sentences)
-    return sentences if document is None else int(document.max(initial=-1)) + 1
+    return sentences if document is None else len(np.unique(document))
 
 
 def _numbers(documents: Documents, sentences: int) -> npt.NDArray[np.int64] | None:

@@ -271,10 +271,10 @@ class _Scan:
         if not (before.isspace() or before in ',[{"'):
             return position
         end = self.text.find("*/" if mark == "/*" else "\n", position)
-        if end < 0 and mark != "/*":
+        if end == -1 and mark != "/*":
             # Without a line's end it may be the rest of the answer.
             return position
-        end = len(self.text) if end < 0 else end + len(mark) * (mark == "/*")
+        end = len(self.text) if end == -1 else end + len(mark) * (mark == "/*")
         self.pieces.append((at, end, " "))
         return end
 
@@ -373,7 +373,7 @@ def _unescape(content: str, doubly: bool) -> str:
 
 def _unescaped(escape: re.Match[str]) -> str:
     what = escape[1]
-    if len(what) > 1:
+    if what[1:]:
         return chr(int(what[1:], 16))
     if what.isalpha():
         return _ESCAPES.get(what, escape[0])

@@ -159,7 +159,7 @@ def located_mention(items: list[Any], type_: str | None, types: Types) -> Mentio
     """
     texts = [item for item in items if isinstance(item, str)]
     others = [item for item in items if not isinstance(item, str)]
-    if not 1 <= len(texts) <= 3 or len(items) > 6:
+    if not texts or len(items) > 6:
         return None
     labels = [text for text in texts if labelled_type(text, types) is not None]
     if len(texts) > 1 and labels:
@@ -203,7 +203,7 @@ def _in_map(value: Mapping[str, Any], type_: str, types: Types, depth: int) -> t
     if is_schema(value):
         return [], False
     text_key = find_key(value, TEXT_KEYS)
-    if text_key is not None and not (len(value) > 1 and INDEX.fullmatch(text_key)):
+    if text_key is not None:
         return _in_object(value, text_key, type_, types)
     again = [key for key, item in value.items() if match_type(key, types) == type_ and item != type_]
     if again:
@@ -266,7 +266,7 @@ def find_key(item: Mapping[str, Any], names: Sequence[str], but: str | None = No
     found: dict[str, str] = {}
     for key, value in item.items():
         if isinstance(value, str) and key != but:
-            name = re.sub(r"[\W_]+", "", key[:100].casefold())
+            name = re.sub(r"[\W_]+", "", key.casefold())
             found.setdefault(name, key)
             for start in ("entity", "mention", "ne"):
                 found.setdefault(name.removeprefix(start), key)

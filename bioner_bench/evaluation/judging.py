@@ -12,7 +12,7 @@ from bioner_bench.evaluation.scoring import Counts, count
 from bioner_bench.evaluation.tag_reading import parse_tagged
 from bioner_bench.schema import Sentence
 
-READERS = {JSON: "6", TAGS: "1"}
+READERS = {JSON: "7", TAGS: "1"}
 """Format of the answers -> version of parsing and alignment together. Another reading of any is a new one."""
 
 

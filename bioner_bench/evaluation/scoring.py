@@ -239,7 +239,7 @@ def tabulate(rows: Sequence[Counts]) -> Table:
     columns = list(rows[0])
     values = chain.from_iterable(map(itemgetter(*columns), rows))
     numbers = np.fromiter(values, dtype=np.int64, count=len(rows) * len(columns))
-    return dict(zip(columns, np.ascontiguousarray(numbers.reshape(len(rows), -1).T), strict=True))
+    return dict(zip(columns, np.ascontiguousarray(numbers.reshape(len(rows), len(columns)).T), strict=True))
 
 
 def total(table: Table) -> dict[str, npt.NDArray[np.float64]]:

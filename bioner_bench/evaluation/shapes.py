@@ -136,7 +136,7 @@ def _wrapped_list(
                 mentions, whole = mentions_in_string(item, types[0], types, depth)
                 return Reading(Rank.STRINGS, mentions, set(types), whole)
     if len(types) == 1 and all(isinstance(i, str) and INDEX.fullmatch(k) for k, i in value.items()):
-        return _strings(list(value.values()), types)
+        return _strings(list(value.values()), types, depth)
     return None
 
 
@@ -269,7 +269,7 @@ def _read_list(value: list[Any], types: Types, depth: int) -> Reading | None:
     if not value:
         return Reading(Rank.EMPTY)
     if all(isinstance(item, str) for item in value):
-        return _strings(value, types)
+        return _strings(value, types, depth)
     if isinstance(value[0], str) and (located := located_mention(value, None, types)) is not None:
         return Reading(Rank.TYPED, [located], {located.type}, single=True)
     if any(isinstance(item, Mapping) for item in value):
@@ -282,9 +282,9 @@ def _read_list(value: list[Any], types: Types, depth: int) -> Reading | None:
     return None
 
 
-def _strings(value: list[str], types: Types) -> Reading | None:
+def _strings(value: list[str], types: Types, depth: int) -> Reading | None:
     if len(value) == 1 and (inner := inner_json(value[0])) is not None:
-        return read(inner, types, DEEPEST - 1)
+        return read(inner, types, depth + 1)
     labelled = [of_labelled_string(item, types) for item in value]
     if all(labelled):
         return mentions_of_typed([item for item in labelled if item is not None], types)

@@ -92,8 +92,6 @@ def of_pair(item: list[Any], types: Types) -> Typed | None:
         return Typed(located.text, label, located.start, located.end)
     if len(item) == 2 and all(isinstance(each, str) for each in item):
         text, label = item
-        if re.fullmatch(r"O|[A-Za-z_-]{2,30}", label) and len(types) > 1:
-            return Typed(text, label)
         if label == "O":
             return Typed(text, label)
     return None

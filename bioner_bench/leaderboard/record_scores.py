@@ -36,7 +36,7 @@ class Expected:
     documents: tuple[Document, ...]
     sentences: tuple[Sentence, ...]
     training: tuple[Sentence, ...]
-    context: int = 0
+    context: int
 
 
 @cache

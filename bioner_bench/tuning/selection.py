@@ -233,8 +233,8 @@ def _edges(scores: Mapping[str, AnyScore]) -> tuple[float, ...]:
     """Of the histogram's bins: `EDGES` for IFD, even ones from the lowest to the highest of other scores."""
     if _by_ifd(scores):
         return EDGES
-    values = [score.value for score in scores.values() if score.value is not None]
-    low, high = min(values, default=0.0), max(values, default=0.0)
+    values = [score.value for score in scores.values() if score.value is not None] or [0.0]
+    low, high = min(values), max(values)
     width = (high - low) / BINS or 1 / BINS
     return tuple(low + width * place for place in range(BINS + 1))
 

@@ -40,6 +40,7 @@ def at(text: str, start: int, end: int, type_: str = "Disease") -> Mention:
         ("ATM and T cells", ["T"], [(8, 9)]),
         ("cancer , Cancer", ["Cancer", "cancer", "cancer"], [(9, 15), (0, 6), "surplus"]),
         ("two cancers here", ["cancer"], [(4, 10)]),
+        ("cancer , Cancer , cancer", ["cancer", "cancer"], [(0, 6), (18, 24)]),
         ("a tumour here", ["tumor"], ["hallucinated"]),
     ],
 )

@@ -332,6 +332,28 @@ def test_one_document_cannot_tell_anything_from_chance():
     assert not compare(STRICT_F1, better, better, ["only"] * 50).equivalent(0.5)
 
 
+def test_how_often_is_drawn_is_part_of_what_is_published():
+    assert (bootstrap.RESAMPLES, bootstrap.SEED) == (10_000, 1234)
+
+
+@pytest.mark.parametrize("reach", [9, 10])
+def test_p_is_counted_where_ten_draws_reach_the_difference(reach):
+    values = np.full(1000, 0.2)
+    values[:reach] = 0.5
+    found = bootstrap._Statistic(0.2, values, units=1000, freedom=999).p_value()
+    counted = (reach + 1) / 1001
+    assert (found == pytest.approx(counted, rel=0.05)) is (reach == 10)
+
+
+def test_two_documents_can_tell_a_little():
+    better, worse = simulated(60, 0, recall=0.9), simulated(60, 0, recall=0.1)
+    found = compare(STRICT_F1, better, worse, ["a", "b"] * 30)
+    assert found.p_value < 1 and (found.low, found.high) != (-1, 1)
+    assert found.p_value == round(found.p_value, 12)
+    same = compare(STRICT_F1, better, better, ["a", "b"] * 30)
+    assert (same.p_value, same.low, same.high) == (1, 0, 0)
+
+
 def test_runs_that_are_all_equal_differ_by_chance_alone():
     """Three seeds with a score of nothing: p is a number, so that the correction for many tests sorts it."""
     table = simulated(40, 0)

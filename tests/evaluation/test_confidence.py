@@ -96,6 +96,7 @@ def test_the_calibration_error_of_bins():
     assert calibration_error([0.0, 0.0], [True, True]) == 0
     # One that is certain is in the last of them.
     assert calibration_error([0.0, math.log(0.95)], [False, True]) == pytest.approx(0.475)
+    assert calibration_error([math.log(0.85), math.log(0.95)], [False, True]) == pytest.approx(0.45)
     # There are ten of them: .905 and .99 are in one.
     assert calibration_error([math.log(0.905), math.log(0.99)], [True, False]) == pytest.approx(0.4475)
 

@@ -31,6 +31,13 @@ def test_the_numbers_of_the_sample():
     }
 
 
+def test_a_split_may_have_a_single_mention(tmp_path, monkeypatch):
+    for name, value in write_toy_corpus(tmp_path, ["Gene"]).items():
+        monkeypatch.setenv(name, value)
+    found = statistics("toy")
+    assert (found["train"]["seen"], found["test"]["seen"]) == (1.0, 0.0)
+
+
 def test_without_training_data_nothing_is_known_of_what_was_seen(tmp_path, monkeypatch, capsys):
     for name, value in write_toy_corpus(tmp_path, ["Gene"], ("test",)).items():
         monkeypatch.setenv(name, value)

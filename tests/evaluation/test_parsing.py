@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bioner_bench import corpora
-from bioner_bench.evaluation import shapes
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
-from bioner_bench.evaluation.items import DEEPEST
 from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
 from bioner_bench.evaluation.prompt import answer_schema, response_format, target
-from bioner_bench.evaluation.wording import says_none
+from bioner_bench.evaluation.wording import is_placeholder, says_none
 from bioner_bench.schema import Entity, Mention
 
 TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
@@ -206,6 +204,11 @@ def test_thinking_that_never_ends_is_a_cut_failure(output):
             FIVE,
             [("HeLa", "cell_line"), ("IL-2", "protein")],
         ),
+        # JSON in a string, in a list of that string alone
+        (json.dumps([json.dumps({"answer": {"Disease": ["ataxia"]}})]), ONE, diseases("ataxia")),
+        (json.dumps([json.dumps([{"Disease": ["ataxia"]}])]), ONE, diseases("ataxia")),
+        # a list in what cannot be read
+        ('[[["ataxia", "Disease"]] x]', TWO, diseases("ataxia")),
         # the answer to the next sentence, which the model made up
         ('{"Disease": ["ataxia"]}\n{"Gene": ["ATM"]}', TWO, diseases("ataxia")),
         ('{"Disease": ["ataxia"]}\nSentence: Aspirin.\n{"Chemical": ["Aspirin"]}', TWO, diseases("ataxia")),
@@ -786,13 +789,43 @@ def test_mentions_that_stand_far_apart_are_not_of_one_answer():
     assert pairs(parse(f"{one}{' ' * 400}{other}", ONE)) == diseases("ataxia")
 
 
-def test_values_are_looked_into_up_to_a_depth():
-    value: object = {"Disease": ["ataxia"]}
-    assert shapes.read({}, ONE, DEEPEST) is not None and shapes.read({}, ONE, DEEPEST + 1) is None
-    for _ in range(DEEPEST - 2):
-        value = {"answer": value}
-    assert pairs(parse(json.dumps(value), ONE)) == diseases("ataxia")
-    assert pairs(parse(json.dumps({"answer": {"answer": {"answer": value}}}), ONE)) == []
+@pytest.mark.parametrize(
+    ("before", "opens", "inside", "closes", "after", "deepest"),
+    [
+        ("", '{"answer": ', '{"Disease": ["ataxia"]}', "}", "", 39),
+        ("", '[{"answer": ', '{"Disease": ["ataxia"]}', "}]", "", 19),
+        ("", '{"type": "object", "properties": ', '{"Disease": ["ataxia"]}', "}", "", 39),
+        ("", '{"Disease": ', '["ataxia"]', "}", "", 40),
+        ('{"Disease": ', '{"1": ', '["ataxia"]', "}", "}", 19),
+        ('{"Disease": ', "[", '"ataxia"', "]", "}", 40),
+        ('{"type": "Disease", "mentions": ', "[", '["ataxia"]', "]", "}", 40),
+        ("Disease: ", "[", '["ataxia"]', "]", ".", 39),
+        ("", "[", '{"Disease": ["ataxia"]}', "]", "", 39),
+        ("", "[", '["ataxia"]', "]", "", 40),
+        ("", "[", '["ataxia"]', ', ["mice"]]', "", 40),
+        ("", "[", r'["{\"Disease\": [\"ataxia\"]}"]', "]", "", 38),
+    ],
+)
+def test_values_are_looked_into_up_to_a_depth(before, opens, inside, closes, after, deepest):
+    for levels, read in ((deepest, True), (deepest + 1, False)):
+        output = f"{before}{opens * levels}{inside}{closes * levels}{after}"
+        assert (("ataxia", "Disease") in pairs(parse(output, ONE))) is read, levels
+
+
+def test_twenty_thousand_brackets_are_looked_at():
+    for others, read in ((19_999, True), (20_000, False)):
+        output = "{} " * others + '{"Disease": ["ataxia"]}'
+        assert pairs(parse(output, ONE)) == (diseases("ataxia") if read else [])
+
+
+def test_a_word_for_none_may_stand_in_white_space_but_not_in_much():
+    assert says_none(f"none{' ' * 96}") and not says_none(f"none{' ' * 97}")
+
+
+def test_what_is_as_long_as_ten_words_is_no_placeholder():
+    for words, size, said in ((11 * "the " + 3 * "an ", 60, True), (12 * "the " + 2 * "an ", 61, False)):
+        assert len(f"{words}mention") == size
+        assert is_placeholder(f"{words}mention", ONE) is said
 
 
 def test_a_type_is_looked_for_in_front_of_a_mention_but_not_of_a_long_text():

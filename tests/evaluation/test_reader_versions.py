@@ -21,7 +21,7 @@ from bioner_bench.evaluation.tagged_text import tagged
 from bioner_bench.schema import Sentence
 
 READ = {
-    JSON: """6
+    JSON: """7
     ae303fae bdc0f7a8 9be25838 26fc35cf d7638706 9a60b2da 81deded9 850b49cc 1cec5ec0 7704c5f0 ad23cc67
     7f65df3c 6fbde741 335c3a53 16112215 fa361689 aec2434b 49820abb b1fc4c7a a94e38e5 171f7b45 5c5d9844
     841a1af0 abb94434

@@ -12,6 +12,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation.copying import lay, likeness
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.parsing import Level
+from bioner_bench.evaluation.tag_marks import marked
 from bioner_bench.evaluation.tag_reading import parse_tagged
 from bioner_bench.evaluation.tagged_text import tagged
 from bioner_bench.schema import Entity, Sentence
@@ -67,6 +68,31 @@ def test_half_of_what_stands_in_a_tag_must_be_of_the_sentence():
     assert lay("mice aaaaa", "mice bbbb").span(0, 10) is None
 
 
+def test_a_letter_that_was_left_out_is_of_the_mention_also_before_a_sign():
+    assert lay("A-b", "pA-b").span(0, 3) == (0, 4)
+    assert lay("b-A", "b-Ap").span(0, 3) == (0, 4)
+
+
+def test_a_tag_that_opens_again_closes_itself_and_not_what_is_around_it():
+    line = "<Organ>breast <Disease>cancer<Disease> cells</Organ>"
+    parts = marked(line, "breast cancer cells", ("Disease", "Organ")).parts
+    assert [(part.type, part.start, part.end) for part in parts] == [("Organ", 0, 19), ("Disease", 7, 13)]
+
+
+@pytest.mark.parametrize(("letters", "more", "is_copy"), [(29, 39, True), (29, 40, False), (30, 90, True)])
+def test_of_a_short_sentence_a_copy_has_few_words_of_its_own(letters, more, is_copy):
+    text = " ".join(["mice"] * (letters // 4) + ["x" * (letters % 4)])
+    answer = " ".join([f"<Disease>{text}</Disease>", *["also"] * (more // 4), "y" * (more % 4)])
+    parsed = parse_tagged(answer, text, TYPES)
+    assert [m.start for m in parsed.mentions] == [0 if is_copy else None]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_line_is_looked_at_up_to_a_length(more):
+    line = f"{TEXT} {'x ' * 2000}"[: 4 * len(TEXT) + 400 + more - len("<Dis")] + "<Dis"
+    assert parse_tagged(line, TEXT, TYPES).cut is (more == 0)
+
+
 def test_words_that_both_end_with_are_laid_on_each_other():
     assert lay("mice ataxia today", "ataxia lupus today").span(5, 11) == (0, 6)
 
@@ -108,6 +134,8 @@ VECTORS = [
     (f"{MARKED}\n\nSentence: Lupus .\nTagged: <Disease>Lupus</Disease> .", [SECOND], "EXTRACTED"),
     (f"{MARKED}\n{TEXT}", [SECOND], "EXTRACTED"),
     (f"{TEXT.replace('mice', '<Disease>mice')}\n{TEXT}", [], "REPAIRED"),
+    ("\n".join([MARKED, *[TEXT] * 7]), [SECOND], "EXTRACTED"),
+    ("\n".join([MARKED, *[TEXT] * 8]), [], "EXTRACTED"),
     # small changes of the text
     (MARKED.replace(" .", "."), [SECOND], "EXTRACTED"),
     (MARKED.upper(), [SECOND], "EXTRACTED"),

@@ -23,7 +23,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.judging import judge
 from bioner_bench.evaluation.scoring import scores, tabulate, total
-from bioner_bench.harness import systems
+from bioner_bench.harness import run_options
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard import records
 from bioner_bench.leaderboard.lm_eval_output import task_version
@@ -113,6 +113,12 @@ def test_the_counts_survive_packing(output):
     assert set(unpacked) == set(table)
     for column, values in table.items():
         assert (unpacked[column] == values).all(), column
+
+
+def test_what_older_records_lack_is_nothing():
+    record = make_record()
+    counts = {name: value for name, value in record["counts"].items() if name != "ambiguous"}
+    assert records.counts_of(record | {"counts": counts})["ambiguous"].tolist() == [0] * 120
 
 
 def test_the_newest_of_several_runs_counts(output):
@@ -384,7 +390,7 @@ def test_the_command_of_a_record_can_be_run(output):
     (record,) = from_lm_eval(output, card)
     program, command, *given = shlex.split(record["run"]["command"])
     assert (program, command) == ("bioner-bench", "run")
-    options = systems.given_options(given)
+    options = run_options.read(given)
     assert options["model_args"] == {"seed": 3, "chat_template_args": {"enable_thinking": False}}
     assert options["system_instruction"] == "It's a test."
     assert options["num_fewshot"] == 2
@@ -610,6 +616,13 @@ OF_ONE_SENTENCE = {
 }
 
 
+ONE_IN_FAILED = {
+    **{"predicted": 1, "predicted/Disease": 1, "string_predicted": 1, "hallucinated": 1, "surplus": 0},
+    **dict.fromkeys(("strict", "relaxed", "strict/Disease", "relaxed/Disease", "string"), 0),
+    **{"seen_strict": 0, "unseen_strict": 0, "repaired": 0, "failed": 1},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -629,6 +642,7 @@ OF_ONE_SENTENCE = {
         ({"hallucinated": 2}, "more mentions without a span than unmatched ones"),
         ({"surplus": 2}, "more mentions without a span than unmatched ones"),
         ({"failed": 1}, "more mentions than none in an unreadable answer"),
+        (ONE_IN_FAILED, "more mentions than none in an unreadable answer"),
         ({"cut": 2}, "more cuts than one"),
         ({"ambiguous": 2}, "more ambiguous answers than one"),
         ({"string": 0, "string_gold": 0}, "gold mentions, but no gold string"),

@@ -103,6 +103,21 @@ def test_a_fall_to_nothing_on_too_few_documents_is_no_pass(documents, whole, rea
     assert check(old, new).outcome is check(old, old).outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("points", [0.1, 0.9, 1.1])
+def test_a_small_fall_is_one(points):
+    plain = check(*(make_record(skill=skill, sentences=200, clustered=True) for skill in (0.5, 0.6)))
+    assert plain.comparison is not None
+
+    def judged(p_value, documents):
+        comparison = replace(plain.comparison, p_value=p_value)
+        verdict = replace(plain, drop=points, comparison=comparison, documents=documents)
+        return judge("strict_f1", [verdict]).verdicts[0]
+
+    assert judged(0.001, 50).reason == "significantly worse"
+    assert judged(0.9, 50).reason == "no worse than chance explains"
+    assert judged(0.9, 3).outcome is Outcome.INCOMPARABLE
+
+
 def test_a_fall_in_one_sentence_of_no_named_document_is_no_pass():
     old, new = (
         make_record(name, skill=skill, valid=1.0, sentences=40, evaluated=size)
@@ -460,6 +475,11 @@ def test_a_training_seed_of_another_setup_is_named_with_what_differs(tmp_path):
     report = check_all(tmp_path / "new", tmp_path / "old", across=["generation"])
     assert [verdict.runs for verdict in report.verdicts] == [(3, 3)]
     assert report.only_new == ()
+    for seed in (1, 2):
+        (tmp_path / "old" / records.place(trained(seed, 0.6))).unlink()
+        (tmp_path / "new" / records.place(trained(seed, 0.6))).unlink()
+    records.write(trained(4, 0.6), tmp_path / "new")
+    assert check_all(tmp_path / "new", tmp_path / "old").only_new[0].endswith('until ["x"] against ["\\n"])')
 
 
 def test_two_records_of_one_run_are_no_training_seeds(tmp_path):
@@ -553,6 +573,8 @@ def test_tasks_may_be_a_group_and_a_task_that_nobody_has_is_told(tmp_path):
         "bioner_bc2gm": "the same",
         **dict.fromkeys(("bioner_bc5cdr_chem", "bioner_bc5cdr_disease", "bioner_ncbj"), NOBODY),
     }
+    nobody = next(v for v in found.verdicts if v.task == "bioner_ncbj")
+    assert (nobody.runs, nobody.sentences, nobody.corpus_sentences) == ((0, 0), 0, 0)
     diseases = check_all(tmp_path, tmp_path, tasks=["bioner_disease"])
     assert [v.task for v in diseases.verdicts] == ["bioner_ncbi", "bioner_bc5cdr_disease"]
 

@@ -16,6 +16,7 @@ from lm_eval_folder import edit, edit_all
 from bioner_bench import corpora
 from bioner_bench.evaluation import predictions
 from bioner_bench.evaluation.confidence import as_json
+from bioner_bench.evaluation.parsing import Level
 from bioner_bench.evaluation.summary import sureness
 from bioner_bench.harness.cards import Card, read_card
 from bioner_bench.leaderboard import given_answers, kept_answers, records, rescoring
@@ -170,6 +171,8 @@ def test_nothing_is_known_of_how_spans_were_read(board, run_folder, tmp_path):
     unread |= {"output_cut", "output_ambiguous"}
     assert {name for name in known if run.record["scores"][name]["value"] is None} == unread
     assert "level" not in run.record["counts"]
+    table = records.counts_of(run.record)
+    assert [table[level.name.lower()].sum() for level in Level] == [0, 0, 0, 0]
     path = keep(run, board)
     before = path.read_bytes()
     # Records that were made with the levels of that JSON lose them, with answers and without.

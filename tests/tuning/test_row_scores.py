@@ -9,6 +9,7 @@ import yaml
 from command_line import call, fails
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from peft import get_peft_model_state_dict
 from tiny_llm import load_llm, write_llm
 from toy_corpus import write_toy_corpus
@@ -297,15 +298,18 @@ def json_mentions(row):
 
 def test_a_trial_is_partial_and_its_picture_has_a_legend(tmp_path):
     choice = Choice("full", score="length", limit=5)
+    assert (choice.seed, choice.ratio) == (0, 0.5)
     assert len(selection.select_rows(["bioner_sample"], choice, tmp_path)) == 5
     report = json.loads((tmp_path / "report.json").read_text())
+    assert (tmp_path / "report.json").read_text() == json.dumps(report, ensure_ascii=False, indent=2) + "\n"
     assert (report["partial"], report["all"]["rows"], report["all"]["left_out"]) == (True, 5, {})
     picture = (tmp_path / "distribution.svg").read_text()
     for label in ("negative", "positive", "positive, kept", "rows", "length"):
         assert f">{label}<" in picture.replace("<!-- ", ">").replace(" -->", "<")
+    assert 'width="390.6" height="199.584"' in picture  # the axes of 7 by 3.6 inches
 
 
-def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
+def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart(monkeypatch):
     rows = rows_of("bioner_sample")
     positives = [row for row in rows if row.positive][:5]
     negatives = [row for row in rows if not row.positive][:3]
@@ -352,6 +356,11 @@ def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart():
     picture = selection._picture(group, scores, made, "ifd").replace("<!-- ", ">").replace(" -->", "<")
     for label in ("0.001", "0.01", "0.1", "1", "rows", "IFD (what lies outside is at the edges)"):
         assert f">{label}<" in picture
+    drawn = []
+    monkeypatch.setattr(Axes, "hist", lambda _, values, **given: drawn.append((values, given["bins"])))
+    selection._picture(group, scores, made, "ifd")
+    assert [values for values, _ in drawn] == [[0.001, 0.999, 1], [0.125, 0.25, 0.5, 1], [0.25, 0.5]]
+    assert all(list(bins) == edges[1:] for _, bins in drawn)
 
 
 def test_the_histogram_of_equal_scores_is_one_wide():

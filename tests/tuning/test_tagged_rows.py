@@ -10,7 +10,7 @@ from tiny_llm import write_llm
 from bioner_bench import corpora
 from bioner_bench.evaluation import prompt
 from bioner_bench.evaluation.tag_reading import parse_tagged
-from bioner_bench.harness import systems
+from bioner_bench.harness import run_options, systems
 from bioner_bench.harness.cards import read_card
 from bioner_bench.leaderboard.card_check import check_card
 from bioner_bench.schema import BenchmarkError
@@ -86,9 +86,9 @@ def test_the_checkpoint_says_its_format_and_is_run_with_it(folder, monkeypatch):
     assert "</" in (out / "selection" / "rows.jsonl").read_text()
     card = read_card(folder / "cards" / "tiny.yaml")
     given = ["--tasks", "bioner_sample", "--model_args", f"peft={out}"]
-    chosen = systems.options(card, folder / "cards", given)
+    chosen = systems.options(card, folder / "cards", run_options.read(given))
     assert chosen["metadata"] == {"format": "tags"}
-    assert "--metadata format=tags" in systems.command(chosen)
+    assert "--metadata format=tags" in run_options.command(chosen)
 
 
 def test_a_run_of_it_in_json_is_not_of_its_card(folder):
