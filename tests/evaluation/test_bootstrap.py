@@ -143,6 +143,8 @@ def test_standard_error_fits_the_interval():
     table = simulated(800, seed=0)
     low, high = interval(STRICT_F1, table)
     assert standard_error(STRICT_F1, table) == pytest.approx((high - low) / (2 * 1.96), rel=0.05)
+    # Of few draws it shows that their variance is a sample's.
+    assert standard_error(STRICT_F1, table, resamples=100) == pytest.approx(0.009735814293219461, rel=1e-9)
 
 
 @pytest.mark.parametrize(

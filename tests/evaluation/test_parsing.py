@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from bioner_bench import corpora
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
 from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
-from bioner_bench.evaluation.prompt import answer_schema, response_format, target
+from bioner_bench.evaluation.prompt import IF_NONE, answer_schema, response_format, target
 from bioner_bench.evaluation.wording import is_placeholder, says_none
 from bioner_bench.schema import Entity, Mention
 
@@ -816,6 +816,13 @@ def test_twenty_thousand_brackets_are_looked_at():
     for others, read in ((19_999, True), (20_000, False)):
         output = "{} " * others + '{"Disease": ["ataxia"]}'
         assert pairs(parse(output, ONE)) == (diseases("ataxia") if read else [])
+
+
+def test_what_is_said_before_an_answer_is_looked_at_so_far():
+    said = f"Write {IF_NONE}"
+    for spaces, wanted in ((160 - len(IF_NONE), diseases("mice")), (161 - len(IF_NONE), [])):
+        output = f'{{"Disease": ["mice"]}} {said}{" " * spaces}{{"Disease": []}}'
+        assert pairs(parse(output, ONE)) == wanted
 
 
 def test_a_word_for_none_may_stand_in_white_space_but_not_in_much():

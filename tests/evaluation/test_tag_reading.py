@@ -73,6 +73,12 @@ def test_a_letter_that_was_left_out_is_of_the_mention_also_before_a_sign():
     assert lay("b-A", "b-Ap").span(0, 3) == (0, 4)
 
 
+def test_a_tag_names_its_type_first():
+    for name, types in (("Disease x", ["Disease"]), ("x Disease", []), ('x y="Disease"', ["Disease"])):
+        parts = marked(f"<{name}>mice</{name}>", "mice", ("Disease",)).parts
+        assert [part.type for part in parts] == types
+
+
 def test_a_tag_that_opens_again_closes_itself_and_not_what_is_around_it():
     line = "<Organ>breast <Disease>cancer<Disease> cells</Organ>"
     parts = marked(line, "breast cancer cells", ("Disease", "Organ")).parts

@@ -646,6 +646,10 @@ ONE_IN_FAILED = {
         ({"cut": 2}, "more cuts than one"),
         ({"ambiguous": 2}, "more ambiguous answers than one"),
         ({"string": 0, "string_gold": 0}, "gold mentions, but no gold string"),
+        (
+            ONE_IN_FAILED | {"failed": 0, "repaired": 1, "string_predicted": 0},
+            "predicted mentions, but no predicted string",
+        ),
         ({"string": 0, "string_predicted": 0}, "predicted mentions, but no predicted string"),
         ({"seen": 0, "seen_strict": 0}, "gold mentions that are neither seen nor unseen"),
         ({"unseen": 0, "unseen_strict": 0}, "gold mentions that are neither seen nor unseen"),
