@@ -378,7 +378,7 @@ def _mean_over_seeds(values: Floats, random: np.random.Generator) -> Floats:
 
 
 def _expansion(units: int) -> float:
-    return float(np.sqrt(units / (units - 1))) if units > 1 else 1.0
+    return float(np.sqrt(units / max(1, units - 1)))
 
 
 def _units(documents: Documents, sentences: int) -> int:

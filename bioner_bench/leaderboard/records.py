@@ -20,7 +20,7 @@ import numpy as np
 from bioner_bench.bounded_files import read_bounded
 from bioner_bench.control_characters import control_character
 from bioner_bench.evaluation.parsing import Level
-from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, total
+from bioner_bench.evaluation.scoring import COLUMNS, TYPE_COLUMNS, Counts, Table, scores, share, total
 from bioner_bench.harness.cards import Kind
 from bioner_bench.harness.demonstrations import in_a_file_name
 from bioner_bench.leaderboard.record_checks import MAX_COUNT, gold_hashes, impossible
@@ -313,9 +313,8 @@ def _check_confidence(path: Path, record: Record, sums: Mapping[str, Any]) -> No
     """All mentions together must score what the record says of them."""
     known = record.get("confidence")
     for found in known["coverage"][:1] if known else ():
-        strict, gold = record["scores"]["strict_precision"]["value"], sums["gold"]
-        recall = sums["strict"] / gold if gold else 0.0
-        same = isclose(found["precision"], strict or 0.0) and isclose(found["recall"], recall)
+        precision, recall = (share(sums["strict"], sums[whole]) for whole in ("predicted", "gold"))
+        same = isclose(found["precision"], precision) and isclose(found["recall"], recall)
         if found["share"] != 1 or found["mentions"] != sums["predicted"] or not same:
             raise BenchmarkError(f"{path}: confidence is of other mentions than the counts; make it again")
 
