@@ -111,6 +111,20 @@ def test_of_long_texts_that_differ_everywhere_only_both_ends_are_compared():
     assert copy.letters == len("micetoday")
 
 
+def test_a_million_pairs_of_words_are_compared():
+    words = " ".join(f"w{number}" for number in range(999))
+    for others, found in (("x", True), ("x x", False)):
+        copy = lay(f"mice {words} y today", f"mice {others} {words} today")
+        start = copy.copied.index("w500")
+        assert (copy.span(start, start + 4) is not None) is found
+
+
+@pytest.mark.parametrize(("size", "found"), [(200, (5, 205)), (201, None)])
+def test_two_hundred_letters_between_common_words_are_compared(size, found):
+    copied, text = ("ab" * 50 + other * (size - 100) for other in "cd")
+    assert lay(f"mice {copied} today", f"mice {text} today").span(5, 105) == found
+
+
 @pytest.mark.parametrize(("copied", "stops"), [("x", True), ("x y", False), ("", True)])
 def test_a_copy_without_a_word_of_its_sentence_stops_before_the_first(copied, stops):
     assert lay(copied, "mice").stops is stops
