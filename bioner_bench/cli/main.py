@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog="Start with: bioner-bench demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(corpora.app, name="corpora")
