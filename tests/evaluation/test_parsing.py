@@ -12,7 +12,7 @@ from bioner_bench import corpora
 from bioner_bench.evaluation.brackets import REPAIR_LIMIT
 from bioner_bench.evaluation.parsing import Level, Parsed, parse, satisfies
 from bioner_bench.evaluation.prompt import IF_NONE, answer_schema, response_format, target
-from bioner_bench.evaluation.wording import is_placeholder, says_none
+from bioner_bench.evaluation.wording import fold, is_placeholder, says_none
 from bioner_bench.schema import Entity, Mention
 
 TASKS = sorted(path.stem for path in (ROOT / "bioner_bench" / "corpora").glob("*.yaml"))
@@ -798,6 +798,7 @@ def test_mentions_that_stand_far_apart_are_not_of_one_answer():
         ("", '{"Disease": ', '["ataxia"]', "}", "", 40),
         ('{"Disease": ', '{"1": ', '["ataxia"]', "}", "}", 19),
         ('{"Disease": ', "[", '"ataxia"', "]", "}", 40),
+        ('{"Disease": ', "[", '{"mentions": ["ataxia"]}', "]", "}", 38),
         ('{"type": "Disease", "mentions": ', "[", '["ataxia"]', "]", "}", 40),
         ("Disease: ", "[", '["ataxia"]', "]", ".", 39),
         ("", "[", '{"Disease": ["ataxia"]}', "]", "", 39),
@@ -827,6 +828,10 @@ def test_what_is_said_before_an_answer_is_looked_at_so_far():
 
 def test_a_word_for_none_may_stand_in_white_space_but_not_in_much():
     assert says_none(f"none{' ' * 96}") and not says_none(f"none{' ' * 97}")
+
+
+def test_of_a_name_a_hundred_characters_count():
+    assert (fold(f"gene{'_' * 95}x"), fold(f"gene{'_' * 96}x")) == ("genex", "gene")
 
 
 def test_what_is_as_long_as_ten_words_is_no_placeholder():

@@ -314,7 +314,9 @@ def test_the_names_of_a_sample_are_strings(tmp_path, change):
         read_lines(tmp_path, sample("{}", doc=sample("{}")["doc"] | change))
 
 
-@pytest.mark.parametrize("number", ["5.0", "NaN", "-Infinity", "1e308", "-1e308", "1" + "0" * 400])
+@pytest.mark.parametrize(
+    "number", ["5.0", "0.5", "2e-6", "NaN", "-Infinity", "1e308", "-1e308", "1" + "0" * 400]
+)
 def test_what_is_no_log_probability_is_refused(tmp_path, number):
     line = json.dumps(sample("{}", answer_logprob=[["{", -1.0], ["}", "NUMBER"]]))
     with pytest.raises(BenchmarkError, match=r"lines.jsonl:1: not a sample of lm-eval: .*answer_logprob"):

@@ -116,6 +116,7 @@ def test_a_small_fall_is_one(points):
     assert judged(0.001, 50).reason == "significantly worse"
     assert judged(0.9, 50).reason == "no worse than chance explains"
     assert judged(0.9, 3).outcome is Outcome.INCOMPARABLE
+    assert judged(0.9, 4).outcome is Outcome.PASS
 
 
 def test_a_fall_in_one_sentence_of_no_named_document_is_no_pass():
