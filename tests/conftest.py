@@ -8,6 +8,9 @@ from bioner_bench.corpora.files import MIRROR_VARIABLE, cache_folder
 
 ROOT = Path(__file__).parent.parent
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each processor has a worker; more threads wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _mirror = os.environ.get(MIRROR_VARIABLE, "")
 CORPORA = Path(_mirror if _mirror and "://" not in _mirror else cache_folder() / "corpora").absolute()
 """Where a user has the real corpora: a folder as mirror, or the cache that `corpora fetch` fills."""
