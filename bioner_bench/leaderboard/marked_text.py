@@ -52,11 +52,6 @@ def pieces(text: str, findings: Iterable[Finding]) -> list[Piece]:
     return made
 
 
-def marked(text: str, findings: Iterable[Finding]) -> str:
-    """The text with brackets."""
-    return "".join(piece.before + piece.text + piece.after for piece in pieces(text, findings))
-
-
 def _starting(spans: Iterable[Entity], place: int) -> int:
     return sum(span.start == place for span in spans)
 

@@ -22,7 +22,7 @@ from bioner_bench.leaderboard import (
     lm_eval_output,
     records,
 )
-from bioner_bench.leaderboard.marked_text import marked
+from bioner_bench.leaderboard.marked_text import pieces
 from bioner_bench.schema import BenchmarkError
 
 TYPES = ["Disease", "Gene"]
@@ -85,7 +85,9 @@ def test_filters_choose_sentences_and_not_counts(tmp_path):
 def test_gold_and_predicted_spans_stand_in_one_line(tmp_path):
     made = error_report.report(given_answers.read(answers(tmp_path, ROWS)))
     one = made.groups["spurious"][0]
-    assert marked(one.sentence.text, one.answers[0]) == "ATM {causes} [{ataxia} telangiectasia]"
+    parts = pieces(one.sentence.text, one.answers[0])
+    shown = "".join(part.before + part.text + part.after for part in parts)
+    assert shown == "ATM {causes} [{ataxia} telangiectasia]"
 
 
 def test_two_systems_where_only_one_is_right(tmp_path):
