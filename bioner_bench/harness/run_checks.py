@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench.harness import systems
+from bioner_bench.harness.run_options import OF_A_TASK
 from bioner_bench.schema import BenchmarkError
-
-OF_A_TASK = ("constrained", "format", "context", "demonstrations")
-"""What this project's tasks heed in `--metadata`; other keys may be meant for other tasks."""
 
 LOADING = ("hf", "hf-prefix", "encoder", "vllm")
 """Models whose weights are folders of this machine; a path that a server is told is one of the server's."""

@@ -7,8 +7,10 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from bioner_bench.evaluation import prompt
 from bioner_bench.harness.masking import hide, masked, secrets_in
 from bioner_bench.models.packaged import MODELS, base_and_adapter, ends_of_turn, resolve
 from bioner_bench.schema import BenchmarkError
@@ -22,6 +24,11 @@ OWN_MODELS = {
     "hf-prefix": "llm",
 }
 """Models of `lm_models`, which the stock `lm_eval` does not know, and the kinds of systems that they are."""
+
+OF_A_TASK: Mapping[str, Any] = MappingProxyType(
+    {"constrained": False, "format": prompt.JSON, "context": 0, "demonstrations": "random"}
+)
+"""What the tasks here heed in `--metadata`, and what it is where nothing is said; other tasks heed other keys."""
 
 Options = dict[str, Any]
 """Options of `lm_eval run` by their long names, in the form that its parser gives them."""

@@ -69,7 +69,7 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 }
 """Values that say the same as leaving the argument out; None does for every argument."""
 
-ASKED = MappingProxyType({"constrained": False, "format": prompt.JSON, "context": 0})
+ASKED = MappingProxyType({name: run_options.OF_A_TASK[name] for name in ("constrained", "format", "context")})
 """Of a task's metadata: whether answers are held to a form while they are written, which format they have,
 and how many sentences are shown on each side. Where a run, or a card, says nothing, they are these."""
 

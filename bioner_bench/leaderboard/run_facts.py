@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bioner_bench import __version__
-from bioner_bench.evaluation import prompt
 from bioner_bench.harness import demonstrations, run_options
 from bioner_bench.harness.masking import masked
 from bioner_bench.leaderboard.card_check import public_arguments
@@ -99,7 +98,6 @@ def _options(results: Mapping[str, Any], task: str) -> run_options.Options:
     metadata = dict(results["configs"][task]["metadata"])
     chosen = metadata.get("demonstrations", "random") if shots else "random"  # of none it says nothing
     metadata["demonstrations"] = demonstrations.as_recorded(chosen)
-    told = {"demonstrations": "random", "constrained": False, "format": prompt.JSON, "context": 0}
     seeds = [config.get(name) for name in ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")]
     # lm-eval knows no template of a chat API, but cannot do without the option there.
     chat = results.get("chat_template_sha") or str(config.get("model")).endswith("chat-completions")
@@ -112,7 +110,9 @@ def _options(results: Mapping[str, Any], task: str) -> run_options.Options:
         "apply_chat_template": True if chat else None,
         "fewshot_as_multiturn": False if results.get("fewshot_as_multiturn") is False else None,
         "metadata": {
-            name: metadata[name] for name, usual in told.items() if metadata.get(name, usual) != usual
+            name: metadata[name]
+            for name, usual in run_options.OF_A_TASK.items()
+            if metadata.get(name, usual) != usual
         },
         "system_instruction": results.get("system_instruction") or None,
         "gen_kwargs": public("gen_kwargs", config.get("gen_kwargs") or None),
