@@ -28,7 +28,7 @@ OWN_MODELS = {
 OF_A_TASK: Mapping[str, Any] = MappingProxyType(
     {"constrained": False, "format": prompt.JSON, "context": 0, "demonstrations": "random"}
 )
-"""What the tasks here heed in `--metadata`, and what it is where nothing is said; other tasks heed other keys."""
+"""What these tasks heed in `--metadata`, and its value where nothing is said; other keys are for others."""
 
 Options = dict[str, Any]
 """Options of `lm_eval run` by their long names, in the form that its parser gives them."""
