@@ -267,7 +267,6 @@ def find_key(item: Mapping[str, Any], names: Sequence[str], but: str | None = No
     for key, value in item.items():
         if isinstance(value, str) and key != but:
             name = re.sub(r"[\W_]+", "", key.casefold())
-            found.setdefault(name, key)
             for start in ("entity", "mention", "ne"):
                 found.setdefault(name.removeprefix(start), key)
             for end in ("text", "mention", "name"):

@@ -15,3 +15,11 @@ def test_the_picture_has_every_stage_and_the_whole_ground():
     (ground,) = re.findall(r"\[([^]]*)<br>the ground\]", picture)
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert set(re.split(r",(?:<br>| )", ground)) == modules
+
+
+def test_the_way_has_every_module():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    modules = {path.name for path in PACKAGE.glob("*/*.py")} - {"__init__.py"}
+    assert {name for name in modules if not re.search(rf"\b{re.escape(name)}`", page)} == set()
+    named = set(re.findall(r"`(?:bioner_bench/)?(\w+/\w+\.py)`", page))
+    assert all((PACKAGE / name).is_file() or (ROOT / name).is_file() for name in named)
