@@ -346,7 +346,7 @@ def _closing(kinds: Sequence[str]) -> str:
 def _between(before: str, text: str, json_: str) -> str:
     """What stands between two pieces, as near to JSON as it can be said without a look around."""
     closes = json_[:1] in ("]", "}", "")
-    if _PLAIN.fullmatch(text) and not (closes and text.startswith(",")):
+    if not closes and _PLAIN.fullmatch(text):
         return text
     text = _BETWEEN.sub(" ", text.translate(_PUNCTUATION))
     text = _ARROW.sub(":", text)

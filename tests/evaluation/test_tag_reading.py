@@ -59,8 +59,8 @@ def test_an_answer_that_stops_within_a_word_is_cut_one_that_goes_on_otherwise_is
 
 def test_only_the_end_of_an_answer_can_be_cut():
     half = "hereditary <Disease>breast cancer</Disease> and"
-    cut = [parse_tagged(output, TEXT, TYPES).cut for output in (half, f"{half}\nThat is all I can say.")]
-    assert cut == [True, False]
+    outputs = (half, f"```\n{half}", f"{half}\nThat is all I can say.", f"```\n{half}\n```")
+    assert [parse_tagged(output, TEXT, TYPES).cut for output in outputs] == [True, True, False, False]
 
 
 def test_half_of_what_stands_in_a_tag_must_be_of_the_sentence():
