@@ -235,6 +235,7 @@ def test_what_is_wrong_with_a_sample_is_named(tmp_path, name, wrong, said):
         (sample("{}", filtered_resps=[]), "$.filtered_resps: [] should be non-empty"),
         (sample("{}", filtered_resps=[5]), "$.filtered_resps[0]: 5 is not of type 'string'"),
         ({"doc": doc}, "$: 'filtered_resps' is a required property"),
+        (sample("{}", doc=doc | {"types": [5]}), "$.doc.types[0]: 5 is not of type 'string'"),
     ):
         with pytest.raises(BenchmarkError) as caught:
             read_lines(tmp_path, row)

@@ -16,6 +16,7 @@ from toy_corpus import write_toy_corpus
 
 from bioner_bench import __version__, corpora
 from bioner_bench.models.chat import Chat
+from bioner_bench.schema import BenchmarkError
 from bioner_bench.tuning import gradients, selection, surface
 from bioner_bench.tuning.recipes import read_recipe
 from bioner_bench.tuning.rows import rows_of
@@ -307,6 +308,13 @@ def test_a_trial_is_partial_and_its_picture_has_a_legend(tmp_path):
     for label in ("negative", "positive", "positive, kept", "rows", "length"):
         assert f">{label}<" in picture.replace("<!-- ", ">").replace(" -->", "<")
     assert 'width="390.6" height="199.584"' in picture  # the axes of 7 by 3.6 inches
+
+
+def test_a_strategy_that_there_is_not_is_told_before_anything_is_scored(tmp_path):
+    for choice in (Choice("nowhere", score="length"), Choice("hybrid", 0.0, score="length")):
+        with pytest.raises(BenchmarkError, match=r"unknown strategy|the ratio is"):
+            selection.select_rows(["bioner_sample"], choice, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_report_of_a_selection_by_ifd_counts_what_is_no_share_apart(monkeypatch):
