@@ -46,6 +46,8 @@ def run(asked: run_options.Options, verbose: bool = False, fresh: bool = False, 
     import bioner_bench.harness.lm_models  # noqa: F401  # registers the models
 
     options = run_options.with_config(asked)
+    for word in run_options.arguments(options):  # a card may hold keys too
+        masking.hide(masking.secrets_in(word))
     run_checks.check(options)
     options = run_options.without_penalty(run_options.with_weights_to_load(options))
     if show:
