@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -73,9 +74,18 @@ def main() -> None:
     except Exception as error:  # exit code 1 means that a check failed, so nothing else may end with it
         if state.verbose:
             traceback.print_exc()
+        _end_progress()
         print(_said(error), file=sys.stderr)
         code = 2
     sys.exit(code)
+
+
+def _end_progress() -> None:
+    """Close the bars that an error left open, so that what is said next has a line of its own."""
+    if "tqdm" in sys.modules:
+        for bar in list(sys.modules["tqdm"].tqdm._instances):
+            with suppress(OSError, ValueError):
+                bar.close()
 
 
 _OF_THE_SYSTEM = re.compile(r"\(os error \d+\)|PytorchStreamWriter|inline_container")

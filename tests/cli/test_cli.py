@@ -1,5 +1,6 @@
 """The command line from the outside: data on stdout, one line of error, exit codes."""
 
+import errno
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 from command_line import BIN, call, fails
 from conftest import ROOT
+from tqdm import tqdm
 
 from bioner_bench import corpora
 from bioner_bench.cli import main as cli
@@ -345,3 +347,19 @@ def test_a_terminal_is_not_made_to_obey(tmp_path):
     shown += fails("score", tmp_path / "no\x1b[31m.jsonl")
     assert "x1b[31m" in shown
     assert not set(shown) & {"\x1b", "\x9b", "\x07"}
+
+
+def test_an_error_has_a_line_of_its_own_behind_an_open_progress_bar(monkeypatch, capsys):
+    bars = []
+
+    def fail(**_):
+        bars.append(tqdm(total=9))
+        bars[0].update(3)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"error: [Errno {errno.ENOSPC}] {os.strerror(errno.ENOSPC)}"
