@@ -1,6 +1,7 @@
 """Would a test notice? One small change to the code at a time, and the tests that call what was changed.
 
     python scripts/mutants.py [--number 100] [--seed 0] [--only evaluation/scoring] [--jobs 2] [--again]
+                              [--numbers] [--seconds 12]
 
 The changes are drawn at random from all that `changes` knows, over `MODULES`; a larger number goes on where
 a smaller one ended. First each quick test runs once, and it is noted which functions it calls. Then, for each
@@ -22,6 +23,7 @@ import ast
 import gc
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import pkgutil
@@ -142,14 +144,16 @@ def changes(source):
     yield from visit(ast.parse(source))
 
 
-def drawn(only, seed):
-    """All changes of the modules, shuffled: (key, module, first byte, end, text)."""
+def drawn(only, seed, numbers=False):
+    """All changes of the modules, or of their numbers, shuffled: (key, module, first byte, end, text)."""
     found = []
     for module in MODULES:
         if module.startswith(only):
             source = (PACKAGE / f"{module}.py").read_bytes()
             state = hashlib.sha256(source).hexdigest()[:12]
             for first, end, text in sorted(set(changes(source))):
+                if numbers and re.fullmatch(rb"-?[\d_.]+(e-?\d+)?", source[first:end]) is None:
+                    continue
                 found.append((f"{module} {state} {first} {end} {text}", module, first, end, text))
     random.Random(seed).shuffle(found)
     return found
@@ -237,8 +241,8 @@ def users(module):
 class Trials:
     """A plugin of pytest: in place of running the tests once, it tries each change on them."""
 
-    def __init__(self, waiting, jobs):
-        self.waiting, self.jobs = waiting, jobs
+    def __init__(self, waiting, jobs, seconds):
+        self.waiting, self.jobs, self.seconds = waiting, jobs, seconds
         self.called = set()  # by the test under way: a module's name and a function's first line
         self.called_by_fixtures = defaultdict(set)  # by those that are set up for several tests
         self.tests = defaultdict(dict)  # of a function: {a test's place: its seconds}
@@ -378,6 +382,7 @@ class Trials:
             for (other, function), tests in self.tests.items():
                 if (other, function) == (module, at) or (at is None and other in users(module)):
                     wanted |= tests
+            wanted = quickest(wanted, self.seconds)
             began = time.monotonic()
             changed = source[:first] + text.encode() + source[end:]
             places = self.in_order(wanted)
@@ -431,6 +436,13 @@ class Trials:
         return True
 
 
+def quickest(tests, seconds):
+    """Of {a test's place: its seconds} those that take least, so many seconds in all."""
+    by_time = sorted(tests.items(), key=lambda test: test[1])
+    sums = itertools.accumulate(taken for _, taken in by_time)
+    return {place: taken for (place, taken), total in zip(by_time, sums, strict=True) if total < seconds}
+
+
 def in_turn(places):
     """Each with the one that follows: pytest keeps what both use."""
     return zip(places, [*places[1:], None])  # noqa: B905  # of no tests there is none that follows
@@ -442,9 +454,13 @@ def main():
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--only", default="", help="the beginning of modules' names, as `evaluation/`")
     asked.add_argument("--jobs", type=int, default=2)
+    asked.add_argument("--numbers", action="store_true", help="only changes of a number")
+    asked.add_argument(
+        "--seconds", type=float, default=float("inf"), help="of tests for a change, the quickest ones"
+    )
     asked.add_argument("--again", action="store_true", help="run again what did not die, after new tests")
     asked = asked.parse_args()
-    sample = drawn(asked.only, asked.seed)
+    sample = drawn(asked.only, asked.seed, asked.numbers)
     print(f"{len(sample)} changes are possible, {asked.number} are asked for, drawn with seed {asked.seed}")
     sample = sample[: asked.number]
     known = known_rows()
@@ -453,12 +469,12 @@ def main():
         if one[0] not in known or (asked.again and known[one[0]]["outcome"] != "dies")
     ]  # fmt: skip
     if waiting:
-        try_all(waiting, asked.jobs)
+        try_all(waiting, asked.jobs, asked.seconds)
     known = known_rows()
     report([known[one[0]] for one in sample if one[0] in known])
 
 
-def try_all(waiting, jobs):
+def try_all(waiting, jobs, seconds):
     FOLDER.mkdir(parents=True)
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(FOLDER)}
     os.environ["BIONER_BENCH_MUTANTS"] = "1"  # see tests/helpers/command_line.py
@@ -466,7 +482,7 @@ def try_all(waiting, jobs):
         importlib.import_module(library)
     os.chdir(ROOT)
     options = ["-qq", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-    if pytest.main(options, plugins=[Trials(waiting, jobs)]):
+    if pytest.main(options, plugins=[Trials(waiting, jobs, seconds)]):
         sys.exit("error: the tests could not be tried; see above")
     shutil.rmtree(FOLDER)
 

@@ -109,7 +109,7 @@ def check(
     score: Annotated[str, typer.Option(help="The score that must not drop.")] = "strict_f1",
     tasks: Annotated[
         str | None,
-        typer.Option(help="Only these, or a group, with commas between; each must be on both sides."),
+        typer.Option(help="Only these, or a group or tag, with commas between; each must be on both sides."),
     ] = None,
     across: Annotated[
         str | None,

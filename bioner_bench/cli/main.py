@@ -82,10 +82,10 @@ def main() -> None:
 
 def _end_progress() -> None:
     """Close the bars that an error left open, so that what is said next has a line of its own."""
-    if "tqdm" in sys.modules:
-        for bar in list(sys.modules["tqdm"].tqdm._instances):
-            with suppress(OSError, ValueError):
-                bar.close()
+    bars = getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())
+    for bar in list(bars):
+        with suppress(OSError, ValueError):  # standard error may be the full disk; the error is told next
+            bar.close()
 
 
 _OF_THE_SYSTEM = re.compile(r"\(os error \d+\)|PytorchStreamWriter|inline_container")

@@ -185,7 +185,7 @@ def _search(squeezed: _Squeezed, mentions: Sequence[Mention], taken: bytearray) 
             searched_to[needle] = len(haystack) if at < 0 else at
         waiting = left
         if not waiting:
-            break
+            break  # the rounds that are left would search for nothing
         if on_boundaries and not folds:  # what the text lacks however it is written is not searched for again
             waiting = [index for index in waiting if fold(exact[index]) in squeezed.folded]
     for index in waiting:

@@ -199,7 +199,7 @@ def _repair(tidy: str) -> Any:
     try:
         return repair_json(tidy, return_objects=True, skip_json_loads=True)
     except (ValueError, RecursionError, AssertionError):  # the library asserts what hostile input breaks
-        return UNREADABLE
+        return UNREADABLE  # null would say as little
 
 
 def _with_strings(value: Any, strings: Sequence[str]) -> Any:

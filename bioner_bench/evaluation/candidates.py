@@ -192,7 +192,9 @@ def _joined(run: _Candidate, part: _Candidate) -> _Candidate:
 _BULLET = re.compile(r"(?:^|\n)[ \t>]{0,8}(?:[-*•+]|\(?\d{1,3}[.)])[ \t*`]{0,4}\Z")
 _AND = re.compile(r"[\s`*,]*(?:and|also|and also|as well as|plus|&)[\s`*:]*", re.IGNORECASE)
 _FEW_WORDS = 3
+"""Between two parts of one answer, at most."""
 _FAR = 400
+"""Characters; parts that are as far from each other are two answers."""
 
 
 def _goes_on(text: str, run: _Candidate, before: _Candidate, candidate: _Candidate) -> bool:

@@ -267,7 +267,7 @@ def find_key(item: Mapping[str, Any], names: Sequence[str], but: str | None = No
     for key, value in item.items():
         if isinstance(value, str) and key != but:
             name = re.sub(r"[\W_]+", "", key.casefold())
-            for start in ("entity", "mention", "ne"):
+            for start in ("entity", "mention", "ne"):  # no name begins with two: as a whole it is found too
                 found.setdefault(name.removeprefix(start), key)
             for end in ("text", "mention", "name"):
                 if name.endswith(end):

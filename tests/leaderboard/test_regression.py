@@ -519,6 +519,15 @@ def test_exit_codes_and_json(tmp_path):
     assert verdict["p_value"] < 0.05
 
 
+def test_of_many_runs_that_one_side_lacks_three_are_named():
+    names = tuple(f"a bioner_{number}" for number in range(5))
+    for size, told in ((3, f"{', '.join(names[:3])}."), (5, f"{', '.join(names[:3])}, and 2 more (--json")):
+        report = Report("strict_f1", (check(make_record(), make_record()),), only_old=names[:size])
+        for text in (verdicts.as_text(report), verdicts.as_markdown(report).replace("\\", "")):
+            assert f"only among the old records: {told}" in " ".join(text.split())
+        assert report.as_json()["only_old"] == list(names[:size])
+
+
 @pytest.mark.slow
 def test_a_check_needs_no_pandas(tmp_path):
     path = records.write(make_record(), tmp_path)

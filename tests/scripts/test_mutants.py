@@ -1,6 +1,7 @@
 """Which changes are tried."""
 
 import ast
+import json
 import sys
 from types import ModuleType
 
@@ -80,6 +81,7 @@ class Length:
         ("self.words < LEAST", "self.words > LEAST", (True, True, [4], False)),
         ("words: int = 1", "words: int = 2", (True, True, [4], False)),
         ("LEAST = 2", "LEAST = 1", (True, True, [2], False)),
+        ("LEAST = 2", "LEAST = 3", (False, True, [6], True)),
         ("[LEAST * 2]", "[LEAST / 2]", (True, True, [1], True)),
     ],
 )
@@ -113,3 +115,21 @@ def test_a_change_is_seen_by_all_that_hold_what_is_changed(old, new, now, monkey
 def test_the_function_around_a_line(text, function):
     at = {line: number for number, line in enumerate(SOURCE.splitlines(), 1)}
     assert mutants.function_at(SOURCE, at[text]) == at.get(function)
+
+
+def test_numbers_alone_can_be_drawn_and_the_quickest_tests_alone_be_run():
+    numbers = mutants.drawn("evaluation/scoring", seed=0, numbers=True)
+    source = (mutants.PACKAGE / "evaluation" / "scoring.py").read_bytes()
+    assert 0 < len(numbers) < len(mutants.drawn("evaluation/scoring", seed=0))
+    assert all(float(source[first:end]) != float(text.strip("()")) for _, _, first, end, text in numbers)
+    assert mutants.quickest({7: 3.0, 8: 1.0, 9: 2.0}, 3.5) == {8: 1.0, 9: 2.0}
+    assert mutants.quickest({7: 3.0, 8: 1.0}, float("inf")) == {7: 3.0, 8: 1.0}
+
+
+def test_what_changes_nothing_names_lines_that_are_there():
+    rows = [json.loads(line) for line in mutants.SAME.read_text(encoding="utf-8").splitlines()]
+    assert len({tuple(row[:3]) for row in rows}) == len(rows)
+    for module, line, new, reason in rows:
+        lines = (mutants.PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()
+        assert [each.strip() for each in lines].count(line) == 1, (module, line)
+        assert new and reason
